@@ -1,0 +1,53 @@
+"""The shared language: one file a topic, one Struct a payload, and the table that names them all."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from core.events.detection import AlarmSeen, FenceCrossed
+from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
+from core.events.terminal import (
+    CommandProgress,
+    CommandRequested,
+    IdentityDisputed,
+    SessionClosed,
+    SessionOpened,
+    TerminalRegistered,
+)
+
+__all__ = [
+    "DEPTH_MAX",
+    "EVENTS",
+    "PURPOSES",
+    "AlarmSeen",
+    "CommandProgress",
+    "CommandRequested",
+    "Event",
+    "FenceCrossed",
+    "IdentityDisputed",
+    "SessionClosed",
+    "SessionOpened",
+    "TerminalRegistered",
+    "derive_id",
+]
+
+EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType(
+    {
+        ("terminal.registered", 1): TerminalRegistered,
+        ("terminal.identity.disputed", 1): IdentityDisputed,
+        ("terminal.session.opened", 1): SessionOpened,
+        ("terminal.session.closed", 1): SessionClosed,
+        ("command.requested", 1): CommandRequested,
+        ("command.sent", 1): CommandProgress,
+        ("command.acked", 1): CommandProgress,
+        ("command.effective", 1): CommandProgress,
+        ("command.failed", 1): CommandProgress,
+        ("command.expired", 1): CommandProgress,
+        ("fence.entered", 1): FenceCrossed,
+        ("fence.exited", 1): FenceCrossed,
+        ("crash.suspected", 1): AlarmSeen,
+        ("sos.pressed", 1): AlarmSeen,
+    }
+)

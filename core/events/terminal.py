@@ -1,0 +1,73 @@
+"""Facts of the conversation: terminals, their sessions, and the commands sent to them."""
+
+import msgspec
+
+
+class TerminalRegistered(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal asked to be known (0x0100) and was given an authentication code."""
+
+    terminal: int
+    vehicle_id: int
+    phone: str
+    terminal_id: str = ""
+    maker: str = ""
+    model: str = ""
+    plate: str = ""
+    plate_colour: int = 0
+    province: int = 0
+    city: int = 0
+
+
+class IdentityDisputed(msgspec.Struct, frozen=True, kw_only=True):
+    """A 0x0100 named another terminal id for a phone that is known; refused, the running session lives on."""
+
+    terminal: int
+    phone: str
+    terminal_id_known: str
+    terminal_id_claimed: str
+    link: int
+
+
+class SessionOpened(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal authenticated (0x0102). The highest epoch of a terminal is the one that may speak."""
+
+    terminal: int
+    vehicle_id: int
+    link: int
+    epoch: int
+    node: str = ""
+
+
+class SessionClosed(msgspec.Struct, frozen=True, kw_only=True):
+    """A session ended. reason: closed, silent, logout, replaced, full, garbage, stopped."""
+
+    terminal: int
+    vehicle_id: int
+    link: int
+    epoch: int
+    reason: str
+
+
+class CommandRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """Intent: send a downlink message to a vehicle's terminal."""
+
+    vehicle_id: int
+    message: str
+    """Message id of the downlink as 0x…, for example 0x8201."""
+    fields: dict[str, object] = {}
+    """Fields of the message as its declaration names them."""
+    expires_ms: int = 0
+    """UTC epoch ms after which it is no longer sent; 0: 60 s after the request."""
+
+
+class CommandProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """A command moved on: the event's type says to which state."""
+
+    command: str
+    """Id of the command.requested event."""
+    vehicle_id: int
+    serial: int = 0
+    result: int = 0
+    reason: str = ""
+    reply: dict[str, object] = {}
+    """What the terminal answered, as the declaration of the reply names it."""

@@ -1,0 +1,74 @@
+"""Every bound of the program and its arithmetic, in one place. At each: what happens, what counts it, one test past it.
+
+A bound that an operator may move is a field of core/config.py whose default stands here.
+"""
+
+from typing import Final
+
+# --- wire -------------------------------------------------------------------------------------------------------------
+
+RECEIVE_BYTES: Final = 16 * 1024
+"""One recv per connection per round. A terminal's backlog of 200 reports of 80 bytes fits; a flood waits its turn."""
+
+PARTIAL_BYTES_MAX: Final = 4096
+"""Unfinished frame kept per connection. Largest legal escaped frame: 2 * (21 + 1023 + 1) + 2 = 2,092; be lenient to
+4,096. Beyond it the bytes are REASON_ENDLESS garbage, dropped and counted."""
+
+BAD_FRAMES_MAX: Final = 64
+"""Bad frames (or runs of junk) in a row before a connection is closed as garbage. A terminal with a broken serial line
+gets one wrong in a few, never 64 running; 64 * 4,096 bytes bound what a stranger can make us look at."""
+
+LINKS_MAX: Final = 19_000
+"""Connections of one process. The hard limit of open files is 20,000 where we measured; 1,000 are left for segments,
+databases and listeners. One more is accepted and closed at once, counted."""
+
+ACCEPT_PER_ROUND: Final = 64
+"""Connections accepted per round: a reconnect storm of 19,000 is in within 300 rounds, and reports go on between."""
+
+TERMINALS_PER_LINK_MAX: Final = 10_000
+"""Phones admitted on one connection (a forwarding platform). One more is refused, counted."""
+
+SEND_POOL_CHUNK_BYTES: Final = 16 * 1024
+SEND_POOL_CHUNKS: Final = 1024
+"""Bytes a socket would not take wait in pooled chunks: 1,024 links may be slow at once with 16 KB each (16 MB).
+Pool empty or chunk full: that link is closed as slow, counted."""
+
+COMMAND_QUEUE_BYTES: Final = 4 * 1024 * 1024
+"""Downlinks on their way to the intake thread: 4 MB hold 40,000 answers of 100 bytes, more than 19,000 logins."""
+
+FRAMES_BEFORE_LOGIN_MAX: Final = 16
+"""Frames journalled for a link on which nothing is admitted. Register, authenticate and a retry of each are 4; two
+terminals behind one modem 8. Beyond: refused, counted, the link closed as garbage."""
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+
+SEAL_ROWS: Final = 20_000
+SEAL_S: Final = 5.0
+"""A segment is sealed at 20,000 records or 5 s: one insert each. 1k-row inserts cost 12 CPU s a million, 20k 1.1."""
+
+SEGMENT_BYTES: Final = 8 * 1024 * 1024
+"""Preallocated size. 20,000 records of 48 + 80 bytes are 2.6 MB; a segment of photographs is sealed when full."""
+
+ROUND_ROWS_MAX: Final = 1_000
+ROUND_BYTES_MAX: Final = 256 * 1024
+"""A commit window ends early at 1,000 records or 256 KB: beyond that, waiting saves nothing."""
+
+HAND_UP_ROWS: Final = 4_096
+HAND_UP_MS: Final = 50
+"""Readers are woken when 4,096 records are new, 50 ms have passed, or an alarm bit rose: never once per round."""
+
+# --- conversation -----------------------------------------------------------------------------------------------------
+
+MAILBOX_FRAMES_MAX: Final = 64
+"""Frames waiting for one vehicle's task. At 64 the connection is no longer read until half are done."""
+
+FRAGMENT_BYTES_MAX: Final = 64 * 1024
+"""An assembled message of a terminal. Photographs (0x0801) have a bound of their own where they are stored."""
+FRAGMENT_S_MAX: Final = 120.0
+COMMANDS_OPEN_MAX: Final = 32
+"""Commands on their way to one vehicle. One more fails at once with the reason `busy`."""
+COMMAND_TIMEOUT_S: Final = 20.0
+COMMAND_EXPIRES_S: Final = 60.0
+
+VEHICLES_MAX: Final = 1 << 20
+"""Rows of the vehicle table. Row = vehicle id; pages never touched cost nothing. A registration past it is refused."""
