@@ -1,0 +1,676 @@
+"""The wire types that message declarations are made of: how a field lies in a body, read, written and explained.
+
+A message is a msgspec Struct whose fields are `Annotated[python type, wire type, conditions...]`, in wire order:
+
+    class SetCircle(Struct, frozen=True, kw_only=True):
+        circle_id: Annotated[int, Unsigned(4)]
+        attributes: Annotated[int, Unsigned(2, bits=AREA_BITS)]
+        start_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
+        name: Annotated[str | None, Gbk(prefix=2), Since(2019)] = None
+
+`layout` turns that into a list of fields for one version of the standard; `read` walks it over bytes, `write` over
+values. The explainer is `read` with a list of notes: there is no second description. Everything is big-endian.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, NamedTuple, get_type_hints
+
+import msgspec
+
+VERSIONS: Final = (2011, 2013, 2019)
+
+TIME_ZONE_MS: Final = 8 * 3600 * 1000
+"""Terminals speak GMT+8 (JT/T 808 section 8.18: the time of Beijing)."""
+DAYS_BEFORE_2000: Final = 10_957
+DAYS_BEFORE_MONTH: Final = (0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
+
+
+class BodyShort(Exception):  # noqa: N818 - not an error of ours: the layout does not fit, another one may
+    """The bytes end inside a field."""
+
+    def __init__(self, name: str, offset: int) -> None:
+        super().__init__(f"the body ends before {name} is complete, at offset {offset}")
+        self.name = name
+        self.offset = offset
+
+
+class Note(NamedTuple):
+    """What one field was read from: bytes [start, end) of the frame, its value, and the wire type that read it."""
+
+    name: str
+    start: int
+    end: int
+    value: Any
+    wire: "Wire"
+
+
+class Reader:
+    """A position in the bytes of one body. Offsets count from the start of `data`, the frame without flags."""
+
+    __slots__ = ("data", "end", "faults", "misfit", "notes", "offset", "values", "version")
+
+    def __init__(self, data: bytes, offset: int, end: int, version: int, notes: list[Note] | None = None) -> None:
+        self.data = data
+        self.offset = offset
+        self.end = end
+        self.version = version
+        self.faults: list[str] = []
+        self.notes = notes
+        self.values: dict[str, Any] = {}
+        """The fields read so far of the Struct being read."""
+        self.misfit = False
+        """A length or count in the body does not agree with the bytes there are: another layout may fit better."""
+
+    def take(self, length: int, name: str) -> bytes:
+        start = self.offset
+        if start + length > self.end:
+            raise BodyShort(name, self.end)
+        self.offset = start + length
+        return self.data[start : self.offset]
+
+    def note(self, name: str, length: int, value: Any, wire: "Wire") -> None:
+        """Say that the `length` bytes just taken are the field `name`."""
+        if self.notes is not None:
+            self.notes.append(Note(name, self.offset - length, self.offset, value, wire))
+
+    def noted(self) -> int:
+        return 0 if self.notes is None else len(self.notes)
+
+    def rewind(self, offset: int, noted: int) -> None:
+        """Go back to an offset and forget what was noted since."""
+        self.offset = offset
+        if self.notes is not None:
+            del self.notes[noted:]
+
+
+class Writer:
+    """The bytes of a body so far, and the version of the standard that they are written for."""
+
+    __slots__ = ("data", "version")
+
+    def __init__(self, version: int) -> None:
+        self.data = bytearray()
+        self.version = version
+
+    def number(self, value: int, size: int) -> None:
+        try:
+            self.data += value.to_bytes(size, "big")
+        except OverflowError:
+            raise ValueError(f"{value} does not fit into {size} bytes") from None
+
+
+class Wire:
+    """One field on the wire. Subclasses read it from a Reader, write it to a Writer, and describe a value in words."""
+
+    unit = ""
+    scale = 1.0
+    """What one step of the number means in `unit`."""
+
+    def read(self, reader: Reader, name: str) -> Any:
+        raise NotImplementedError
+
+    def write(self, writer: Writer, value: Any) -> None:
+        raise NotImplementedError
+
+    def meaning(self, value: Any) -> str:
+        """Say in English what a value means, '' when it speaks for itself."""
+        if self.scale != 1.0 and isinstance(value, int):
+            return f"{value * self.scale:.10g} {self.unit}"
+        return ""
+
+
+class Unsigned(Wire):
+    """An unsigned number: the standard's BYTE, WORD, DWORD for size 1, 2, 4."""
+
+    def __init__(
+        self,
+        size: int,
+        unit: str = "",
+        scale: float = 1.0,
+        names: Mapping[int, str] | None = None,
+        bits: Mapping[int, str] | None = None,
+        absent: int | None = None,
+    ) -> None:
+        """`names` are the words of single values, `bits` of single bits; None is written as `absent`."""
+        self.size = size
+        self.absent = absent
+        self.unit = unit
+        self.scale = scale
+        self.names = names
+        self.bits = bits
+
+    def read(self, reader: Reader, name: str) -> int:
+        value = int.from_bytes(reader.take(self.size, name), "big")
+        reader.note(name, self.size, value, self)
+        return value
+
+    def write(self, writer: Writer, value: int | None) -> None:
+        number = self.absent if value is None else value
+        if number is None:
+            raise ValueError("None")
+        writer.number(number, self.size)
+
+    def meaning(self, value: Any) -> str:
+        if self.names is not None:
+            return self.names.get(value, "reserved")
+        if self.bits is not None:
+            return bits_text(value, self.bits)
+        return super().meaning(value)
+
+
+class Signed(Wire):
+    """A two's complement number."""
+
+    def __init__(self, size: int, unit: str = "", scale: float = 1.0) -> None:
+        self.size = size
+        self.unit = unit
+        self.scale = scale
+
+    def read(self, reader: Reader, name: str) -> int:
+        value = int.from_bytes(reader.take(self.size, name), "big", signed=True)
+        reader.note(name, self.size, value, self)
+        return value
+
+    def write(self, writer: Writer, value: int) -> None:
+        try:
+            writer.data += value.to_bytes(self.size, "big", signed=True)
+        except OverflowError:
+            raise ValueError(f"{value} does not fit into {self.size} bytes") from None
+
+
+class SignMagnitude(Signed):
+    """A number whose top bit is its sign and whose other bits are its magnitude (item 0x06)."""
+
+    def read(self, reader: Reader, name: str) -> int:
+        number = int.from_bytes(reader.take(self.size, name), "big")
+        sign = 1 << (8 * self.size - 1)
+        value = -(number & (sign - 1)) if number & sign else number
+        reader.note(name, self.size, value, self)
+        return value
+
+    def write(self, writer: Writer, value: int) -> None:
+        sign = 1 << (8 * self.size - 1)
+        if abs(value) >= sign:
+            raise ValueError(f"{value} does not fit into {8 * self.size - 1} bits")
+        writer.number(abs(value) | (sign if value < 0 else 0), self.size)
+
+
+class Raw(Wire):
+    """Bytes as they are: `size` of them; or as many as a number of `prefix` bytes in front says; or all that remain."""
+
+    def __init__(self, size: int | None = None, prefix: int = 0) -> None:
+        self.size = size
+        self.prefix = prefix
+
+    def read(self, reader: Reader, name: str) -> Any:
+        size = self.size
+        if self.prefix:
+            size = Unsigned(self.prefix, unit="bytes").read(reader, f"{name}.length")
+        elif size is None:
+            size = reader.end - reader.offset
+        data = reader.take(size, name)
+        value = self.value(data)
+        if size:
+            reader.note(name, size, value, self)
+        return value
+
+    def write(self, writer: Writer, value: Any) -> None:
+        data = self.bytes(value)
+        if self.prefix:
+            writer.number(len(data), self.prefix)
+        elif self.size is not None:
+            if len(data) > self.size:
+                raise ValueError(f"{value!r} takes {len(data)} bytes, there is room for {self.size}")
+            data = data.ljust(self.size, self.padding)
+        writer.data += data
+
+    padding = b"\x00"
+
+    def value(self, data: bytes) -> Any:
+        return data
+
+    def bytes(self, value: Any) -> bytes:
+        if self.size is not None and len(value) != self.size:
+            raise ValueError(f"{len(value)} bytes, exactly {self.size} are needed")
+        return bytes(value)
+
+
+class Gbk(Raw):
+    """Text in GBK, read as GB18030 with what cannot be read replaced: terminals cut characters in two.
+
+    Fixed fields are padded behind with 0x00 (or `padding`); the 2019 text says in front, terminals do it behind:
+    0x00 and spaces are taken off on both sides. Text to the end of a body loses 0x00 at its end.
+    """
+
+    def __init__(self, size: int | None = None, prefix: int = 0, padding: bytes = b"\x00") -> None:
+        super().__init__(size, prefix)
+        self.padding = padding
+
+    def value(self, data: bytes) -> str:
+        if self.size is not None:
+            data = data.strip(b"\x00 ")
+        elif not self.prefix:
+            data = data.rstrip(b"\x00")
+        return data.decode("gb18030", "replace")
+
+    def bytes(self, value: str) -> bytes:
+        return value.encode("gb18030")
+
+
+class Digits(Raw):
+    """Packed BCD of a fixed size as text, two digits a byte, leading zeros kept. Nibbles above 9 stay letters."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+
+    def value(self, data: bytes) -> str:
+        return data.hex().upper()
+
+    def bytes(self, value: str) -> bytes:
+        assert self.size is not None
+        return bytes.fromhex(value.zfill(2 * self.size))
+
+
+class Time(Wire):
+    """Six bytes of BCD, YY MM DD hh mm ss of 2000-2099 in GMT+8, as UTC epoch milliseconds.
+
+    None for what is no time (hexadecimal digits, month 13, all zero); None is written as six zero bytes.
+    """
+
+    unit = "ms"
+
+    def read(self, reader: Reader, name: str) -> int | None:
+        data = reader.take(6, name)
+        value = bcd_time_ms(data)
+        if value is None and data != bytes(6):
+            reader.faults.append(f"{name}: {data.hex()} is no time")
+        reader.note(name, 6, value, self)
+        return value
+
+    def write(self, writer: Writer, value: int | None) -> None:
+        writer.data += bytes(6) if value is None else time_bcd(value)
+
+    def meaning(self, value: Any) -> str:
+        if value is None:
+            return "no time"
+        digits = time_bcd(value).hex()
+        return "20{}-{}-{} {}:{}:{} GMT+8".format(*(digits[i : i + 2] for i in range(0, 12, 2)))
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A nested Struct whose bytes do not make one: as sent."""
+
+    data: bytes
+
+
+class Nested(Wire):
+    """A Struct inside another; with `prefix`, behind a number of that many bytes that gives its length.
+
+    One of known length that cannot be read is kept as Unreadable, with a fault.
+    """
+
+    def __init__(self, struct: type[msgspec.Struct], prefix: int = 0) -> None:
+        self.struct = struct
+        self.prefix = prefix
+
+    def read(self, reader: Reader, name: str) -> Any:
+        if not self.prefix:
+            return read(self.struct, reader, name)
+        length = Unsigned(self.prefix, unit="bytes").read(reader, f"{name}.length")
+        start, outer_end = reader.offset, reader.end
+        if start + length > outer_end:
+            # Lengths that lie are met in the field: read what is there and say so.
+            reader.faults.append(f"{name}: clipped from {length} to {outer_end - start} bytes")
+            reader.misfit = True
+            length = outer_end - start
+        noted = reader.noted()
+        reader.end = start + length
+        try:
+            value = read(self.struct, reader, name)
+            rest = reader.end - reader.offset
+            if rest:
+                reader.faults.append(f"{name}: {rest} bytes too long")
+                reader.misfit = True
+                REST.read(reader, f"{name}.rest")
+        except BodyShort as short:
+            reader.rewind(start, noted)
+            reader.faults.append(f"{name}: {length} bytes end before {short.name}")
+            reader.misfit = True
+            value = Unreadable(REST.read(reader, f"{name}.data"))
+        finally:
+            reader.end = outer_end
+        return value
+
+    def write(self, writer: Writer, value: Any) -> None:
+        if not self.prefix:
+            write(value, writer)
+            return
+        inner = Writer(writer.version)
+        if isinstance(value, Unreadable):
+            inner.data += value.data
+        else:
+            write(value, inner)
+        writer.number(len(inner.data), self.prefix)
+        writer.data += inner.data
+
+
+class Count(Unsigned):
+    """How many there are in a list that stands further behind, in the field `of` of the same Struct."""
+
+    def __init__(self, size: int, of: str) -> None:
+        super().__init__(size)
+        self.of = of
+
+
+class Many(Wire):
+    """A tuple of fields of one kind, as many as `count` says; without it, to the end of the body.
+
+    `count` is the size in bytes of a number right in front of the list, or the name of an earlier Count field. A list
+    that ends early is kept as far as it is whole, with a fault.
+    """
+
+    def __init__(self, of: Wire, count: int | str = 0) -> None:
+        self.of = of
+        self.count = count
+
+    def read(self, reader: Reader, name: str) -> tuple[Any, ...]:
+        values: list[Any] = []
+        if isinstance(self.count, str):
+            count = reader.values[self.count]
+        elif self.count:
+            count = Unsigned(self.count).read(reader, f"{name}.count")
+        else:
+            count = reader.end - reader.offset
+        while len(values) < count:
+            start, noted = reader.offset, reader.noted()
+            if start == reader.end and not self.count:
+                break
+            try:
+                values.append(self.of.read(reader, f"{name}[{len(values)}]"))
+            except BodyShort:
+                reader.rewind(start, noted)
+                reader.faults.append(f"{name}: {len(values)} of {count if self.count else 'the list'} are whole")
+                reader.misfit = True
+                break
+        return tuple(values)
+
+    def write(self, writer: Writer, value: tuple[Any, ...]) -> None:
+        if isinstance(self.count, int) and self.count:
+            writer.number(len(value), self.count)
+        for each in value:
+            self.of.write(writer, each)
+
+
+class ByVersion(Wire):
+    """One field with a different wire type in different versions: the one for the newest version not after ours."""
+
+    def __init__(self, forms: Mapping[int, Wire]) -> None:
+        self.forms = forms
+
+    def at(self, version: int) -> Wire:
+        return self.forms[max(since for since in self.forms if since <= version)]
+
+
+class Item(msgspec.Struct, frozen=True):
+    """An item that is not declared, or not as long as declared: its bytes as sent."""
+
+    id: int
+    data: bytes
+
+
+class ClippedItem(msgspec.Struct, frozen=True):
+    """The last item of a list, which says it is longer than the bytes that are left.
+
+    Attributes:
+        length: as sent; None when not even the length byte is there.
+        data: the bytes that are there.
+    """
+
+    id: int
+    length: int | None
+    data: bytes
+
+
+class Items(Wire):
+    """{id, length, value} to the end of the body; `table` gives the Struct of each id that is declared."""
+
+    def __init__(self, table: Mapping[int, type[msgspec.Struct]]) -> None:
+        self.table = table
+        self.ids = {struct: id for id, struct in table.items()}
+
+    def read(self, reader: Reader, name: str) -> tuple[msgspec.Struct, ...]:
+        items: list[msgspec.Struct] = []
+        while reader.offset < reader.end:
+            items.append(self._read_item(reader, f"{name}[{len(items)}]"))
+        return tuple(items)
+
+    def _read_item(self, reader: Reader, name: str) -> msgspec.Struct:
+        id = ITEM_ID.read(reader, f"{name}.id")
+        if reader.offset == reader.end:
+            reader.faults.append(f"{name}: clipped after its id {id:#04x}")
+            return ClippedItem(id, None, b"")
+        length = ITEM_LENGTH.read(reader, f"{name}.length")
+        rest = reader.end - reader.offset
+        if length > rest:
+            reader.faults.append(f"{name}: clipped, {id:#04x} says {length} bytes and {rest} are left")
+            return ClippedItem(id, length, REST.read(reader, f"{name}.data"))
+        struct = self.table.get(id)
+        if struct is not None:
+            item = self._read_declared(struct, reader, name, length)
+            if item is not None:
+                return item
+        data = reader.take(length, name)
+        if length:
+            reader.note(f"{name}.data", length, data, REST)
+        return Item(id, data)
+
+    def _read_declared(self, struct: type[msgspec.Struct], reader: Reader, name: str, length: int) -> Any:
+        """Return the item, or None with the reader where it was when the declaration does not fit the length."""
+        start, outer_end = reader.offset, reader.end
+        noted = reader.noted()
+        reader.end = start + length
+        try:
+            item = read(struct, reader, f"{name}.{struct.__name__}")
+            if reader.offset == reader.end:
+                return item
+        except BodyShort:
+            pass
+        finally:
+            reader.end = outer_end
+        reader.rewind(start, noted)
+        reader.faults.append(f"{name}: {struct.__name__} with {length} bytes")
+        return None
+
+    def write(self, writer: Writer, value: tuple[msgspec.Struct, ...]) -> None:
+        for item in value:
+            if isinstance(item, ClippedItem):
+                writer.number(item.id, 1)
+                if item.length is not None:
+                    writer.number(item.length, 1)
+                    writer.data += item.data
+                continue
+            if isinstance(item, Item):
+                id, data = item.id, item.data
+            else:
+                inner = Writer(writer.version)
+                write(item, inner)
+                id, data = self.ids[type(item)], bytes(inner.data)
+            writer.number(id, 1)
+            writer.number(len(data), 1)
+            writer.data += data
+
+
+REST: Final = Raw()
+ITEM_ID: Final = Unsigned(1)
+ITEM_LENGTH: Final = Unsigned(1, unit="bytes")
+
+
+class Since(NamedTuple):
+    """The field exists from this version on."""
+
+    version: int
+
+
+class Until(NamedTuple):
+    """The field exists up to this version."""
+
+    version: int
+
+
+class IfBit(NamedTuple):
+    """The field is there when a bit of an earlier field of the same Struct is set."""
+
+    field: str
+    bit: int
+
+
+class IfEqual(NamedTuple):
+    """The field is there when an earlier field of the same Struct has one of these values."""
+
+    field: str
+    values: tuple[int, ...]
+
+
+class IfMore(NamedTuple):
+    """The field is there when bytes remain: senders leave it out, alone or with all that follow."""
+
+
+Condition = IfBit | IfEqual | IfMore
+
+
+class Field(NamedTuple):
+    name: str
+    wire: Wire
+    conditions: tuple[Condition, ...]
+
+
+@cache
+def layout(struct: type[msgspec.Struct], version: int) -> tuple[Field, ...]:
+    """Return the fields of a declared Struct as one version of the standard has them, in wire order."""
+    hints = get_type_hints(struct, include_extras=True)
+    fields: list[Field] = []
+    for name in struct.__struct_fields__:
+        wire: Wire | None = None
+        conditions: list[Condition] = []
+        exists = True
+        for mark in hints[name].__metadata__:
+            if isinstance(mark, ByVersion):
+                wire = mark.at(version)
+            elif isinstance(mark, Wire):
+                wire = mark
+            elif isinstance(mark, Since):
+                exists = exists and version >= mark.version
+            elif isinstance(mark, Until):
+                exists = exists and version <= mark.version
+            else:
+                conditions.append(mark)
+        assert wire is not None, f"{struct.__name__}.{name} has no wire type"
+        if exists:
+            fields.append(Field(name, wire, tuple(conditions)))
+    return tuple(fields)
+
+
+def read(struct: type[msgspec.Struct], reader: Reader, name: str = "") -> Any:
+    """Read one Struct. A field that is not there keeps its default.
+
+    Raises:
+        BodyShort: the bytes end inside a field.
+    """
+    values: dict[str, Any] = {}
+    prefix = f"{name}." if name else ""
+    outer_values = reader.values
+    for field_name, wire, conditions in layout(struct, reader.version):
+        if conditions and not all(_holds(condition, values, reader) for condition in conditions):
+            continue
+        reader.values = values
+        values[field_name] = wire.read(reader, prefix + field_name)
+    reader.values = outer_values
+    return struct(**values)
+
+
+def _holds(condition: Condition, values: dict[str, Any], reader: Reader) -> bool:
+    if isinstance(condition, IfBit):
+        return bool((values.get(condition.field) or 0) >> condition.bit & 1)
+    if isinstance(condition, IfEqual):
+        return values.get(condition.field) in condition.values
+    return reader.offset < reader.end
+
+
+def write(body: msgspec.Struct, writer: Writer) -> None:
+    """Write one Struct.
+
+    Fields that this version does not know are left out.
+
+    Raises:
+        ValueError: a value does not fit its field, a field that must be there is None, or one whose condition does not
+            hold is not None.
+    """
+    for name, wire, conditions in layout(type(body), writer.version):
+        value = getattr(body, name)
+        optional = isinstance(wire, Time) or (isinstance(wire, Unsigned) and wire.absent is not None)
+        expected = True
+        for condition in conditions:
+            if isinstance(condition, IfBit):
+                expected = expected and bool((getattr(body, condition.field) or 0) >> condition.bit & 1)
+            elif isinstance(condition, IfEqual):
+                expected = expected and getattr(body, condition.field) in condition.values
+            elif value is None:
+                expected = False
+        if not expected:
+            if value is not None:
+                raise ValueError(f"{type(body).__name__}.{name} is given and its condition does not hold")
+            continue
+        if value is None and not optional:
+            raise ValueError(f"{type(body).__name__}.{name} is missing")
+        try:
+            wire.write(writer, value)
+        except ValueError as error:
+            raise ValueError(f"{type(body).__name__}.{name}: {error}") from None
+
+
+def bits_text(value: int, bits: Mapping[int, str]) -> str:
+    """Name the bits that are set, lowest first; a bit that is not in the table by its number."""
+    return ", ".join(bits.get(bit, f"bit {bit}") for bit in range(value.bit_length()) if value >> bit & 1)
+
+
+def bcd_time_ms(data: bytes) -> int | None:
+    """Return the UTC epoch ms of six bytes of BCD in GMT+8, None when they are no time of 2000-2099."""
+    digits = data.hex()
+    if not digits.isdecimal():
+        return None
+    year, month, day, hour, minute, second = (int(digits[i : i + 2]) for i in range(0, 12, 2))
+    if not (1 <= month <= 12 and hour < 24 and minute < 60 and second < 60):
+        return None
+    leap = year % 4 == 0
+    length = 29 if month == 2 and leap else (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month]
+    if not 1 <= day <= length:
+        return None
+    # 2000 is a leap year and the last two digits end at 2099: every fourth year is one.
+    days = DAYS_BEFORE_2000 + 365 * year + (year + 3) // 4 + DAYS_BEFORE_MONTH[month] + (leap and month > 2) + day - 1
+    return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 - TIME_ZONE_MS
+
+
+def time_bcd(time_ms: int) -> bytes:
+    """Return six bytes of BCD in GMT+8 for a UTC epoch ms, the milliseconds cut off.
+
+    Raises:
+        ValueError: not a time of 2000-2099 in GMT+8.
+    """
+    seconds = (time_ms + TIME_ZONE_MS) // 1000
+    days, second_of_day = divmod(seconds, 86_400)
+    days -= DAYS_BEFORE_2000
+    if not 0 <= days < 36_525:
+        raise ValueError(f"{time_ms} ms is not a time of 2000-2099")
+    year = 4 * (days // 1461)
+    day = days % 1461
+    while day >= (366 if year % 4 == 0 else 365):
+        day -= 366 if year % 4 == 0 else 365
+        year += 1
+    leap = year % 4 == 0
+    month = 12
+    while DAYS_BEFORE_MONTH[month] + (leap and month > 2) > day:
+        month -= 1
+    day -= DAYS_BEFORE_MONTH[month] + (leap and month > 2)
+    hour, rest = divmod(second_of_day, 3600)
+    return bytes.fromhex(f"{year:02}{month:02}{day + 1:02}{hour:02}{rest // 60:02}{rest % 60:02}")
