@@ -65,10 +65,37 @@ MAILBOX_FRAMES_MAX: Final = 64
 FRAGMENT_BYTES_MAX: Final = 64 * 1024
 """An assembled message of a terminal. Photographs (0x0801) have a bound of their own where they are stored."""
 FRAGMENT_S_MAX: Final = 120.0
+FRAGMENT_TOTAL_MAX: Final = 1_024
+"""Fragments of one message: 64 KB in pieces of 64 bytes. Real terminals fill theirs with several hundred."""
+FRAGMENT_PAUSE_S: Final = 5.0
+FRAGMENT_ASKS_MAX: Final = 3
+"""Fragments that are missing 5 s after the last one came are asked for (0x8003), three times at most, each pause
+longer by 5 s: 5 + 10 + 15 s lie well inside FRAGMENT_S_MAX."""
+FRAGMENT_SETS_MAX: Final = 4
+"""Messages a vehicle may have half sent at once: 4 * 64 KB bound what one car can make us hold. One more ends the
+oldest, counted; its fragments stay in the journal."""
+REENTER_S: Final = 2.0
+"""An assembled message that has not come back from the journal by then is handed in again."""
 COMMANDS_OPEN_MAX: Final = 32
 """Commands on their way to one vehicle. One more fails at once with the reason `busy`."""
 COMMAND_TIMEOUT_S: Final = 20.0
 COMMAND_EXPIRES_S: Final = 60.0
+
+REFUSALS_PER_LINK_MAX: Final = 3
+"""Wrong codes on a link on which nobody is logged in. The third closes it: an honest terminal registers anew
+after one."""
+RECEPTION_FRAMES_MAX: Final = 2_048
+"""Frames of terminals that nobody knows yet. Past it their connections are not read: 10,000 first registrations are
+five fillings."""
+REGISTRATION_BATCH: Final = 512
+"""Terminals registered in one transaction: 10,000 first registrations are 20 thread hops and syncs, not 10,000."""
+
+LOG_BATCH_EVENTS: Final = 256
+LOG_LINGER_S: Final = 0.002
+"""A transaction of the log: 256 events or 2 ms after the first, whichever comes first (facts section 6)."""
+LOG_BACKLOG_EVENTS_MAX: Final = 16_384
+"""Events waiting in one lane for the store: 64 batches, about 3 s of the store's pace and 16 MB. Past it callers wait,
+their mailboxes fill, and their terminals are not read."""
 
 VEHICLES_MAX: Final = 1 << 20
 """Rows of the vehicle table. Row = vehicle id; pages never touched cost nothing. A registration past it is refused."""

@@ -1,0 +1,284 @@
+"""Fleet: the terminals we know, whose they are, and on which connection each of them is right now.
+
+In memory, so that a login asks no database; the registry behind it (storage.registry) keeps the rows. A terminal is
+its phone, so that the 6- and the 10-byte form of one number are one terminal; a vehicle may carry several terminals.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+import trio
+
+from core.actor import until_it_holds
+from core.limits import REGISTRATION_BATCH
+from protocols.report import phone_key
+
+PhoneKey = tuple[int, int]
+"""(high, low) packed BCD, as protocols.report.phone_key gives it."""
+Policy = Literal["open", "known"]
+
+
+class Terminal(msgspec.Struct, frozen=True, gc=False):
+    """A terminal as the registry knows it."""
+
+    terminal: int
+    vehicle_id: int
+    phone: str
+    terminal_id: str
+    """As it registered; empty for one that was entered by hand and may still choose."""
+    group: int = 1
+    store: int = 0
+
+
+class NewTerminal(msgspec.Struct, frozen=True, kw_only=True):
+    """A first registration on its way into the registry."""
+
+    phone: str
+    terminal_id: str
+    event_id: str
+    """Id for the terminal.registered event, derived from the frame: a replay registers nothing twice."""
+    time_ms: int
+    maker: str = ""
+    model: str = ""
+    plate: str = ""
+    plate_colour: int = 0
+    province: int = 0
+    city: int = 0
+
+
+class TerminalRow(Protocol):
+    """What the registry gives back for a terminal."""
+
+    @property
+    def terminal(self) -> int: ...
+    @property
+    def vehicle_id(self) -> int: ...
+    @property
+    def phone(self) -> str: ...
+    @property
+    def terminal_id(self) -> str: ...
+    @property
+    def group(self) -> int: ...
+    @property
+    def store(self) -> int: ...
+
+
+class Registry(Protocol):
+    """The durable side. Both calls block: they run in a worker thread, one at a time."""
+
+    def load(self) -> Sequence[TerminalRow]:
+        """Return every terminal."""
+
+    def register(self, new: list[Any]) -> Sequence[TerminalRow]:
+        """Add terminals with their terminal.registered events, in one transaction; return their rows in order.
+
+        A phone already there gives its row as it stands, and no event.
+        """
+
+
+class VehicleColumns(Protocol):
+    """The columns of the vehicle table that the fleet writes, indexed by vehicle id."""
+
+    group: Any
+    store: Any
+
+
+class FleetStatistics(msgspec.Struct, frozen=True):
+    """How many there are, and what registration did."""
+
+    terminals: int
+    vehicles: int
+    sessions: int
+    links: int
+    registered: int
+    batches: int
+    failures: int
+
+
+class Occupancy:
+    """Who is on which connection: vehicles heard there, terminals logged in there, and codes refused there.
+
+    Shared by all vehicles of a process, and only ever touched between two awaits of the Trio thread. Bounded by the
+    connections that are open: `forget` when one has closed.
+    """
+
+    def __init__(self) -> None:
+        self._vehicles: dict[int, set[int]] = {}
+        self._terminals: dict[int, set[int]] = {}
+        self._refusals: dict[int, int] = {}
+        self.sessions = 0
+
+    def heard(self, link: int, vehicle_id: int) -> None:
+        """Note, when a frame is put into a vehicle's mailbox, that the link's end must be told to that vehicle."""
+        self._vehicles.setdefault(link, set()).add(vehicle_id)
+
+    def vehicles(self, link: int) -> frozenset[int]:
+        """Return the vehicles to which KIND_LINK_CLOSED of this link goes."""
+        return frozenset(self._vehicles.get(link, ()))
+
+    def forget(self, link: int) -> None:
+        """Drop what is known of a link that has closed, once its vehicles have been told."""
+        self._vehicles.pop(link, None)
+        self._refusals.pop(link, None)
+
+    def opened(self, link: int, terminal: int) -> None:
+        """Note that a terminal logged in."""
+        terminals = self._terminals.setdefault(link, set())
+        self.sessions += terminal not in terminals
+        terminals.add(terminal)
+
+    def ended(self, link: int, terminal: int) -> bool:
+        """Note that a terminal's session is over; True when nobody else is logged in on that link."""
+        terminals = self._terminals.get(link)
+        if terminals is None:
+            return True
+        self.sessions -= terminal in terminals
+        terminals.discard(terminal)
+        if not terminals:
+            del self._terminals[link]
+        return not terminals
+
+    def lives(self, link: int) -> bool:
+        """Tell whether anybody is logged in on a link."""
+        return link in self._terminals
+
+    def refused(self, link: int) -> int:
+        """Count a wrong code; return how many there were on this link."""
+        self._refusals[link] = count = self._refusals.get(link, 0) + 1
+        return count
+
+    @property
+    def links(self) -> int:
+        """Links on which somebody is logged in."""
+        return len(self._terminals)
+
+
+class Fleet:
+    """The terminals we know. Reads never wait; `load` and `register` hop to a worker thread."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        policy: Policy = "known",
+        *,
+        table: VehicleColumns | None = None,
+        make_new: Callable[..., Any] = NewTerminal,
+        full: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """Make an empty fleet; call `load` before anything else.
+
+        Args:
+            policy: `open` registers whoever asks (a demo, a first roll-out); `known` only who is in the registry.
+            table: where each vehicle's dealer group and store are written for the kernels.
+            make_new: makes what `registry.register` takes, with the fields of NewTerminal.
+            full: errors by which the registry says that no number is left for another vehicle.
+        """
+        self.policy: Final = policy
+        self.occupancy = Occupancy()
+        self._registry = registry
+        self._table = table
+        self._make_new = make_new
+        self._full = full
+        self._by_phone: dict[PhoneKey, Terminal] = {}
+        self._by_vehicle: dict[int, tuple[Terminal, ...]] = {}
+        self._limiter = trio.CapacityLimiter(1)
+        self._registered = 0
+        self._batches = 0
+        self._failures = 0
+
+    async def load(self) -> None:
+        """Read every terminal from the registry. An unreachable registry is waited for."""
+        rows = await until_it_holds(
+            partial(trio.to_thread.run_sync, self._registry.load, limiter=self._limiter),
+            "loading the fleet",
+            failed=self._failed,
+        )
+        self.learn(rows)
+
+    def learn(self, rows: Iterable[TerminalRow]) -> None:
+        """Take rows as they now stand in the registry: new terminals, and others bound or sold to someone else."""
+        for row in rows:
+            terminal = Terminal(row.terminal, row.vehicle_id, row.phone, row.terminal_id, row.group, row.store)
+            key = phone_key(terminal.phone)
+            before = self._by_phone.get(key)
+            if before is not None:
+                others = tuple(t for t in self._by_vehicle[before.vehicle_id] if t.terminal != before.terminal)
+                if others:
+                    self._by_vehicle[before.vehicle_id] = others
+                else:
+                    del self._by_vehicle[before.vehicle_id]
+            self._by_phone[key] = terminal
+            self._by_vehicle[terminal.vehicle_id] = (*self._by_vehicle.get(terminal.vehicle_id, ()), terminal)
+            if self._table is not None:
+                self._table.group[terminal.vehicle_id] = terminal.group
+                self._table.store[terminal.vehicle_id] = terminal.store
+
+    def terminal(self, phone: PhoneKey) -> Terminal | None:
+        """Return the terminal with this phone, None when nobody knows it."""
+        return self._by_phone.get(phone)
+
+    def terminals_of(self, vehicle_id: int) -> tuple[Terminal, ...]:
+        """Return the terminals of a vehicle, none for an unknown one."""
+        return self._by_vehicle.get(vehicle_id, ())
+
+    def vehicles(self) -> tuple[int, ...]:
+        """Return every vehicle id."""
+        return tuple(self._by_vehicle)
+
+    async def register(self, new: Sequence[NewTerminal]) -> list[Terminal | None]:
+        """Register terminals; return them in order once rows and events are durable, None where no number is left.
+
+        Up to REGISTRATION_BATCH go in one transaction and one thread hop. Of one phone asked for twice the first wins,
+        and both get its row: who sees another terminal id in it than its own has been too late. An unreachable
+        registry is waited for.
+
+        Raises:
+            ValueError: a phone that is none.
+        """
+        first: dict[PhoneKey, NewTerminal] = {}
+        keys = [phone_key(one.phone) for one in new]
+        for key, one in zip(keys, new, strict=True):
+            if key not in self._by_phone:
+                first.setdefault(key, one)
+        missing = list(first.values())
+        for start in range(0, len(missing), REGISTRATION_BATCH):
+            batch = missing[start : start + REGISTRATION_BATCH]
+            try:
+                await self._register_batch(batch)
+            except self._full:
+                # Near the end of the numbers: as many as still fit.
+                for one in batch:
+                    try:
+                        await self._register_batch([one])
+                    except self._full:
+                        break
+        return [self._by_phone.get(key) for key in keys]
+
+    async def _register_batch(self, batch: Sequence[NewTerminal]) -> None:
+        made = [self._make_new(**msgspec.structs.asdict(one)) for one in batch]
+        rows = await until_it_holds(
+            partial(trio.to_thread.run_sync, self._registry.register, made, limiter=self._limiter),
+            f"registering {len(batch)} terminals",
+            unless=self._full,
+            failed=self._failed,
+        )
+        self._registered += len(rows)
+        self._batches += 1
+        self.learn(rows)
+
+    def statistics(self) -> FleetStatistics:
+        """Return how many there are."""
+        return FleetStatistics(
+            terminals=len(self._by_phone),
+            vehicles=len(self._by_vehicle),
+            sessions=self.occupancy.sessions,
+            links=self.occupancy.links,
+            registered=self._registered,
+            batches=self._batches,
+            failures=self._failures,
+        )
+
+    def _failed(self, _error: Exception) -> None:
+        self._failures += 1
