@@ -1,0 +1,45 @@
+"""The application: its resources, its guard, its answers to faults. `create_app(parts)` is all a server needs."""
+
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+
+from api.commands import read_command, request_command
+from api.docs import openapi, read_docs
+from api.events import list_events
+from api.guards import needs_key
+from api.health import read_health
+from api.metrics import read_metrics
+from api.parts import Parts
+from api.positions import list_positions
+from api.problems import Problem, answer_bug, answer_http, answer_invalid, answer_problem
+from api.status import read_status
+from api.vehicles import read_vehicle
+
+REQUEST_BYTES_MAX: Final = 64 * 1024
+"""The largest body: a command with its fields. The largest downlink message has 1,023 bytes."""
+
+
+def create_app(parts: Parts) -> Litestar:
+    """Return the ASGI application over these parts."""
+    return Litestar(
+        route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES), guards=[needs_key])],
+        state=State({"parts": parts}),
+        exception_handlers={
+            Problem: answer_problem,
+            ValidationException: answer_invalid,
+            HTTPException: answer_http,
+            Exception: answer_bug,
+        },
+        openapi_config=openapi(parts.version),
+        request_max_body_size=REQUEST_BYTES_MAX,
+        logging_config=None,
+        pdb_on_exception=False,
+        debug=False,
+    )
+
+
+PAGES: Final = (read_status, read_docs, read_health, read_metrics)
+RESOURCES: Final = (list_positions, read_vehicle, request_command, read_command, list_events)

@@ -1,0 +1,34 @@
+"""GET /api/v1/events: the event log from a position on, filtered by the start of the type."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Request, get
+from litestar.concurrency import sync_to_thread
+from litestar.params import QueryParameter
+
+from api.parts import Parts
+from core.events import Event
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Events in the order of the log, and the position to read on from."""
+
+    items: list[Event]
+    next: int
+    """Hand it back as `after`, also when `items` is empty: nothing below it is left to see."""
+
+
+@get("/events", summary="Read the event log")
+async def list_events(
+    request: Request,
+    after: Annotated[int, QueryParameter(ge=0, description="Position (seq) to go on behind")] = 0,
+    type_: Annotated[
+        str, QueryParameter(name="type", max_length=64, pattern=r"^[a-z_.]*$", description="Start of the event type")
+    ] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="Most events on this page")] = 100,
+) -> EventPage:
+    """Return events behind `after`, oldest first. What they mean stands in docs/events.md."""
+    parts: Parts = request.app.state.parts
+    items = list(await sync_to_thread(parts.events, after, type_, limit))
+    return EventPage(items, items[-1].seq if items else after)

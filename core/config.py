@@ -1,0 +1,263 @@
+"""Config: every option of the program, where each value came from, and what is wrong with it if something is.
+
+A value is taken from the first of these that names it: command line, environment (`CARILLON_` and the name in
+capitals), the TOML file, the default below. A key or variable that names no option is refused: a typing error must not
+silently leave a default in force.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+ENVIRONMENT_PREFIX: Final = "CARILLON_"
+NOT_OPTIONS: Final = frozenset({"CARILLON_CONFIG"})
+"""Variables with our prefix that are no field of Config: the one that names the file."""
+
+
+class ConfigError(Exception):
+    """The operator's configuration cannot be used; the text names value, origin and bound."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of one process. Build it with `load_config`, which checks the bounds that stand here."""
+
+    data: Annotated[str, Meta(min_length=1, description="Directory of everything this node keeps.")] = "data"
+    tcp: Annotated[str, Meta(description="Where terminals connect. Port 0 takes any free one.")] = "127.0.0.1:8808"
+    http: Annotated[str, Meta(description="Where the API and the status page answer.")] = "127.0.0.1:8080"
+    registration: Annotated[
+        Literal["open", "known"],
+        Meta(
+            description="Whether a terminal that nobody has entered may register (0x0100). With `demo` and `tcp` on "
+            "loopback the default is `open`."
+        ),
+    ] = "known"
+    ack_after: Annotated[
+        Literal["sync", "write", "receive"],
+        Meta(
+            description="What must be done with a frame before it is acknowledged: `sync` survives a power cut, "
+            "`write` a killed process; `receive` keeps no promise and is for benchmarks."
+        ),
+    ] = "sync"
+    ack_window_ms: Annotated[
+        # A terminal waits seconds for its answer, and one sync costs about 130 us of CPU: at 10 ms that is at most
+        # 100 syncs a second, 1.3 % of a core. Above 50 ms nothing more is saved.
+        int, Meta(ge=0, le=50, description="Least time between two rounds of receiving, syncing and acknowledging, ms.")
+    ] = 10
+    journal: Annotated[
+        str,
+        Meta(description="Directory of the journal, for a volume of its own; empty: `journal` in `data`."),
+    ] = ""
+    journal_keep_h: Annotated[
+        int, Meta(ge=1, le=8_760, description="How long raw frames are kept after every reader has passed them, hours.")
+    ] = 24
+    journal_bytes_max: Annotated[
+        # 10,000 terminals reporting every 10 s with 150 bytes a record write 13 GB a day.
+        int,
+        Meta(
+            ge=64 * 1024 * 1024,
+            le=1 << 50,
+            description="Most bytes of journal. Kept frames go first; when all are still needed, acknowledging stops.",
+        ),
+    ] = 32 * 1024**3
+    idle_s: Annotated[
+        # Terminals are commonly set to a heartbeat of 60 s or less (parameter 0x0001). Three in a row lost in a
+        # tunnel are a dead connection; the terminal reconnects and re-sends, so being wrong costs one login.
+        int, Meta(ge=10, le=86_400, description="Silence after which a terminal's connection is closed, seconds.")
+    ] = 180
+    report_dsn: Annotated[
+        str,
+        Meta(description="Where reports are stored; empty: ClickHouse embedded, in `clickhouse` in `data`."),
+    ] = ""
+    business_dsn: Annotated[
+        str,
+        Meta(description="Where event log and business tables are; empty: SQLite, `carillon.db` in `data`."),
+    ] = ""
+    node: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9][a-z0-9-]{0,31}$",
+            description="Name of this node, different on each. It marks inserts as ours: never change it "
+            "on a node that has data.",
+        ),
+    ] = "node1"
+    demo: Annotated[bool, Meta(description="Simulate a fleet; reading the API needs no key on loopback.")] = False
+    demo_vehicles: Annotated[int, Meta(ge=1, le=10_000, description="Cars of the simulated fleet.")] = 100
+    metrics: Annotated[
+        Literal["loopback", "key", "open"],
+        Meta(
+            description="Who may read /metrics: with `loopback` anyone as long as `http` is on loopback, else who "
+            "has the key; with `key` only who has it; with `open` anyone."
+        ),
+    ] = "loopback"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")] = "info"
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def journal_path(self) -> Path:
+        return Path(self.journal) if self.journal else self.data_path / "journal"
+
+    @property
+    def reports(self) -> str:
+        """DSN of the reports, defaults filled in."""
+        return self.report_dsn or f"chdb:///{(self.data_path / 'clickhouse').absolute()}"
+
+    @property
+    def business(self) -> str:
+        """DSN of event log and business tables, defaults filled in."""
+        return self.business_dsn or f"sqlite:///{(self.data_path / 'carillon.db').absolute()}"
+
+    @property
+    def tcp_address(self) -> tuple[str, int]:
+        return split_address(self.tcp)
+
+    @property
+    def http_address(self) -> tuple[str, int]:
+        return split_address(self.http)
+
+    @property
+    def http_is_loopback(self) -> bool:
+        return is_loopback(self.http_address[0])
+
+
+def load_config(
+    command_line: Mapping[str, object] | None = None,
+    *,
+    file: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Return the checked configuration.
+
+    Args:
+        command_line: options given there, by field name; None values count as not given.
+        file: TOML file; None: the one that CARILLON_CONFIG names, if any. A table of its own groups nothing: keys
+            stand at the top level, named as the fields are.
+        environment: None: the process's.
+
+    Raises:
+        ConfigError: a value is out of bounds, an option is unknown, or the file cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    given: dict[str, tuple[object, str]] = {}
+    path = file or environment.get("CARILLON_CONFIG")
+    if path:
+        given |= {name: (value, str(path)) for name, value in _read_file(Path(path)).items()}
+    for variable, text in environment.items():
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in NOT_OPTIONS:
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            _known(name, variable, "environment")
+            given[name] = (text, variable)
+    for name, value in (command_line or {}).items():
+        if value is not None:
+            given[name] = (value, f"--{name.replace('_', '-')}")
+    values = {name: _checked(name, value, origin) for name, (value, origin) in given.items()}
+    if values.get("demo") and is_loopback(split_address(str(values.get("tcp", Config().tcp)))[0]):
+        # Nobody has entered the simulated cars; from outside this machine no one can use the open door.
+        values.setdefault("registration", "open")
+    return msgspec.convert(values, Config)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration file {path}: {error}") from error
+    for name in values:
+        _known(name, name, str(path))
+    return values
+
+
+def _known(name: str, shown: str, origin: str) -> None:
+    if name in FIELDS:
+        return
+    close = difflib.get_close_matches(name, FIELDS, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise ConfigError(f"{shown} (from {origin}) is no option{hint}")
+
+
+def _checked(name: str, value: object, origin: str) -> object:
+    """Return a value as its field's type, text converted ('80' is an int where one is wanted, 'true' a bool)."""
+    field = FIELDS[name]
+    try:
+        converted = msgspec.convert(value, field.type, strict=not isinstance(value, str))
+        if name in ADDRESSES:
+            split_address(converted)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ConfigError(f"{name} = {value} (from {origin}): {bound_text(name)}") from error
+    return converted
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of 'HOST:PORT' or '[V6]:PORT'.
+
+    Raises:
+        ValueError: it is neither, or the port is not 0 to 65535.
+    """
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:\[\]/]+)):([0-9]{1,5})", address)
+    if match is None or int(match[3]) > 65_535:
+        raise ValueError(f"not HOST:PORT: {address}")
+    return match[1] or match[2], int(match[3])
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a listener on `host` is reached from this machine alone; a name other than localhost is not."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def bound_text(name: str) -> str:
+    """Return what a field takes, for messages and for the table in docs/operate.md: '0 to 50', 'open or known'."""
+    if name in ADDRESSES:
+        return "HOST:PORT, the port 0 to 65535"
+    type_ = _inner(msgspec.inspect.type_info(FIELDS[name].type))
+    match type_:
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return f"{low:,} to {high:,}"
+        case msgspec.inspect.LiteralType(values=values):
+            *first, last = (str(value) for value in values)
+            return f"{', '.join(first)} or {last}"
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            return f"text matching {pattern}"
+        case msgspec.inspect.StrType(min_length=int()):
+            return "text, not empty"
+        case _:
+            return "text"
+
+
+def _inner(type_: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    return _inner(type_.type) if isinstance(type_, msgspec.inspect.Metadata) else type_
+
+
+def description(name: str) -> str:
+    """Return the one sentence that says what a field is for."""
+    metadata = msgspec.inspect.type_info(FIELDS[name].type)
+    schema = getattr(metadata, "extra_json_schema", None) or {}
+    return str(schema["description"])
+
+
+def configuration_table() -> str:
+    """Return the options as the Markdown table that stands in docs/operate.md."""
+    lines = ["| option | default | takes | what it does |", "|---|---|---|---|"]
+    for name, field in FIELDS.items():
+        default = field.default
+        shown = str(default).lower() if isinstance(default, bool) else str(default)
+        lines.append(f"| `{name}` | {f'`{shown}`' if shown else 'empty'} | {bound_text(name)} | {description(name)} |")
+    return "\n".join(lines) + "\n"
+
+
+ADDRESSES: Final = frozenset({"tcp", "http"})
+FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Config)}
