@@ -99,3 +99,42 @@ their mailboxes fill, and their terminals are not read."""
 
 VEHICLES_MAX: Final = 1 << 20
 """Rows of the vehicle table. Row = vehicle id; pages never touched cost nothing. A registration past it is refused."""
+
+# --- stores -----------------------------------------------------------------------------------------------------------
+
+STORE_TIMEOUT_S: Final = 30.0
+STORE_CONNECT_TIMEOUT_S: Final = 5.0
+"""A segment of 20,000 rows takes 0.05 s to insert; a server that needs 600 times that is away (StorageError)."""
+
+STORE_MEMORY_BYTES_MAX: Final = 1536 * 1024 * 1024
+"""Memory of the embedded ClickHouse, merges and queries together. Beyond it a query fails, not the process."""
+
+STORE_READERS: Final = 2
+"""Reads at once on one store: one big and one small. One more waits its turn."""
+
+REFUSED_TRIES: Final = 3
+"""A block is tried this often before it counts as refused for its content."""
+
+BISECTION_INSERTS_MAX: Final = 1_000
+"""Inserts spent on looking for the refused rows of one segment: 15 halvings of 20,000 rows, thrice each, find about 20
+scattered ones. Beyond it, blocks go to `report_refused` whole: slower to repair, but the recorder goes on."""
+
+REFUSED_REASON_CHARACTERS_MAX: Final = 500
+"""A store's reason, cut."""
+
+QUERY_ROWS_MAX: Final = 100_000
+QUERY_S_MAX: Final = 10.0
+QUERY_MEMORY_BYTES_MAX: Final = 512 * 1024 * 1024
+"""One read: rows answered, seconds, and memory (a third of the embedded store's). Beyond each the query is refused."""
+
+TRACK_POINTS_MAX: Final = 100_000
+"""A day at one report a second is 86,400 points. A longer track is read in pieces."""
+
+DATABASE_TIMEOUT_S: Final = 10.0
+"""Wait for a connection, or for another writer to let go of the SQLite file. A batch of 256 events holds it 50 ms."""
+
+EVENTS_STATEMENT_MAX: Final = 256
+"""Events looked up and inserted by one statement; a larger append takes several within its transaction."""
+
+EVENTS_READ_MAX: Final = 10_000
+"""Events of one read: 10 MB of structs. A reader goes on from the last number it got."""

@@ -1,0 +1,13 @@
+"""The only place with SQL: reports in ClickHouse, the event log and the registry in SQLite or PostgreSQL."""
+
+
+def migrate(dsn: str) -> str:
+    """Bring the business database at the DSN to this program's version and return it. See storage.database.migrate."""
+    # Imported here: whoever only wants ClickHouse need not load SQLAlchemy.
+    from storage import database
+
+    opened = database.Database(dsn)
+    try:
+        return database.migrate(opened)
+    finally:
+        opened.close()

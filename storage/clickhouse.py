@@ -1,0 +1,520 @@
+"""ReportStore: reports in ClickHouse, embedded (chdb) or a server, by one code.
+
+What others must know:
+- Everything here blocks; call it from worker threads. Inserts take turns, and so do reads beyond READERS.
+- chdb holds one data path a process, and a second process is refused. Connecting resets the signals 4, 5, 6, 7, 8, 11,
+  20 and 31 to their defaults: chdb's own handlers for them hang the process.
+- An insert repeated under its token is stored once. A token used again with other rows silently drops them.
+"""
+
+import ctypes
+import datetime
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import clickhouse_connect
+import numpy as np
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
+
+from core import limits
+from protocols.report import FLAG_TIME_BAD
+from storage.errors import ContentRefusedError, StorageError, StoreNewerError
+from storage.native import byte_view, encode_block, encode_phones, encode_reports, encode_slices, encode_texts
+from storage.tables.report import MIGRATIONS, REFUSED_COLUMNS, REPORT_COLUMNS, SCHEMA_VERSION_TABLE
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)
+
+_CONTENT_CODES: Final = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        33,  # CANNOT_READ_ALL_DATA
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        117,  # INCORRECT_DATA
+        128,  # TOO_LARGE_ARRAY_SIZE
+        131,  # TOO_LARGE_STRING_SIZE
+        153,  # ILLEGAL_DIVISION
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        407,  # DECIMAL_OVERFLOW
+        469,  # VIOLATED_CONSTRAINT
+    }
+)
+"""Error codes that speak of the rows. Every other code, and every failure without one, is the store's."""
+
+_PARTITIONS_CODE: Final = 252
+"""TOO_MANY_PARTS: the store cannot keep up with merging, or this one insert touches too many partitions. Only the
+message tells which."""
+
+_CHDB_SIGNALS: Final = (4, 5, 6, 7, 8, 11, 20, 31)
+
+_INSERT_SETTINGS: Final[Mapping[str, object]] = {
+    # On by default in new servers: an acknowledged insert would still lie in memory, and tokens would not hold.
+    "async_insert": 0,
+    # Collapsing repeats while inserting costs 1.82 instead of 0.49 CPU s a million rows; merges and `final` do it.
+    "optimize_on_insert": 0,
+    # A crash between the table's part and a view's: the repeat must reach the view, whose own window then decides.
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "insert_deduplicate": 1,
+    "max_insert_threads": 1,
+    "max_threads": 1,
+}
+
+_T = TypeVar("_T")
+
+
+class Stored(NamedTuple):
+    """What became of a segment."""
+
+    stored: int
+    refused: int
+
+
+class LastPosition(NamedTuple):
+    """Where a vehicle was when it last reported with a good time, a fix and a possible position."""
+
+    vehicle_id: int
+    terminal: int
+    time_ms: int
+    arrival_ms: int
+    report_id: int
+    lat_1e7: int
+    lon_1e7: int
+    speed_kmh10: int
+    course_deg: int
+    altitude_m: int
+    alarm: int
+    status: int
+    odometer_m: int
+    flags: int
+
+
+class TrackPoint(NamedTuple):
+    """One report of a track."""
+
+    time_ms: int
+    arrival_ms: int
+    report_id: int
+    lat_1e7: int
+    lon_1e7: int
+    speed_kmh10: int
+    course_deg: int
+    altitude_m: int
+    alarm: int
+    status: int
+    odometer_m: int
+    flags: int
+
+
+class MileageDay(NamedTuple):
+    """What a vehicle drove on one day of GMT+8, by its odometer: last reading of the day minus the first.
+
+    What was driven between the last report of a day and the first of the next is in neither.
+    """
+
+    vehicle_id: int
+    day: datetime.date
+    mileage_m: int
+    time_ms_min: int
+    time_ms_max: int
+    speed_kmh10_max: int
+
+
+class _Address(NamedTuple):
+    """A DSN taken apart."""
+
+    path: str
+    """Directory of an embedded store; empty for a server."""
+    host: str
+    port: int
+    user: str
+    password: str
+    secure: bool
+    database: str
+
+
+def _parse(dsn: str) -> _Address:
+    """Take apart chdb:///abs/path[?database=NAME] or clickhouse[s]://user:password@host:port/database."""
+    url = urlsplit(dsn)
+    wanted = parse_qs(url.query)
+    if url.scheme == "chdb":
+        if url.netloc or not url.path.startswith("/"):
+            raise ValueError(f"an embedded store is chdb:///absolute/path, got {dsn!r}")
+        database = wanted.get("database", ["carillon"])[0]
+        address = _Address(unquote(url.path), "", 0, "", "", False, database)
+    elif url.scheme in ("clickhouse", "clickhouses"):
+        if not url.hostname:
+            raise ValueError(f"a ClickHouse server is clickhouse://user:password@host:port/database, got {dsn!r}")
+        secure = url.scheme == "clickhouses"
+        port = url.port or (8443 if secure else 8123)
+        user, password = unquote(url.username or "default"), unquote(url.password or "")
+        address = _Address("", url.hostname, port, user, password, secure, url.path.strip("/") or "carillon")
+    else:
+        raise ValueError(f"reports are kept at chdb:// or clickhouse://, got {dsn!r}")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", address.database):
+        raise ValueError(f"a database name is letters, digits and underscores, got {address.database!r}")
+    return address
+
+
+def is_embedded(dsn: str) -> bool:
+    """Tell whether the DSN names a store that only one process can hold."""
+    return _parse(dsn).path != ""
+
+
+def _run_in_thread(function: Callable[[], _T]) -> _T:
+    """Run the function in a thread of its own and return what it returns or raise what it raises."""
+    outcome: list[_T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="chdb connect")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _reason(error: BaseException) -> str:
+    """Return the error's text on one line, bounded."""
+    return " ".join(str(error).split())[: limits.REFUSED_REASON_CHARACTERS_MAX]
+
+
+def _is_content(error: ClickHouseError) -> bool:
+    code = getattr(error, "code", None)
+    if code == _PARTITIONS_CODE:
+        return "for single INSERT block" in str(error)
+    return code in _CONTENT_CODES
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    """Turn what the client raises into StorageError, or ContentRefusedError where it speaks of the rows."""
+    try:
+        yield
+    except ClickHouseError as error:
+        kind = ContentRefusedError if _is_content(error) else StorageError
+        raise kind(_reason(error)) from error
+    except (OSError, RuntimeError) as error:
+        # A full disk under the embedded engine's scratch file; chdb's own failures without a code.
+        raise StorageError(_reason(error)) from error
+
+
+class ReportStore:
+    """Reports, the last position of each vehicle, and what it drove each day.
+
+    Nothing is opened before the first call; a store that is away then raises StorageError, and the next call tries
+    again.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        memory_bytes_max: int = limits.STORE_MEMORY_BYTES_MAX,
+        query_threads_max: int = 1,
+        timeout_s: float = limits.STORE_TIMEOUT_S,
+    ) -> None:
+        """
+        Args:
+            dsn: chdb:///absolute/path[?database=NAME] or clickhouse://user:password@host:port/database.
+            memory_bytes_max: bound of the embedded engine's memory; a server has its own.
+            query_threads_max: threads of one read.
+            timeout_s: longest wait for a server.
+
+        Raises:
+            ValueError: the DSN is neither.
+        """
+        self._address = _parse(dsn)
+        self._memory_bytes_max = memory_bytes_max
+        self._query_threads_max = query_threads_max
+        self._timeout_s = timeout_s
+        self._opening = threading.Lock()
+        self._writer: Any = None
+        self._writing = threading.Lock()
+        self._readers: list[Any] = []
+        self._reader_free = threading.Semaphore(limits.STORE_READERS)
+
+    # --- connecting ---------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> Any:
+        """Return a new client whose unqualified tables are those of our database."""
+        address = self._address
+        with _store_errors():
+            if address.path:
+                client = _run_in_thread(self._connect_embedded)
+            else:
+                client = clickhouse_connect.get_client(
+                    host=address.host,
+                    port=address.port,
+                    username=address.user,
+                    password=address.password,
+                    interface="https" if address.secure else "http",
+                    compress=False,
+                    connect_timeout=min(self._timeout_s, limits.STORE_CONNECT_TIMEOUT_S),
+                    send_receive_timeout=self._timeout_s,
+                    # A session would refuse the second of two calls at once.
+                    autogenerate_session_id=False,
+                )
+        # Set after connecting: before `ensure_schema` the database need not exist.
+        client.database = address.database
+        return client
+
+    def _connect_embedded(self) -> Any:
+        """Open chdb. Runs in a thread that ends: chdb leaves SIGPIPE blocked in the thread that connects."""
+        try:
+            return clickhouse_connect.get_client(
+                interface="chdb",
+                path=self._address.path,
+                chdb_options={"max_server_memory_usage": str(self._memory_bytes_max)},
+            )
+        finally:
+            libc = ctypes.CDLL(None)
+            libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+            libc.signal.restype = ctypes.c_void_p
+            for number in _CHDB_SIGNALS:
+                libc.signal(number, None)
+
+    @contextmanager
+    def _written_by(self) -> Iterator[Any]:
+        """Hold the writing client; one caller at a time."""
+        with self._writing:
+            if self._writer is None:
+                self._writer = self._connect()
+            with _store_errors():
+                yield self._writer
+
+    @contextmanager
+    def _read_by(self) -> Iterator[Any]:
+        """Hold one of the reading clients."""
+        with self._reader_free:
+            with self._opening:
+                client = self._readers.pop() if self._readers else None
+            if client is None:
+                client = self._connect()
+            try:
+                with _store_errors():
+                    yield client
+            finally:
+                with self._opening:
+                    self._readers.append(client)
+
+    def close(self) -> None:
+        """Let go of the store. The embedded engine is shut down with the last client of the process."""
+        with self._writing, self._opening:
+            clients = [*self._readers, *([self._writer] if self._writer is not None else [])]
+            self._readers.clear()
+            self._writer = None
+        for client in clients:
+            client.close()
+
+    # --- schema -------------------------------------------------------------------------------------------------------
+
+    def ensure_schema(self) -> int:
+        """Bring the tables to this program's version and return it.
+
+        Raises:
+            StoreNewerError: the store is of a later version.
+        """
+        with self._written_by() as client:
+            client.command(f"CREATE DATABASE IF NOT EXISTS {self._address.database}", use_database=False)
+            client.command(SCHEMA_VERSION_TABLE)
+            version = int(client.command("SELECT max(version) FROM schema_version"))
+            if version > SCHEMA_VERSION:
+                raise StoreNewerError(f"the reports are of version {version}, this program knows {SCHEMA_VERSION}")
+            for step in range(version, SCHEMA_VERSION):
+                for statement in MIGRATIONS[step]:
+                    client.command(statement)
+                client.command(
+                    f"INSERT INTO schema_version VALUES ({step + 1}, {time.time_ns() // 1_000_000})",
+                    settings={"async_insert": 0},
+                )
+        return SCHEMA_VERSION
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def insert_segment(self, rows: np.ndarray, blob: bytes | bytearray | memoryview | np.ndarray, token: str) -> None:
+        """Store the rows as one block: on return they are on disk, and a repeat under the same token changes nothing.
+
+        Args:
+            rows: (n,) REPORT; items_offset and items_length point into the blob.
+            blob: what they point into.
+            token: names these very rows for ever.
+
+        Raises:
+            ContentRefusedError: the store will not have these rows.
+            StorageError: the store is away, slow or full; whether the rows are stored is not known.
+        """
+        if rows.size == 0:
+            return
+        columns = [(name, kind) for name, (kind, _) in REPORT_COLUMNS.items()]
+        block = encode_reports(rows, byte_view(blob), columns)
+        self._insert_block("report", list(REPORT_COLUMNS), block, token)
+
+    def insert_refused(
+        self, rows: np.ndarray, blob: bytes | bytearray | memoryview | np.ndarray, reason: str, token: str
+    ) -> None:
+        """Keep rows that the store refused, whole and as they were, with the reason.
+
+        Items that lie outside the blob are kept as empty; their offset and length stand in `row`.
+        """
+        if rows.size == 0:
+            return
+        data = byte_view(blob)
+        offset, length = rows["items_offset"].copy(), rows["items_length"].copy()
+        outside = (offset < 0) | (length < 0) | (offset.astype(np.int64) + length > data.size)
+        offset[outside] = 0
+        length[outside] = 0
+        refused_ms = time.time_ns() // 1_000_000
+        reason_bytes = reason[: limits.REFUSED_REASON_CHARACTERS_MAX].encode("utf-8", "replace")
+        special: dict[str, np.ndarray | bytes] = {
+            "refused_ms": np.full(rows.size, refused_ms, dtype=np.int64),
+            "reason": encode_texts([reason_bytes] * rows.size),
+            "token": encode_texts([token.encode()] * rows.size),
+            "phone": encode_phones(rows),
+            "row": encode_texts([row.tobytes() for row in rows]),
+            "items": encode_slices(offset, length, data),
+        }
+        columns = [
+            (name, kind, special[name] if name in special else rows[name]) for name, kind in REFUSED_COLUMNS.items()
+        ]
+        block = encode_block(columns, rows.size)
+        self._insert_block("report_refused", list(REFUSED_COLUMNS), block, token)
+
+    def insert_with_bisection(
+        self, rows: np.ndarray, blob: bytes | bytearray | memoryview | np.ndarray, token: str
+    ) -> Stored:
+        """Store the rows; those that the store refuses go to `report_refused` with its reason.
+
+        A block refused `REFUSED_TRIES` times is cut in halves, down to single rows. Tokens of the halves follow from
+        the token and the range, so a repeat after a crash takes the same way and stores nothing twice.
+
+        Raises:
+            StorageError: the store is away, slow or full; begin again with the same rows and token.
+        """
+        data = byte_view(blob)
+        stored = refused = inserts = 0
+        waiting = [(0, rows.size)]
+        while waiting:
+            first, end = waiting.pop()
+            whole = (first, end) == (0, rows.size)
+            part_token = token if whole else f"{token}/{first}-{end}"
+            reason = ""
+            for _ in range(limits.REFUSED_TRIES):
+                inserts += 1
+                try:
+                    self.insert_segment(rows[first:end], data, part_token)
+                    stored += end - first
+                    reason = ""
+                    break
+                except ContentRefusedError as error:
+                    reason = str(error)
+            if not reason:
+                continue
+            if end - first > 1 and inserts < limits.BISECTION_INSERTS_MAX:
+                middle = (first + end) // 2
+                waiting += [(middle, end), (first, middle)]
+            else:
+                self.insert_refused(rows[first:end], data, reason, f"{part_token}/refused")
+                refused += end - first
+        return Stored(stored, refused)
+
+    def _insert_block(self, table: str, columns: Sequence[str], block: bytes, token: str) -> None:
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        with self._written_by() as client:
+            client.raw_insert(table, column_names=columns, insert_block=block, settings=settings, fmt="Native")
+
+    def ping_write(self) -> None:
+        """Write one row, synced. Raises StorageError when the store does not write."""
+        with self._written_by() as client:
+            client.command(
+                f"INSERT INTO store_ping VALUES (1, {time.time_ns() // 1_000_000})", settings={"async_insert": 0}
+            )
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        binary: Sequence[str] = (),
+        rows_max: int = limits.QUERY_ROWS_MAX,
+        seconds_max: float = limits.QUERY_S_MAX,
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of a SELECT of our own; repeats are merged (`final`).
+
+        Args:
+            sql: ClickHouse SQL; parameters stand in it as {name:Type}.
+            binary: String columns to return as bytes (`items`, `row`); the others come as text.
+
+        Raises:
+            StorageError: the store is away or slow, or the answer exceeds a bound.
+        """
+        settings = {
+            "final": 1,
+            "readonly": 2,
+            "max_threads": self._query_threads_max,
+            "max_result_rows": rows_max,
+            "result_overflow_mode": "throw",
+            "max_execution_time": seconds_max,
+            "max_memory_usage": limits.QUERY_MEMORY_BYTES_MAX,
+        }
+        with self._read_by() as client:
+            formats = dict.fromkeys(binary, "bytes")
+            answer = client.query(sql, parameters=parameters, settings=settings, column_formats=formats)
+            rows: list[tuple[Any, ...]] = answer.result_rows
+        return rows
+
+    def last_positions(self, vehicle_ids: Sequence[int] | None = None) -> list[LastPosition]:
+        """Return the last good position of the given vehicles, or of all, by vehicle id; absent ones are left out."""
+        wanted = "" if vehicle_ids is None else "WHERE vehicle_id IN {vehicle_ids:Array(Int32)} "
+        sql = f"SELECT {', '.join(LastPosition._fields)} FROM last_position {wanted}ORDER BY vehicle_id"
+        parameters = None if vehicle_ids is None else {"vehicle_ids": list(vehicle_ids)}
+        return [LastPosition(*row) for row in self.query(sql, parameters, rows_max=limits.VEHICLES_MAX)]
+
+    def track(
+        self, vehicle_id: int, from_ms: int, to_ms: int, limit: int = limits.TRACK_POINTS_MAX
+    ) -> list[TrackPoint]:
+        """Return a vehicle's reports with from_ms <= time_ms < to_ms, oldest first, at most `limit`.
+
+        Reports whose time is not to be believed are left out; those without a fix are in, flagged.
+        """
+        sql = f"""
+            SELECT {", ".join(TrackPoint._fields)} FROM report
+            WHERE vehicle_id = {{vehicle_id:Int32}} AND time_ms >= {{from_ms:Int64}} AND time_ms < {{to_ms:Int64}}
+                AND bitAnd(flags, {FLAG_TIME_BAD}) = 0
+            ORDER BY time_ms, report_id LIMIT {{limit:UInt32}}
+        """
+        bounded = min(limit, limits.TRACK_POINTS_MAX)
+        parameters = {"vehicle_id": vehicle_id, "from_ms": from_ms, "to_ms": to_ms, "limit": bounded}
+        return [TrackPoint(*row) for row in self.query(sql, parameters)]
+
+    def daily_mileage(
+        self, from_day: datetime.date, to_day: datetime.date, vehicle_ids: Sequence[int] | None = None
+    ) -> list[MileageDay]:
+        """Return what each vehicle drove on each day from from_day to to_day, both included, by vehicle and day.
+
+        With several terminals on one vehicle the one that counted most is believed.
+        """
+        wanted = "" if vehicle_ids is None else "AND vehicle_id IN {vehicle_ids:Array(Int32)} "
+        sql = f"""
+            SELECT vehicle_id, day, max(odometer_m_max - odometer_m_min), min(time_ms_min), max(time_ms_max),
+                max(speed_kmh10_max)
+            FROM mileage_day WHERE day >= {{from_day:Date}} AND day <= {{to_day:Date}} {wanted}
+            GROUP BY vehicle_id, day ORDER BY vehicle_id, day
+        """
+        parameters: dict[str, object] = {"from_day": from_day, "to_day": to_day}
+        if vehicle_ids is not None:
+            parameters["vehicle_ids"] = list(vehicle_ids)
+        return [MileageDay(*row) for row in self.query(sql, parameters)]

@@ -1,0 +1,248 @@
+"""EventLog: everything that happened, numbered without a gap, in the business database.
+
+One owner appends. It claims the log by raising the epoch in the row `log_owner`; each of its transactions begins by
+holding that row and comparing the epoch, so that an owner that was replaced writes nothing more, and numbers come from
+that same row. Whoever has seen number N has seen all below it.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from os import getpid
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from core import limits
+from core.events import EVENTS, Event
+from storage.database import Database
+from storage.errors import AnsweredTwiceError, OwnerFencedError
+
+_LOG: Final = "event"
+
+_COLUMNS: Final = (
+    "seq", "id", "type", "version", "time_ms", "arrival_ms", "subject", "key", "group_id", "store_id", "actor", "cause",
+    "correlation", "answers", "depth", "purpose", "payload",
+)  # fmt: skip
+
+_DECODERS: Final = {name: msgspec.json.Decoder(payload) for name, payload in EVENTS.items()}
+_ANY_DECODER: Final = msgspec.json.Decoder()
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def _payload(kind: str, version: int, text: str) -> Any:
+    """Decode a payload by its type and version; a version this program does not know comes as plain values."""
+    return _DECODERS.get((kind, version), _ANY_DECODER).decode(text)
+
+
+def _event(row: Sequence[Any]) -> Event:
+    return Event(
+        seq=row[0], id=row[1], type=row[2], version=row[3], time_ms=row[4], arrival_ms=row[5], subject=row[6],
+        key=row[7], group=row[8], store=row[9], actor=row[10], cause=row[11], correlation=row[12],
+        answers=row[13] or "", depth=row[14], purpose=row[15], payload=_payload(row[2], row[3], row[16]),
+    )  # fmt: skip
+
+
+def _after_prefix(prefix: str) -> str:
+    """Return the first text behind all that begin with the prefix, in byte order."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+class LogTransaction:
+    """One transaction of the owner: events, business rows and positions, committed together or not at all."""
+
+    def __init__(self, connection: Connection, placeholder: str, head: int) -> None:
+        self.connection: Final = connection
+        """For rows of other tables in the same transaction."""
+        self.head = head
+        """Number of the last event, those appended here included."""
+        self._placeholder = placeholder
+
+    def append(self, events: Sequence[Event]) -> list[int]:
+        """Append the events in order; return each one's number, the existing one where its id is known already.
+
+        Raises:
+            AnsweredTwiceError: an event answers an intent that a known event answers, or another of these.
+        """
+        seqs: list[int] = []
+        for first in range(0, len(events), limits.EVENTS_STATEMENT_MAX):
+            seqs += self._append(events[first : first + limits.EVENTS_STATEMENT_MAX])
+        return seqs
+
+    def _append(self, events: Sequence[Event]) -> list[int]:
+        known = self._known("id", [event.id for event in events])
+        answered = self._known("answers", [event.answers for event in events if event.answers])
+        arrival_ms = time.time_ns() // 1_000_000
+        seqs: list[int] = []
+        rows: list[tuple[object, ...]] = []
+        for event in events:
+            seq = known.get(event.id)
+            if seq is None:
+                if event.answers:
+                    if event.answers in answered:
+                        raise AnsweredTwiceError(
+                            f"event {event.id} ({event.type}) answers {event.answers}, "
+                            f"which event number {answered[event.answers]} has answered"
+                        )
+                    answered[event.answers] = self.head + 1
+                self.head += 1
+                seq = known[event.id] = self.head
+                rows.append(
+                    (
+                        seq, event.id, event.type, event.version, event.time_ms, arrival_ms, event.subject,
+                        event.key or event.subject, event.group, event.store, event.actor, event.cause,
+                        event.correlation or event.id, event.answers or None, event.depth, event.purpose,
+                        _ENCODER.encode(event.payload).decode(),
+                    )
+                )  # fmt: skip
+            seqs.append(seq)
+        if rows:
+            # The driver's own executemany: SQLAlchemy's insert costs ten times as much.
+            self.connection.exec_driver_sql(_insert_sql(self._placeholder), rows)
+        return seqs
+
+    def set_position(self, reader: str, seq: int) -> None:
+        """Store up to which event a reader has read."""
+        _set_position(self.connection, self._placeholder, reader, seq)
+
+    def _known(self, column: str, values: Sequence[str]) -> dict[str, int]:
+        if not values:
+            return {}
+        sql = _known_sql(column, len(values), self._placeholder)
+        return {row[0]: row[1] for row in self.connection.exec_driver_sql(sql, tuple(values))}
+
+
+@lru_cache
+def _insert_sql(placeholder: str) -> str:
+    return f"INSERT INTO event ({', '.join(_COLUMNS)}) VALUES ({', '.join([placeholder] * len(_COLUMNS))})"
+
+
+@lru_cache(maxsize=1024)
+def _known_sql(column: str, values: int, placeholder: str) -> str:
+    return f"SELECT {column}, seq FROM event WHERE {column} IN ({', '.join([placeholder] * values)})"
+
+
+def _set_position(connection: Connection, sign: str, reader: str, seq: int) -> None:
+    connection.exec_driver_sql(
+        f"INSERT INTO position (reader, seq) VALUES ({sign}, {sign}) "
+        "ON CONFLICT (reader) DO UPDATE SET seq = excluded.seq",
+        (reader, seq),
+    )
+
+
+class EventLog:
+    """The log of one dealer group."""
+
+    def __init__(self, database: Database | str, owner: str = "") -> None:
+        """
+        Args:
+            database: or its DSN; then `close` closes it.
+            owner: how this process calls itself in `log_owner`, for people; host and process number where empty.
+        """
+        self._owns_database = isinstance(database, str)
+        self.database: Final = Database(database) if isinstance(database, str) else database
+        self._owner = owner or f"{socket.gethostname()}:{getpid()}"
+        self._epoch = 0
+        self._claiming = threading.Lock()
+
+    def claim(self) -> int:
+        """Become the owner, fencing whoever was before; return the epoch. The first append does it by itself."""
+        sign = self.database.placeholder
+        with self._claiming, self.database.write() as connection:
+            self._epoch = connection.exec_driver_sql(
+                f"INSERT INTO log_owner (log, epoch, owner, head) VALUES ({sign}, 1, {sign}, 0) "
+                "ON CONFLICT (log) DO UPDATE SET epoch = log_owner.epoch + 1, owner = excluded.owner RETURNING epoch",
+                (_LOG, self._owner),
+            ).scalar_one()
+        return self._epoch
+
+    @contextmanager
+    def transaction(self) -> Iterator[LogTransaction]:
+        """Hold one transaction as the owner; it commits on leaving and rolls back on an error.
+
+        Raises:
+            OwnerFencedError: another owner has claimed the log; nothing is written.
+            StorageError: the database is away, locked or full; nothing is written.
+        """
+        if self._epoch == 0:
+            self.claim()
+        sign = self.database.placeholder
+        with self.database.write() as connection:
+            # PostgreSQL must hold the row, or a new owner could number beside us; SQLite has one writer anyway.
+            lock = "" if self.database.is_sqlite else " FOR UPDATE"
+            row = connection.exec_driver_sql(
+                f"SELECT epoch, head, owner FROM log_owner WHERE log = {sign}{lock}",
+                (_LOG,),
+            ).one()
+            self._check(row[0], row[2])
+            transaction = LogTransaction(connection, sign, row[1])
+            yield transaction
+            updated = connection.exec_driver_sql(
+                f"UPDATE log_owner SET head = {sign} WHERE log = {sign} AND epoch = {sign} AND head = {sign}",
+                (transaction.head, _LOG, self._epoch, row[1]),
+            ).rowcount
+            if updated != 1:
+                raise OwnerFencedError("the log's position row changed under its owner")
+
+    def _check(self, epoch: int, owner: str) -> None:
+        if epoch != self._epoch:
+            raise OwnerFencedError(f"the log belongs to {owner} since epoch {epoch}; ours was {self._epoch}")
+
+    def append(self, events: Sequence[Event]) -> list[int]:
+        """Append the events in one transaction; return each one's number, the existing one for a known id.
+
+        Raises:
+            AnsweredTwiceError, OwnerFencedError, StorageError: nothing was written.
+        """
+        if not events:
+            return []
+        with self.transaction() as transaction:
+            return transaction.append(events)
+
+    def read(self, after_seq: int, limit: int = limits.EVENTS_READ_MAX, type_prefix: str = "") -> list[Event]:
+        """Return up to `limit` events with a number over after_seq, in order; payloads decoded by type and version.
+
+        Args:
+            type_prefix: only types that begin with it (`crash.`); all where empty.
+        """
+        sign = self.database.placeholder
+        wanted = ""
+        parameters: tuple[object, ...] = (after_seq,)
+        if type_prefix:
+            wanted = f"AND type >= {sign} AND type < {sign} "
+            parameters += (type_prefix, _after_prefix(type_prefix))
+        parameters += (min(limit, limits.EVENTS_READ_MAX),)
+        sql = f"SELECT {', '.join(_COLUMNS)} FROM event WHERE seq > {sign} {wanted}ORDER BY seq LIMIT {sign}"
+        with self.database.read() as connection:
+            rows = connection.exec_driver_sql(sql, parameters).fetchall()
+        return [_event(row) for row in rows]
+
+    def head(self) -> int:
+        """Return the number of the last event, 0 for an empty log."""
+        with self.database.read() as connection:
+            return connection.exec_driver_sql("SELECT coalesce(max(seq), 0) FROM event").scalar_one()
+
+    def position(self, reader: str) -> int:
+        """Return the number up to which a reader has read, 0 for a new one."""
+        sign = self.database.placeholder
+        with self.database.read() as connection:
+            sql = f"SELECT seq FROM position WHERE reader = {sign}"
+            return connection.exec_driver_sql(sql, (reader,)).scalar() or 0
+
+    def set_position(self, reader: str, seq: int) -> None:
+        """Store a reader's position by itself. The owner's folds do it inside their transaction instead."""
+        with self.database.write() as connection:
+            _set_position(connection, self.database.placeholder, reader, seq)
+
+    def ping_write(self) -> None:
+        """Begin and commit a transaction that writes. Raises StorageError when the database does not take it."""
+        self.set_position("ping", time.time_ns() // 1_000_000)
+
+    def close(self) -> None:
+        """Close the database if this log opened it."""
+        if self._owns_database:
+            self.database.close()

@@ -1,0 +1,1 @@
+"""Alembic migrations of the business database, run by storage.migrate. Released steps are never changed, only added."""

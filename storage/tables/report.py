@@ -1,0 +1,164 @@
+"""The ClickHouse tables: reports, what views derive from them, and the numbered steps that make a store of them.
+
+Views keep only minima, maxima and the latest row, so that a segment inserted again changes no figure. Every table,
+views' targets included, syncs each insert and remembers the last 1,000 insert tokens.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD, ODOMETER_NONE
+
+REPORT_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        # Delta and ZSTD on integers: 12 bytes a row on disk, from 60. A hash does not compress: spare the trying.
+        "terminal": ("Int32", "Delta, ZSTD(1)"),
+        "phone": ("String", "ZSTD(1)"),
+        "vehicle_id": ("Int32", "Delta, ZSTD(1)"),
+        "serial": ("UInt16", "Delta, ZSTD(1)"),
+        "time_ms": ("Int64", "Delta, ZSTD(1)"),
+        "arrival_ms": ("Int64", "Delta, ZSTD(1)"),
+        "report_id": ("UInt64", "NONE"),
+        "lat_1e7": ("Int32", "Delta, ZSTD(1)"),
+        "lon_1e7": ("Int32", "Delta, ZSTD(1)"),
+        "speed_kmh10": ("UInt16", "Delta, ZSTD(1)"),
+        "course_deg": ("UInt16", "Delta, ZSTD(1)"),
+        "altitude_m": ("Int16", "Delta, ZSTD(1)"),
+        "alarm": ("UInt32", "ZSTD(1)"),
+        "status": ("UInt32", "ZSTD(1)"),
+        "odometer_m": ("Int64", "Delta, ZSTD(1)"),
+        "items": ("String", "ZSTD(1)"),
+        "flags": ("UInt32", "ZSTD(1)"),
+        # Journal sequence; never negative. Of two rows of one report the later one stays.
+        "sequence": ("UInt64", "Delta, ZSTD(1)"),
+    }
+)
+"""Column of the table `report`: ClickHouse type, codec. Names are those of REPORT; phone is text, items raw bytes."""
+
+ARRIVAL_MS_RANGE: Final = (1_262_304_000_000, 4_102_444_800_000)
+"""2010 to 2100 by our own clock. Outside it the server's clock was mad: partitions are months of arrival, and an insert
+that touches more than 100 of them is refused whole."""
+
+BAD_FLAGS: Final = FLAG_TIME_BAD | FLAG_NO_FIX | FLAG_POSITION_BAD
+"""Reports kept from the last position."""
+
+DAY_OFFSET_MS: Final = 8 * 3600 * 1000
+"""A mileage day is a day of GMT+8, the time that terminals speak, for every vehicle until stores have zones."""
+
+DURABLE: Final = (
+    "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, "
+    "non_replicated_deduplication_window = 1000"
+)
+"""Stored means on disk; all four are off by default, in chdb and on a server."""
+
+_REPORT = f"""
+CREATE TABLE IF NOT EXISTS report (
+    {", ".join(f"{name} {kind} CODEC({codec})" for name, (kind, codec) in REPORT_COLUMNS.items())},
+    CONSTRAINT vehicle_known CHECK vehicle_id > 0,
+    CONSTRAINT arrival_sane CHECK arrival_ms >= {ARRIVAL_MS_RANGE[0]} AND arrival_ms < {ARRIVAL_MS_RANGE[1]}
+) ENGINE = ReplacingMergeTree(sequence)
+-- report_id: terminals' clocks have whole seconds, and three reports of one second are three.
+ORDER BY (vehicle_id, time_ms, report_id)
+-- Never the terminal's clock: a car that empties its memory can bring 240 months at once.
+PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(arrival_ms, 'UTC'))
+SETTINGS {DURABLE}
+"""
+
+_LAST_POSITION_COLUMNS: Final = (
+    "vehicle_id", "terminal", "time_ms", "arrival_ms", "report_id", "lat_1e7", "lon_1e7", "speed_kmh10", "course_deg",
+    "altitude_m", "alarm", "status", "odometer_m", "flags", "sequence",
+)  # fmt: skip
+
+_LAST_POSITION = f"""
+CREATE TABLE IF NOT EXISTS last_position (
+    {", ".join(f"{name} {REPORT_COLUMNS[name][0]}" for name in _LAST_POSITION_COLUMNS)},
+    rank UInt128
+) ENGINE = ReplacingMergeTree(rank) ORDER BY vehicle_id SETTINGS {DURABLE}
+"""
+
+# The latest row is the one of the highest rank: fix time, then journal sequence, then report_id, so that of several
+# reports of one second the same one stays whatever the order of inserts. Arithmetic of UInt128: 64 bits of time, 40 of
+# sequence (a million million reports), 24 of the hash.
+_LAST_POSITION_VIEW = f"""
+CREATE MATERIALIZED VIEW IF NOT EXISTS last_position_view TO last_position AS
+SELECT {", ".join(_LAST_POSITION_COLUMNS)},
+    bitOr(bitOr(bitShiftLeft(toUInt128(time_ms), 64), bitShiftLeft(toUInt128(bitAnd(sequence, 1099511627775)), 24)),
+        toUInt128(bitShiftRight(report_id, 40))) AS rank
+FROM report WHERE bitAnd(flags, {BAD_FLAGS}) = 0
+ORDER BY vehicle_id, rank DESC LIMIT 1 BY vehicle_id
+"""
+
+_MILEAGE_DAY = f"""
+CREATE TABLE IF NOT EXISTS mileage_day (
+    vehicle_id Int32,
+    day Date,
+    -- Two terminals on one car count from different zeros.
+    terminal Int32,
+    odometer_m_min SimpleAggregateFunction(min, Int64),
+    odometer_m_max SimpleAggregateFunction(max, Int64),
+    time_ms_min SimpleAggregateFunction(min, Int64),
+    time_ms_max SimpleAggregateFunction(max, Int64),
+    speed_kmh10_max SimpleAggregateFunction(max, UInt16)
+) ENGINE = AggregatingMergeTree ORDER BY (vehicle_id, day, terminal) SETTINGS {DURABLE}
+"""
+
+# The day is counted in arithmetic, for `toDate` of a time would depend on the zone data of the machine. FLAG_TIME_BAD
+# keeps the number within what Date holds (1970 to 2149).
+_MILEAGE_DAY_VIEW = f"""
+CREATE MATERIALIZED VIEW IF NOT EXISTS mileage_day_view TO mileage_day AS
+SELECT vehicle_id, toDate(toUInt16(intDiv(time_ms + {DAY_OFFSET_MS}, 86400000))) AS day, terminal,
+    min(odometer_m) AS odometer_m_min, max(odometer_m) AS odometer_m_max,
+    min(time_ms) AS time_ms_min, max(time_ms) AS time_ms_max, max(speed_kmh10) AS speed_kmh10_max
+FROM report WHERE odometer_m != {ODOMETER_NONE} AND bitAnd(flags, {FLAG_TIME_BAD}) = 0
+GROUP BY vehicle_id, day, terminal
+"""
+
+REFUSED_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "refused_ms": "Int64",
+        "reason": "String",
+        "token": "String",
+        "terminal": "Int32",
+        "phone": "String",
+        "vehicle_id": "Int32",
+        "serial": "UInt16",
+        "time_ms": "Int64",
+        "arrival_ms": "Int64",
+        "report_id": "UInt64",
+        "sequence": "UInt64",
+        "row": "String",
+        "items": "String",
+    }
+)
+"""Column of the table `report_refused`: ClickHouse type. `row` is the whole REPORT row as it lay in memory."""
+
+_REPORT_REFUSED = f"""
+CREATE TABLE IF NOT EXISTS report_refused (
+    {", ".join(f"{name} {kind}" for name, kind in REFUSED_COLUMNS.items())}
+) ENGINE = ReplacingMergeTree(refused_ms) ORDER BY (terminal, sequence, report_id) SETTINGS {DURABLE}
+"""
+
+_STORE_PING = f"""
+CREATE TABLE IF NOT EXISTS store_ping (id UInt8, at_ms Int64)
+ENGINE = ReplacingMergeTree(at_ms) ORDER BY id SETTINGS {DURABLE}
+"""
+
+SCHEMA_VERSION_TABLE: Final = f"""
+CREATE TABLE IF NOT EXISTS schema_version (version UInt32, applied_ms Int64)
+ENGINE = ReplacingMergeTree(applied_ms) ORDER BY version SETTINGS {DURABLE}
+"""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        _REPORT,
+        _LAST_POSITION,
+        _LAST_POSITION_VIEW,
+        _MILEAGE_DAY,
+        _MILEAGE_DAY_VIEW,
+        _REPORT_REFUSED,
+        _STORE_PING,
+    ),
+)
+"""Step n brings a store from version n to n + 1. Steps are never changed once released, only added. Each statement can
+be repeated, so a step that was cut off is simply done again."""

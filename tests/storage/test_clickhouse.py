@@ -1,0 +1,249 @@
+"""The report store, one body on the embedded engine and on a server."""
+
+import datetime
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from protocols.report import (
+    FLAG_NO_FIX,
+    FLAG_POSITION_BAD,
+    FLAG_TIME_BAD,
+    ODOMETER_NONE,
+    REPORT,
+    TIME_NONE,
+    phone_text,
+)
+from storage.clickhouse import ReportStore, Stored
+from storage.errors import ContentRefusedError, StorageError, StoreNewerError
+
+NOW_MS = 1_760_000_000_000
+DAY_MS = 86_400_000
+
+
+def random_rows(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows whose every field takes its extremes, and a blob of items that lie in it in any order."""
+    random = np.random.default_rng(seed)
+    rows = np.zeros(count, REPORT)
+    for name in REPORT.names or ():
+        bounds = np.iinfo(REPORT[name])
+        rows[name] = random.integers(bounds.min, bounds.max, count, dtype=REPORT[name], endpoint=True)
+        rows[name][random.random(count) < 0.1] = bounds.min
+        rows[name][random.random(count) < 0.1] = bounds.max
+    rows["sequence"] = np.arange(count) + seed * 1_000_000
+    rows["vehicle_id"] = random.integers(1, 2**31 - 1, count)
+    rows["arrival_ms"] = NOW_MS + random.integers(0, DAY_MS, count)
+    rows["phone_high"] = random.integers(0, 2**16, count) * (random.random(count) < 0.5)
+    lengths = random.choice([0, 1, 30, 127, 128, 300, 16_383, 16_384, 20_000], count, p=[0.1, 0.1, 0.4] + [0.4 / 6] * 6)
+    rows["items_length"] = lengths
+    places = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    rows["items_offset"] = places
+    shuffled = random.permutation(count)
+    rows["items_offset"], rows["items_length"] = places[shuffled], lengths[shuffled]
+    return rows, random.integers(0, 256, int(lengths.sum()), dtype=np.uint8)
+
+
+def rows_of(fields: Sequence[dict[str, int]]) -> np.ndarray:
+    """Return plain rows: one a dict, with sensible values for what it does not name."""
+    rows = np.zeros(len(fields), REPORT)
+    for number, named in enumerate(fields):
+        row = {
+            "sequence": number,
+            "arrival_ms": NOW_MS,
+            "terminal": named.get("vehicle_id", 1),
+            "vehicle_id": 1,
+            "report_id": 1_000 + number,
+            "time_ms": NOW_MS,
+            "odometer_m": ODOMETER_NONE,
+            **named,
+        }
+        for name, value in row.items():
+            rows[number][name] = value
+    return rows
+
+
+def count(store: ReportStore, table: str = "report") -> int:
+    return int(store.query(f"SELECT count() FROM {table}")[0][0])
+
+
+def test_every_column_comes_back_as_it_was(store: ReportStore) -> None:
+    rows, blob = random_rows(1, 2_000)
+    store.insert_segment(rows, blob.tobytes(), "node:1")
+    names = [name for name in REPORT.names or () if name not in ("phone_high", "phone_low")]
+    names = [name for name in names if name not in ("items_offset", "items_length")]
+    found = store.query(f"SELECT {', '.join(names)}, phone, items FROM report ORDER BY sequence", binary=["items"])
+    expected = [
+        (
+            *(int(row[name]) for name in names),
+            phone_text(row["phone_high"], row["phone_low"]),
+            blob[row["items_offset"] :][: row["items_length"]].tobytes(),
+        )
+        for row in rows
+    ]
+    assert found == expected
+
+
+def test_a_segment_inserted_twice_under_its_token_is_stored_once(store: ReportStore) -> None:
+    rows, blob = random_rows(2, 100)
+    for _ in range(3):
+        store.insert_segment(rows, blob, "node:1")
+    for table in ("report", "last_position", "mileage_day"):
+        parts = store.query(
+            "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = {table:String} AND active",
+            {"table": table},
+        )
+        assert parts == [(1,)], f"{table} was written more than once"
+
+
+def test_a_report_in_two_segments_counts_once(store: ReportStore) -> None:
+    rows = rows_of([{"vehicle_id": vehicle} for vehicle in range(1, 11)])
+    store.insert_segment(rows, b"", "node:1")
+    again = rows.copy()
+    again["sequence"] += 100
+    again["arrival_ms"] += 40 * DAY_MS
+    store.insert_segment(again, b"", "node:2")
+    assert count(store) == 10
+    assert store.query("SELECT DISTINCT sequence >= 100 FROM report") == [(1,)]
+
+
+def test_three_reports_of_one_second_stay_three(store: ReportStore) -> None:
+    store.insert_segment(rows_of([{"report_id": number} for number in (7, 8, 9)]), b"", "node:1")
+    assert [point.report_id for point in store.track(1, NOW_MS, NOW_MS + 1)] == [7, 8, 9]
+
+
+def test_twenty_years_of_a_terminals_clock_are_one_segment(store: ReportStore) -> None:
+    months = [{"time_ms": TIME_NONE}] + [
+        {"time_ms": NOW_MS - month * 30 * DAY_MS, "odometer_m": 5} for month in range(240)
+    ]
+    store.insert_segment(rows_of(months), b"", "node:1")
+    assert count(store) == 241
+
+
+def test_refused_rows_are_kept_apart_with_the_reason_and_the_rest_is_stored(store: ReportStore) -> None:
+    rows, blob = random_rows(3, 500)
+    rows["vehicle_id"][[7, 400]] = 0
+    rows["items_length"][123] = 2**31 - 1
+    rows["arrival_ms"][499] = -1
+    with pytest.raises(ContentRefusedError):
+        store.insert_segment(rows, blob, "node:1")
+    for _ in range(2):  # a crash behind the last insert, and the segment comes again
+        assert store.insert_with_bisection(rows, blob, "node:1") == Stored(stored=496, refused=4)
+        assert count(store) == 496
+    refused = store.query(
+        "SELECT sequence, row, items, reason FROM report_refused ORDER BY sequence", binary=["row", "items"]
+    )
+    assert [found[0] for found in refused] == [int(rows["sequence"][i]) for i in (7, 123, 400, 499)]
+    for (_, row, items, reason), number in zip(refused, (7, 123, 400, 499), strict=True):
+        assert row == rows[number].tobytes()
+        if number == 123:
+            assert items == b""
+        else:
+            assert items == blob[rows[number]["items_offset"] :][: rows[number]["items_length"]].tobytes()
+        assert reason.strip()
+
+
+def test_a_wholly_refused_segment_is_given_up_on_within_the_bound(
+    store: ReportStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.limits.BISECTION_INSERTS_MAX", 20)
+    rows = rows_of([{"vehicle_id": 0, "terminal": terminal} for terminal in range(300)])
+    assert store.insert_with_bisection(rows, b"", "node:1") == Stored(stored=0, refused=300)
+    assert count(store, "report_refused") == 300
+
+
+def test_last_positions_and_mileage_agree_with_a_slow_count(store: ReportStore) -> None:
+    random = np.random.default_rng(4)
+    fields = []
+    for number in range(6_000):
+        flags = int(random.choice([0, 0, 0, 0, FLAG_NO_FIX, FLAG_TIME_BAD, FLAG_POSITION_BAD]))
+        time_ms = NOW_MS + int(random.integers(0, 3 * 86_400)) * 1000
+        if flags == FLAG_TIME_BAD:
+            time_ms = int(random.choice([TIME_NONE, 0, NOW_MS + 900 * DAY_MS]))
+        fields.append(
+            {
+                "sequence": number // 3,
+                "vehicle_id": int(random.integers(1, 40)),
+                "terminal": int(random.integers(1, 4)),
+                "report_id": int(random.integers(0, 2**63)),
+                "time_ms": time_ms - time_ms % 60_000 if time_ms > 0 else time_ms,  # many of one second
+                "odometer_m": int(random.choice([ODOMETER_NONE, int(random.integers(0, 10**7))])),
+                "speed_kmh10": int(random.integers(0, 2000)),
+                "flags": flags,
+            }
+        )
+    rows = rows_of(fields)
+    pieces = np.array_split(random.permutation(rows.size), 5)
+    for number in (0, 1, 2, 3, 4, 2, 0):  # replays under new tokens: the same rows come again
+        token = f"node:{number}:{random.integers(0, 2**40)}"
+        store.insert_segment(rows[pieces[number]], b"", token)
+
+    last: dict[int, tuple[tuple[int, int, int], np.void]] = {}
+    days: dict[tuple[int, int, int], list[np.void]] = {}
+    for row in rows:
+        if not row["flags"] & (FLAG_NO_FIX | FLAG_TIME_BAD | FLAG_POSITION_BAD):
+            rank = (int(row["time_ms"]), int(row["sequence"]), int(row["report_id"]) >> 40)
+            vehicle = int(row["vehicle_id"])
+            if vehicle not in last or rank > last[vehicle][0]:
+                last[vehicle] = (rank, row)
+        if not row["flags"] & FLAG_TIME_BAD and row["odometer_m"] != ODOMETER_NONE:
+            day = (int(row["time_ms"]) + 8 * 3600 * 1000) // DAY_MS
+            days.setdefault((int(row["vehicle_id"]), day, int(row["terminal"])), []).append(row)
+    found = store.last_positions()
+    assert [position.vehicle_id for position in found] == sorted(last)
+    for position in found:
+        row = last[position.vehicle_id][1]
+        assert position == tuple(int(row[name]) for name in position._fields)
+    assert store.last_positions([1, 2, 10**6]) == [position for position in found if position.vehicle_id < 3]
+
+    mileage: dict[tuple[int, int], int] = {}
+    for (vehicle, day, _), of_day in days.items():
+        readings = [int(row["odometer_m"]) for row in of_day]
+        key = vehicle, day
+        mileage[key] = max(mileage.get(key, 0), max(readings) - min(readings))
+    epoch = datetime.date(1970, 1, 1)
+    rows_found = store.daily_mileage(epoch + datetime.timedelta(days=20_000), epoch + datetime.timedelta(days=30_000))
+    assert {(item.vehicle_id, (item.day - epoch).days): item.mileage_m for item in rows_found} == mileage
+
+
+def test_a_track_is_ordered_bounded_and_leaves_out_mad_clocks(store: ReportStore) -> None:
+    fields = [{"time_ms": NOW_MS + 1000 * ((number * 7) % 50)} for number in range(50)]
+    fields += [{"time_ms": NOW_MS + 500, "flags": FLAG_TIME_BAD}, {"time_ms": NOW_MS + 600, "vehicle_id": 2}]
+    store.insert_segment(rows_of(fields), b"", "node:1")
+    times = [point.time_ms for point in store.track(1, NOW_MS, NOW_MS + 40_000)]
+    assert times == [NOW_MS + 1000 * second for second in range(40)]
+    assert [point.time_ms for point in store.track(1, NOW_MS, NOW_MS + 40_000, 3)] == times[:3]
+
+
+def test_reads_do_not_write_and_are_bounded(store: ReportStore) -> None:
+    with pytest.raises(StorageError):
+        store.query("INSERT INTO store_ping VALUES (9, 9)")
+    with pytest.raises(StorageError):
+        store.query("SELECT number FROM numbers(1000)", rows_max=999)
+    assert len(store.query("SELECT number FROM numbers(1000)", rows_max=1000)) == 1000
+    assert count(store, "store_ping") == 0
+
+
+def test_a_store_of_a_later_version_is_refused(store: ReportStore, store_dsn: str) -> None:
+    store.ping_write()
+    assert count(store, "store_ping") == 1
+    assert store.ensure_schema() == 1
+    with store._written_by() as client:
+        client.command("INSERT INTO schema_version VALUES (99, 0)")
+    with pytest.raises(StoreNewerError, match="99"):
+        store.ensure_schema()
+
+
+def test_a_server_that_is_away_is_no_refused_content() -> None:
+    store = ReportStore("clickhouse://127.0.0.1:9/carillon", timeout_s=1)
+    rows = rows_of([{}])
+    for act in (store.ensure_schema, store.ping_write, lambda: store.insert_with_bisection(rows, b"", "node:1")):
+        with pytest.raises(StorageError):
+            act()
+    store.close()
+
+
+@pytest.mark.parametrize("dsn", ["chdb://relative", "clickhouse:///x", "sqlite:////x", "chdb:///x?database=a;b"])
+def test_a_wrong_dsn_is_named(dsn: str) -> None:
+    with pytest.raises(ValueError, match=r"chdb://|clickhouse://|database name"):
+        ReportStore(dsn)
