@@ -11,9 +11,11 @@ import msgspec
 
 from protocols.jt808.wire import (
     ByVersion,
+    ClippedItem,
     Count,
     Gbk,
     IfMore,
+    Item,
     Items,
     Many,
     Nested,
@@ -22,11 +24,12 @@ from protocols.jt808.wire import (
     SignMagnitude,
     Since,
     Time,
+    TimeUtc,
     Unreadable,
     Unsigned,
 )
-from protocols.jt808.wire import ClippedItem as ClippedItem
-from protocols.jt808.wire import Item as Item
+
+__all__ = ["ClippedItem", "Item", "Unreadable"]  # kept in bodies as they are; declared in wire.py
 
 Struct = msgspec.Struct
 
@@ -182,6 +185,25 @@ class Heartbeat(Struct, frozen=True):
 
 class Logout(Struct, frozen=True):
     """0x0003."""
+
+
+class QueryServerTime(Struct, frozen=True):
+    """0x0004: what time is it? Of 2019; may be asked before the login."""
+
+
+class ServerTime(Struct, frozen=True):
+    """0x8004: the answer to 0x0004."""
+
+    time_ms: Annotated[int | None, TimeUtc()]
+
+
+class ResendRequest(Struct, frozen=True):
+    """0x8003: send these fragments of a message again, byte for byte. Not known to 2011."""
+
+    first_serial: Annotated[int, Unsigned(2)]
+    """Serial of the message's first fragment."""
+    indexes: Annotated[tuple[int, ...], ByVersion({2011: Many(Unsigned(2), 1), 2019: Many(Unsigned(2), 2)})]
+    """Which of its fragments, from 1."""
 
 
 class Register(Struct, frozen=True):
@@ -438,12 +460,15 @@ MESSAGES: Final[dict[int, Message]] = {
     0x0001: Message(TerminalGeneralReply),
     0x0002: Message(Heartbeat),
     0x0003: Message(Logout),
+    0x0004: Message(QueryServerTime),
     0x0100: Message(Register, register_layouts),
     0x0102: Message(Authenticate, authenticate_layouts),
     0x0200: Message(Location),
     0x0201: Message(LocationReply),
     0x0704: Message(LocationBatch),
     0x8001: Message(PlatformGeneralReply),
+    0x8003: Message(ResendRequest),
+    0x8004: Message(ServerTime),
     0x8100: Message(RegisterReply),
     0x8201: Message(QueryLocation),
     0x8300: Message(Text),

@@ -298,6 +298,31 @@ class Time(Wire):
         return "20{}-{}-{} {}:{}:{} GMT+8".format(*(digits[i : i + 2] for i in range(0, 12, 2)))
 
 
+class TimeUtc(Wire):
+    """Six bytes of BCD like Time, but in UTC: the one field of the standard that is (0x8004)."""
+
+    unit = "ms"
+
+    def read(self, reader: Reader, name: str) -> int | None:
+        data = reader.take(6, name)
+        value = bcd_time_ms(data)
+        if value is None:
+            reader.faults.append(f"{name}: {data.hex()} is no time")
+        else:
+            value += TIME_ZONE_MS
+        reader.note(name, 6, value, self)
+        return value
+
+    def write(self, writer: Writer, value: int) -> None:
+        writer.data += time_bcd(value - TIME_ZONE_MS)
+
+    def meaning(self, value: Any) -> str:
+        if value is None:
+            return "no time"
+        digits = time_bcd(value - TIME_ZONE_MS).hex()
+        return "20{}-{}-{} {}:{}:{} UTC".format(*(digits[i : i + 2] for i in range(0, 12, 2)))
+
+
 class Unreadable(msgspec.Struct, frozen=True):
     """A nested Struct whose bytes do not make one: as sent."""
 
