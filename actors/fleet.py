@@ -4,7 +4,7 @@ In memory, so that a login asks no database; the registry behind it (storage.reg
 its phone, so that the 6- and the 10-byte form of one number are one terminal; a vehicle may carry several terminals.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Literal, Protocol
 
@@ -14,6 +14,8 @@ import trio
 from core.actor import until_it_holds
 from core.limits import REGISTRATION_BATCH
 from protocols.report import phone_key
+from storage.errors import RegistryFullError
+from storage.registry import NewTerminal, TerminalRow
 
 PhoneKey = tuple[int, int]
 """(high, low) packed BCD, as protocols.report.phone_key gives it."""
@@ -32,50 +34,14 @@ class Terminal(msgspec.Struct, frozen=True, gc=False):
     store: int = 0
 
 
-class NewTerminal(msgspec.Struct, frozen=True, kw_only=True):
-    """A first registration on its way into the registry."""
-
-    phone: str
-    terminal_id: str
-    event_id: str
-    """Id for the terminal.registered event, derived from the frame: a replay registers nothing twice."""
-    time_ms: int
-    maker: str = ""
-    model: str = ""
-    plate: str = ""
-    plate_colour: int = 0
-    province: int = 0
-    city: int = 0
-
-
-class TerminalRow(Protocol):
-    """What the registry gives back for a terminal."""
-
-    @property
-    def terminal(self) -> int: ...
-    @property
-    def vehicle_id(self) -> int: ...
-    @property
-    def phone(self) -> str: ...
-    @property
-    def terminal_id(self) -> str: ...
-    @property
-    def group(self) -> int: ...
-    @property
-    def store(self) -> int: ...
-
-
 class Registry(Protocol):
-    """The durable side. Both calls block: they run in a worker thread, one at a time."""
+    """The durable side, storage.registry.Registry. Both calls block: they run in a worker thread, one at a time."""
 
     def load(self) -> Sequence[TerminalRow]:
         """Return every terminal."""
 
-    def register(self, new: list[Any]) -> Sequence[TerminalRow]:
-        """Add terminals with their terminal.registered events, in one transaction; return their rows in order.
-
-        A phone already there gives its row as it stands, and no event.
-        """
+    def register(self, terminals: Sequence[NewTerminal]) -> Sequence[TerminalRow]:
+        """Add terminals with their terminal.registered events, in one transaction; return their rows in order."""
 
 
 class VehicleColumns(Protocol):
@@ -164,23 +130,17 @@ class Fleet:
         policy: Policy = "known",
         *,
         table: VehicleColumns | None = None,
-        make_new: Callable[..., Any] = NewTerminal,
-        full: tuple[type[Exception], ...] = (),
     ) -> None:
         """Make an empty fleet; call `load` before anything else.
 
         Args:
             policy: `open` registers whoever asks (a demo, a first roll-out); `known` only who is in the registry.
             table: where each vehicle's dealer group and store are written for the kernels.
-            make_new: makes what `registry.register` takes, with the fields of NewTerminal.
-            full: errors by which the registry says that no number is left for another vehicle.
         """
         self.policy: Final = policy
         self.occupancy = Occupancy()
         self._registry = registry
         self._table = table
-        self._make_new = make_new
-        self._full = full
         self._by_phone: dict[PhoneKey, Terminal] = {}
         self._by_vehicle: dict[int, tuple[Terminal, ...]] = {}
         self._limiter = trio.CapacityLimiter(1)
@@ -200,7 +160,7 @@ class Fleet:
     def learn(self, rows: Iterable[TerminalRow]) -> None:
         """Take rows as they now stand in the registry: new terminals, and others bound or sold to someone else."""
         for row in rows:
-            terminal = Terminal(row.terminal, row.vehicle_id, row.phone, row.terminal_id, row.group, row.store)
+            terminal = Terminal(row.id, row.vehicle_id, row.phone, row.terminal_id, row.group_id, row.store_id)
             key = phone_key(terminal.phone)
             before = self._by_phone.get(key)
             if before is not None:
@@ -240,28 +200,29 @@ class Fleet:
         first: dict[PhoneKey, NewTerminal] = {}
         keys = [phone_key(one.phone) for one in new]
         for key, one in zip(keys, new, strict=True):
-            if key not in self._by_phone:
+            known = self._by_phone.get(key)
+            # One that was entered by hand says now who it is.
+            if known is None or (not known.terminal_id and one.terminal_id):
                 first.setdefault(key, one)
         missing = list(first.values())
         for start in range(0, len(missing), REGISTRATION_BATCH):
             batch = missing[start : start + REGISTRATION_BATCH]
             try:
                 await self._register_batch(batch)
-            except self._full:
+            except RegistryFullError:
                 # Near the end of the numbers: as many as still fit.
                 for one in batch:
                     try:
                         await self._register_batch([one])
-                    except self._full:
+                    except RegistryFullError:
                         break
         return [self._by_phone.get(key) for key in keys]
 
     async def _register_batch(self, batch: Sequence[NewTerminal]) -> None:
-        made = [self._make_new(**msgspec.structs.asdict(one)) for one in batch]
         rows = await until_it_holds(
-            partial(trio.to_thread.run_sync, self._registry.register, made, limiter=self._limiter),
+            partial(trio.to_thread.run_sync, self._registry.register, batch, limiter=self._limiter),
             f"registering {len(batch)} terminals",
-            unless=self._full,
+            unless=(RegistryFullError,),
             failed=self._failed,
         )
         self._registered += len(rows)

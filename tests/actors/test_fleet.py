@@ -1,47 +1,19 @@
 """The fleet: known terminals without a query, first registrations in batches, whoever sits on which connection."""
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import trio
 
-from actors.fleet import Fleet, NewTerminal, Occupancy, Terminal
+from actors.fleet import Fleet, Occupancy
 from core.limits import REGISTRATION_BATCH
 from protocols.report import phone_key
-
-
-class FullError(Exception):
-    pass
-
-
-class MemoryRegistry:
-    """The registry's promise, in memory: idempotent by phone, rows in order."""
-
-    def __init__(self, room: int = 1 << 20) -> None:
-        self.rows: dict[str, Terminal] = {}
-        self.batches: list[int] = []
-        self.room = room
-        self.failures = 0
-
-    def load(self) -> Sequence[Terminal]:
-        return list(self.rows.values())
-
-    def register(self, new: list[NewTerminal]) -> Sequence[Terminal]:
-        if self.failures:
-            self.failures -= 1
-            raise OSError("away")
-        if len(self.rows) + sum(one.phone not in self.rows for one in new) > self.room:
-            raise FullError
-        self.batches.append(len(new))
-        for one in new:
-            number = len(self.rows) + 1
-            self.rows.setdefault(one.phone, Terminal(number, number, one.phone, one.terminal_id))
-        return [self.rows[one.phone] for one in new]
+from storage.registry import NewTerminal
+from tests.actors.world import MemoryRegistry, row
 
 
 def new(phone: str, terminal_id: str = "T1") -> NewTerminal:
-    return NewTerminal(phone=phone, terminal_id=terminal_id, event_id=f"id-{phone}", time_ms=1)
+    return NewTerminal(phone=phone, terminal_id=terminal_id)
 
 
 async def test_ten_thousand_first_registrations_go_through_in_batches() -> None:
@@ -77,9 +49,9 @@ async def test_leading_zeros_make_no_other_terminal() -> None:
 async def test_load_knows_every_terminal_and_writes_the_vehicle_table() -> None:
     registry = MemoryRegistry()
     registry.rows = {
-        "1": Terminal(1, 5, "1", "A", group=2, store=7),
-        "2": Terminal(2, 5, "2", "B", group=2, store=7),
-        "3": Terminal(3, 6, "3", "C"),
+        "1": row(1, 5, "1", "A", group=2, store=7),
+        "2": row(2, 5, "2", "B", group=2, store=7),
+        "3": row(3, 6, "3", "C"),
     }
     table = SimpleNamespace(group=np.zeros(10, np.int32), store=np.zeros(10, np.int32))
     fleet = Fleet(registry, table=table)
@@ -92,11 +64,11 @@ async def test_load_knows_every_terminal_and_writes_the_vehicle_table() -> None:
 
 async def test_a_terminal_bound_anew_leaves_its_old_vehicle() -> None:
     fleet = Fleet(MemoryRegistry())
-    fleet.learn([Terminal(1, 5, "1", "A"), Terminal(2, 5, "2", "B")])
-    fleet.learn([Terminal(1, 6, "1", "A")])
+    fleet.learn([row(1, 5, "1", "A"), row(2, 5, "2", "B")])
+    fleet.learn([row(1, 6, "1", "A")])
     assert [t.terminal for t in fleet.terminals_of(5)] == [2]
     assert [t.terminal for t in fleet.terminals_of(6)] == [1]
-    fleet.learn([Terminal(2, 6, "2", "B")])
+    fleet.learn([row(2, 6, "2", "B")])
     assert fleet.vehicles() == (6,)
 
 
@@ -111,7 +83,7 @@ async def test_an_unreachable_registry_is_waited_for() -> None:
 
 
 async def test_past_the_last_number_a_registration_is_refused_and_the_others_are_not() -> None:
-    fleet = Fleet(MemoryRegistry(room=3), "open", full=(FullError,))
+    fleet = Fleet(MemoryRegistry(room=3), "open")
     terminals = await fleet.register([new(f"{i}") for i in range(1, 6)])
     assert [terminal is not None for terminal in terminals] == [True, True, True, False, False]
 
@@ -145,3 +117,15 @@ def test_refusals_are_counted_by_link_and_forgotten_with_it() -> None:
     assert occupancy.refused(8) == 1
     occupancy.forget(7)
     assert occupancy.refused(7) == 1
+
+
+async def test_a_terminal_entered_by_hand_chooses_its_id_once() -> None:
+    registry = MemoryRegistry()
+    registry.rows = {"1": row(1, 5, "1", "")}
+    fleet = Fleet(registry)
+    await fleet.load()
+    (chosen,) = await fleet.register([new("1", "A")])
+    assert chosen is not None
+    assert (chosen.terminal, chosen.terminal_id) == (1, "A")
+    (again,) = await fleet.register([new("1", "B")])
+    assert again == chosen

@@ -1,0 +1,772 @@
+"""One car's conversation: logins, answers, commands and fragments of all its terminals.
+
+`Conversation` holds the rules: frames and requests in, steps out; it has no socket and no clock and waits for nothing.
+`Vehicle` is the task around it: it takes from its mailbox, makes events durable, and only then lets an answer go, for a
+terminal that hears yes forgets what it said.
+
+Frames come from the journal, live and after a restart alike. What a frame says becomes the same events again, by id.
+Answers and logins belong to a connection; one of an earlier start of the program (its boot number stands in the link)
+is dead: nothing is sent there and nobody is let in.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+import trio
+
+from actors.commands import ATTEMPTS_MAX, Command, Commands, Invalid, fields_of, read_request
+from actors.credentials import Credentials
+from actors.fleet import Fleet, Terminal
+from actors.fragments import Fragments, read_fragment
+from core.clock import Clock
+from core.events import (
+    CommandProgress,
+    CommandRequested,
+    Event,
+    IdentityDisputed,
+    SessionClosed,
+    SessionOpened,
+    derive_id,
+)
+from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED, Frame, Links
+from core.limits import REFUSALS_PER_LINK_MAX
+from core.log import LogWriter
+from core.mailbox import Mailbox
+from protocols.jt808.codec import Decoded, Header, ProtocolError, decode, encode
+from protocols.jt808.messages import (
+    MESSAGES,
+    RESULTS,
+    Authenticate,
+    LocationReply,
+    Logout,
+    PlatformGeneralReply,
+    QueryServerTime,
+    Register,
+    RegisterReply,
+    ResendRequest,
+    ServerTime,
+    TerminalGeneralReply,
+    Unknown,
+)
+from protocols.report import phone_key
+from protocols.seam import CLASS_FRAGMENT, CLASS_FRAME, CLASS_LOGIN
+
+LINK_BOOT_SHIFT: Final = 40
+"""A link's number: the boot number of the process above, a counter in the low 40 bits (core.intake.links)."""
+EPOCH_BOOT_SHIFT: Final = 32
+LINKS_RETRY_S: Final = 0.01
+"""The intake's command queue was full: it empties in every round, 10 ms apart by default."""
+RESEND_INDEXES_MAX: Final = 255
+"""Missing fragments named in one 0x8003: their number is one byte in 2013. The next question names the others."""
+
+RESULT_OK: Final = 0
+RESULT_FAILURE: Final = 1
+RESULT_WRONG: Final = 2
+RESULT_UNSUPPORTED: Final = 3
+REGISTER_OK: Final = 0
+REGISTER_TERMINAL_TAKEN: Final = 3
+
+REPLIES: Final = frozenset({0x0001, 0x0104, 0x0107, 0x0201, 0x0500, 0x0608, 0x0700, 0x0802, 0x0805, 0x1003, 0x1205})
+"""Uplinks that are answers themselves: nobody waits for an answer to them (protocol sheet, section 1.4)."""
+
+COUNTS: Final = (
+    "registrations",
+    "disputes",
+    "strangers",
+    "logins",
+    "logins_again",
+    "logins_replayed",
+    "forged",
+    "replaced",
+    "logouts",
+    "links_closed",
+    "frames",
+    "frames_unreadable",
+    "frames_unsupported",
+    "frames_failed",
+    "frames_orphaned",
+    "replies_unmatched",
+    "fragments",
+    "fragments_repeated",
+    "fragments_bad",
+    "messages_reentered",
+    "messages_assembled",
+    "messages_expired",
+    "messages_refused",
+    "commands",
+    "commands_sent",
+    "commands_repeated",
+    "commands_effective",
+    "commands_failed",
+    "commands_expired",
+    "links_full",
+    "mailboxes_full",
+)
+"""What is counted, over all vehicles of the process."""
+Counts = Counter[str]
+
+
+class Epochs:
+    """Numbers for sessions: rising over restarts and, with boot numbers of one registry, over nodes."""
+
+    def __init__(self, boot: int) -> None:
+        self.boot: Final = boot
+        self._count = 0
+
+    def __call__(self) -> int:
+        """Return the next one."""
+        self._count += 1
+        return self.boot << EPOCH_BOOT_SHIFT | self._count
+
+
+class Action(NamedTuple):
+    """A call on Links: its name and its arguments."""
+
+    verb: Literal["send", "admit", "evict", "close", "reenter"]
+    arguments: tuple[Any, ...]
+
+
+class Done(NamedTuple):
+    """A record of the journal whose outcome is durable: it need not be read again."""
+
+    sequence: int
+
+
+Step = Event | Action | Done
+"""Steps are carried out in order: events in a row are one append, and what follows waits until it is durable."""
+
+
+def answer(header: Header, message: int, serial: int, body: msgspec.Struct) -> bytes:
+    """Return a downlink for the wire, in the header form, version byte and phone width of a frame of the terminal."""
+    downlink = msgspec.structs.replace(header, message=message, serial=serial, total=0, index=0, encryption=0)
+    return encode(body, downlink)
+
+
+class Session:
+    """A terminal logged in on a link."""
+
+    __slots__ = ("epoch", "header", "link", "record")
+
+    def __init__(self, record: Terminal, link: int, epoch: int, header: Header) -> None:
+        self.record = record
+        self.link = link
+        self.epoch = epoch
+        self.header = header
+        """Header of its last frame: answers and commands have its form."""
+
+
+class Conversation:
+    """The rules of one car's conversation. One frame or request at a time; its steps are carried out before the next.
+
+    Sessions are keyed by terminal: several terminals may share a link (a forwarding platform), and several a car.
+    """
+
+    __slots__ = (
+        "_boot",
+        "_commands",
+        "_counts",
+        "_credentials",
+        "_epochs",
+        "_fleet",
+        "_fragments",
+        "_node",
+        "_serials",
+        "_sessions",
+        "_versions",
+        "vehicle_id",
+    )
+
+    def __init__(
+        self, vehicle_id: int, fleet: Fleet, credentials: Credentials, node: str, epochs: Epochs, counts: Counts
+    ) -> None:
+        self.vehicle_id = vehicle_id
+        self._fleet = fleet
+        self._credentials = credentials
+        self._node = node
+        self._epochs = epochs
+        self._boot = epochs.boot
+        self._counts = counts
+        self._sessions: dict[int, Session] = {}
+        self._serials: dict[int, int] = {}
+        self._versions: dict[int, int] = {}
+        # Most cars never need these two: made when they do.
+        self._fragments: Fragments | None = None
+        self._commands: Commands | None = None
+
+    @property
+    def sessions(self) -> dict[int, Session]:
+        """The terminals logged in, by terminal. To be read only."""
+        return self._sessions
+
+    @property
+    def commands_open(self) -> int:
+        """Commands on their way."""
+        return 0 if self._commands is None else len(self._commands)
+
+    @property
+    def oldest_open_sequence(self) -> int | None:
+        """Lowest journal sequence of a fragment that must still be read again after a restart."""
+        return None if self._fragments is None else self._fragments.oldest_open_sequence
+
+    @property
+    def deadline_s(self) -> float:
+        """When `due` must be called, in Trio's time; inf for never."""
+        fragments_s = inf if self._fragments is None else self._fragments.deadline_s
+        return fragments_s if self._commands is None else min(fragments_s, self._commands.deadline_s)
+
+    # --- frames -------------------------------------------------------------------------------------------------------
+
+    def frame(self, frame: Frame, now_s: float, now_ms: int) -> list[Step]:
+        """Take one record of the journal.
+
+        Args:
+            now_s: Trio's time. now_ms: UTC epoch ms.
+        """
+        if frame.kind == KIND_LINK_CLOSED:
+            return self._link_closed(frame)
+        record = self._fleet.terminal(frame.phone)
+        if record is None:
+            self._counts["frames_orphaned"] += 1
+            return [Done(frame.sequence)]
+        if frame.frame_class == CLASS_FRAGMENT and frame.kind != KIND_ASSEMBLED:
+            return self._fragment(frame, now_s)
+        try:
+            decoded = decode(frame.data, self._version_of(frame, record))
+        except ProtocolError:
+            self._counts["frames_unreadable"] += 1
+            return [Done(frame.sequence)]
+        self._counts["frames"] += 1
+        session = self._sessions.get(record.terminal)
+        if session is not None and session.link == frame.link:
+            session.header = decoded.header
+        steps: list[Step] = []
+        if frame.kind == KIND_ASSEMBLED:
+            steps += self._assembled(frame, decoded.header, now_s)
+        handler = HANDLERS.get(type(decoded.body), Conversation._other)
+        steps += handler(self, frame, record, decoded, now_s, now_ms)
+        steps.append(Done(frame.sequence))
+        return steps
+
+    def _version_of(self, frame: Frame, record: Terminal) -> int | None:
+        """Return 2011 for a terminal whose registration showed it: its other frames have the header of 2013."""
+        is_long = len(frame.data) > 2 and frame.data[2] & 0x40
+        return None if is_long else self._versions.get(record.terminal)
+
+    def _register(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
+        """0x0100 of a known phone; the first one of an unknown phone has been through the reception."""
+        body: Register = decoded.body  # type: ignore[assignment]
+        if decoded.header.version == 2011:
+            self._versions[record.terminal] = 2011
+        if record.terminal_id and body.terminal_id != record.terminal_id:
+            # Another device, or somebody who knows the number. Whoever is logged in stays so.
+            self._counts["disputes"] += 1
+            disputed = self._event(
+                "terminal.identity.disputed",
+                IdentityDisputed(
+                    terminal=record.terminal,
+                    phone=record.phone,
+                    terminal_id_known=record.terminal_id,
+                    terminal_id_claimed=body.terminal_id,
+                    link=frame.link,
+                ),
+                source=self._source(frame),
+                record=record,
+                time_ms=frame.arrival_ms,
+            )
+            reply = RegisterReply(decoded.header.serial, REGISTER_TERMINAL_TAKEN)
+            return [disputed, *self._send(frame, record, decoded.header, 0x8100, reply)]
+        self._counts["registrations"] += 1
+        code = self._credentials.issue(record.phone, record.terminal_id)
+        reply = RegisterReply(decoded.header.serial, REGISTER_OK, code)
+        return list(self._send(frame, record, decoded.header, 0x8100, reply))
+
+    def _authenticate(self, frame: Frame, record: Terminal, decoded: Decoded, now_s: float, now_ms: int) -> list[Step]:
+        """0x0102: the only thing that opens a session, and the only thing that ends another one of its terminal."""
+        body: Authenticate = decoded.body  # type: ignore[assignment]
+        if not self._is_live(frame.link):
+            self._counts["logins_replayed"] += 1
+            return []
+        occupancy = self._fleet.occupancy
+        if not self._credentials.verify(body.code, record.phone, record.terminal_id):
+            self._counts["forged"] += 1
+            steps: list[Step] = list(self._reply(frame, record, decoded.header, RESULT_FAILURE))
+            if occupancy.refused(frame.link) >= REFUSALS_PER_LINK_MAX and not occupancy.lives(frame.link):
+                steps.append(Action("close", (frame.link, "refused")))
+            return steps
+        before = self._sessions.get(record.terminal)
+        serial = self._serial(record)
+        result = PlatformGeneralReply(decoded.header.serial, decoded.header.message, RESULT_OK)
+        wire = answer(decoded.header, 0x8001, serial, result)
+        admit = Action("admit", (frame.link, frame.phone, record.terminal, record.vehicle_id, wire))
+        if before is not None and before.link == frame.link:
+            # It did not hear the answer and asks again: the same session.
+            self._counts["logins_again"] += 1
+            return [admit]
+        self._counts["logins"] += 1
+        session = Session(record, frame.link, self._epochs(), decoded.header)
+        opened = SessionOpened(
+            terminal=record.terminal,
+            vehicle_id=record.vehicle_id,
+            link=frame.link,
+            epoch=session.epoch,
+            node=self._node,
+        )
+        events: list[Step] = []
+        ends: list[Step] = []
+        if before is not None:
+            self._counts["replaced"] += 1
+            events.append(self._closed(before, "replaced", self._source(frame), frame.arrival_ms))
+            ends += self._leave(before, "replaced")
+        events.append(
+            self._event(
+                "terminal.session.opened",
+                opened,
+                source=self._source(frame),
+                record=record,
+                time_ms=frame.arrival_ms,
+            )
+        )
+        self._sessions[record.terminal] = session
+        occupancy.opened(frame.link, record.terminal)
+        return [*events, *ends, admit, *self._flush(now_s, now_ms)]
+
+    def _logout(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
+        self._counts["logouts"] += 1
+        session = self._sessions.get(record.terminal)
+        steps: list[Step] = []
+        if session is not None and session.link == frame.link:
+            steps.append(self._closed(session, "logout", self._source(frame), frame.arrival_ms))
+            steps += self._reply(frame, record, decoded.header, RESULT_OK)
+            steps += self._leave(session, "")
+        elif frame.terminal and not self._is_live(frame.link):
+            # Said to an earlier start of the program, which did not live to write it down. The link names the session.
+            gone = Session(record, frame.link, 0, decoded.header)
+            steps.append(self._closed(gone, "logout", self._source(frame), frame.arrival_ms))
+        else:
+            steps += self._reply(frame, record, decoded.header, RESULT_OK)
+        return steps
+
+    def _general_reply(
+        self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int
+    ) -> list[Step]:
+        body: TerminalGeneralReply = decoded.body  # type: ignore[assignment]
+        command = None
+        if self._commands is not None:
+            command = self._commands.acknowledged(record.terminal, body.reply_serial, body.reply_message)
+        if command is None:
+            self._counts["replies_unmatched"] += 1
+            return []
+        if body.result != RESULT_OK:
+            reason = RESULTS.get(body.result, f"result {body.result}")
+            return [self._end(command, "command.failed", frame.arrival_ms, result=body.result, reason=reason)]
+        if command.reply == 0x0001:
+            return [self._end(command, "command.acked", frame.arrival_ms)]
+        if command.acknowledged:
+            return []
+        command.acknowledged = True
+        return [self._progress(command, "command.acked", frame.arrival_ms)]
+
+    def _location_reply(
+        self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int
+    ) -> list[Step]:
+        body: LocationReply = decoded.body  # type: ignore[assignment]
+        command = None
+        if self._commands is not None:
+            command = self._commands.answered(record.terminal, decoded.header.message, body.reply_serial)
+        if command is None:
+            self._counts["replies_unmatched"] += 1
+            return []
+        return [self._end(command, "command.effective", frame.arrival_ms, reply=fields_of(body))]
+
+    def _server_time(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, now_ms: int) -> list[Step]:
+        return list(self._send(frame, record, decoded.header, 0x8004, ServerTime(now_ms)))
+
+    def _other(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
+        """Anything else: it stands in the journal, which is all that is asked of it so far.
+
+        What the intake has answered itself (fragments, unknown messages, reports) is not answered again.
+        """
+        if frame.kind == KIND_ASSEMBLED or frame.frame_class not in (CLASS_FRAME, CLASS_LOGIN):
+            return []
+        message = decoded.header.message
+        if not isinstance(decoded.body, Unknown):
+            result = RESULT_OK
+        elif message in MESSAGES:
+            self._counts["frames_unreadable"] += 1
+            result = RESULT_WRONG
+        else:
+            self._counts["frames_unsupported"] += 1
+            result = RESULT_UNSUPPORTED
+        if message in REPLIES:
+            return []
+        return list(self._reply(frame, record, decoded.header, result))
+
+    def _link_closed(self, frame: Frame) -> list[Step]:
+        """The connection is gone: every session of this car on it is over. The others on it hear it by themselves."""
+        steps: list[Step] = []
+        reason = frame.data.decode("ascii", "replace")
+        for terminal, session in list(self._sessions.items()):
+            if session.link == frame.link:
+                self._counts["links_closed"] += 1
+                steps.append(self._closed(session, reason, self._source(frame), frame.arrival_ms))
+                del self._sessions[terminal]
+                self._fleet.occupancy.ended(frame.link, terminal)
+                if self._commands is not None:
+                    self._commands.lost(terminal)
+        steps.append(Done(frame.sequence))
+        return steps
+
+    def opened_elsewhere(self, event: Event) -> list[Step]:
+        """Take a terminal.session.opened of another node: the highest epoch may speak, a lower one of ours ends."""
+        opened: SessionOpened = event.payload
+        session = self._sessions.get(opened.terminal)
+        if session is None or opened.node == self._node or opened.epoch <= session.epoch:
+            return []
+        self._counts["replaced"] += 1
+        closed = self._closed(session, "replaced", event.id, event.time_ms)
+        return [closed, *self._leave(session, "replaced")]
+
+    def _closed(self, session: Session, reason: str, source: str, time_ms: int) -> Event:
+        payload = SessionClosed(
+            terminal=session.record.terminal,
+            vehicle_id=session.record.vehicle_id,
+            link=session.link,
+            epoch=session.epoch,
+            reason=reason,
+        )
+        return self._event("terminal.session.closed", payload, source=source, record=session.record, time_ms=time_ms)
+
+    def _leave(self, session: Session, reason: str) -> list[Step]:
+        """End a session whose link lives: close its gate, and with a reason the link too when nobody else uses it."""
+        terminal = session.record.terminal
+        if self._sessions.get(terminal) is session:
+            del self._sessions[terminal]
+        if self._commands is not None:
+            self._commands.lost(terminal)
+        alone = self._fleet.occupancy.ended(session.link, terminal)
+        steps: list[Step] = [Action("evict", (session.link, phone_key(session.record.phone)))]
+        if alone and reason:
+            steps.append(Action("close", (session.link, reason)))
+        return steps
+
+    # --- fragments ----------------------------------------------------------------------------------------------------
+
+    def _fragment(self, frame: Frame, now_s: float) -> list[Step]:
+        """Acknowledged by the intake already; kept until the whole message stands in the journal."""
+        self._counts["fragments"] += 1
+        fragment = read_fragment(frame)
+        if fragment is None:
+            self._counts["fragments_bad"] += 1
+            return [Done(frame.sequence)]
+        if self._fragments is None:
+            self._fragments = Fragments()
+        if self._fragments.take(frame, fragment, now_s):
+            return []
+        self._counts["fragments_repeated"] += 1
+        return [Done(frame.sequence)]
+
+    def _assembled(self, frame: Frame, header: Header, now_s: float) -> list[Step]:
+        self._counts["messages_assembled"] += 1
+        if self._fragments is None:
+            return []
+        released = self._fragments.assembled(frame.phone, header.message, header.serial, now_s)
+        return [Done(sequence) for sequence in released]
+
+    def _due_fragments(self, fragments: Fragments, now_s: float) -> list[Step]:
+        steps: list[Step] = []
+        for due in fragments.due(now_s):
+            message = due.message
+            if due.what == "reenter":
+                self._counts["messages_reentered"] += 1
+                steps.append(Action("reenter", (message.link, message.terminal, message.vehicle_id, due.frame)))
+            elif due.what == "ask":
+                session = self._sessions.get(message.terminal)
+                if session is not None:
+                    ask = ResendRequest(message.key.first_serial, due.missing[:RESEND_INDEXES_MAX])
+                    serial = self._serial(session.record)
+                    steps.append(Action("send", (session.link, answer(session.header, 0x8003, serial, ask))))
+            else:
+                self._counts[f"messages_{due.what}"] += 1
+                steps += [Done(sequence) for sequence in due.released]
+        return steps
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def request(self, event: Event, now_s: float, now_ms: int) -> list[Step]:
+        """Take a command.requested. One that is on its way already is no second one."""
+        if self._commands is None:
+            self._commands = Commands()
+        commands = self._commands
+        if event.id in commands:
+            return []
+        self._counts["commands"] += 1
+        try:
+            command = read_request(event)
+        except Invalid as error:
+            return [self._refuse(event, f"invalid: {error}", now_ms)]
+        if commands.full:
+            return [self._refuse(event, "busy", now_ms)]
+        commands.add(command, now_s, now_ms)
+        if command.deadline_s <= now_s:
+            return self.due(now_s, now_ms)
+        return self._flush(now_s, now_ms)
+
+    def due(self, now_s: float, now_ms: int) -> list[Step]:
+        """Do what the clock asks for: repeats, expiries, questions for missing fragments."""
+        steps: list[Step] = []
+        if self._fragments is not None:
+            steps += self._due_fragments(self._fragments, now_s)
+        if self._commands is not None:
+            for command in self._commands.overdue(now_s):
+                if command.attempts == 0:
+                    steps.append(self._end(command, "command.expired", now_ms, reason="no terminal came"))
+                elif command.attempts < ATTEMPTS_MAX and self._sessions:
+                    steps += self._send_command(command, now_s, now_ms)
+                else:
+                    steps.append(self._end(command, "command.failed", now_ms, reason="timeout"))
+        return steps
+
+    def _flush(self, now_s: float, now_ms: int) -> list[Step]:
+        """Send what waits, if somebody is there to hear it."""
+        steps: list[Step] = []
+        if self._commands is not None and self._sessions:
+            for command in self._commands.waiting():
+                steps += self._send_command(command, now_s, now_ms)
+        return steps
+
+    def _send_command(self, command: Command, now_s: float, now_ms: int) -> list[Step]:
+        """Send a command to the terminal that logged in last; the same terminal gets the same serial again."""
+        assert self._commands is not None
+        session = max(self._sessions.values(), key=lambda one: one.epoch)
+        terminal = session.record.terminal
+        again = command.attempts > 0
+        serial = command.serial if again and command.terminal == terminal else self._serial(session.record)
+        try:
+            wire = answer(session.header, command.message, serial, command.body)
+        except ValueError as error:
+            return [self._end(command, "command.failed", now_ms, reason=f"invalid: {error}")]
+        self._commands.sent(command, terminal, serial, now_s)
+        send = Action("send", (session.link, wire))
+        if again:
+            self._counts["commands_repeated"] += 1
+            return [send]
+        self._counts["commands_sent"] += 1
+        return [send, self._progress(command, "command.sent", now_ms)]
+
+    def _refuse(self, event: Event, reason: str, time_ms: int) -> Event:
+        self._counts["commands_failed"] += 1
+        return self._command_event(
+            event,
+            "command.failed",
+            time_ms,
+            CommandProgress(command=event.id, vehicle_id=self.vehicle_id, reason=reason),
+            decides=True,
+        )
+
+    def _progress(self, command: Command, kind: str, time_ms: int) -> Event:
+        payload = CommandProgress(command=command.id, vehicle_id=self.vehicle_id, serial=command.serial)
+        return self._command_event(command.event, kind, time_ms, payload, decides=False)
+
+    def _end(
+        self,
+        command: Command,
+        kind: str,
+        time_ms: int,
+        *,
+        result: int = 0,
+        reason: str = "",
+        reply: dict[str, object] | None = None,
+    ) -> Event:
+        assert self._commands is not None
+        self._commands.remove(command)
+        counted = "effective" if kind in ("command.acked", "command.effective") else kind.removeprefix("command.")
+        self._counts[f"commands_{counted}"] += 1
+        payload = CommandProgress(
+            command=command.id,
+            vehicle_id=self.vehicle_id,
+            serial=command.serial,
+            result=result,
+            reason=reason,
+            reply=reply or {},
+        )
+        return self._command_event(command.event, kind, time_ms, payload, decides=True)
+
+    def _command_event(
+        self, event: Event, kind: str, time_ms: int, payload: CommandProgress, *, decides: bool
+    ) -> Event:
+        # All ends of a command have one id: after a restart a second one is known, whatever it says.
+        rule = "command.decided" if decides else kind
+        subject = f"vehicle:{self.vehicle_id}"
+        return Event(
+            id=derive_id("vehicle", rule, 1, (event.id,), subject),
+            type=kind,
+            time_ms=time_ms,
+            subject=subject,
+            key=subject,
+            group=event.group,
+            store=event.store,
+            actor="vehicle",
+            cause=event.id,
+            correlation=event.correlation or event.id,
+            answers=event.id if decides else "",
+            depth=event.depth + 1,
+            purpose=event.purpose,
+            payload=payload,
+        )
+
+    # --- what all of them need ----------------------------------------------------------------------------------------
+
+    def _is_live(self, link: int) -> bool:
+        return link >> LINK_BOOT_SHIFT == self._boot
+
+    def _source(self, frame: Frame) -> str:
+        """Name a record in a way that a second reading of the journal repeats."""
+        return f"journal:{self._node}:{frame.sequence}"
+
+    def _serial(self, record: Terminal) -> int:
+        """Return the platform's next serial towards a terminal."""
+        serial = self._serials.get(record.terminal, 0)
+        self._serials[record.terminal] = serial + 1 & 0xFFFF
+        return serial
+
+    def _reply(self, frame: Frame, record: Terminal, header: Header, result: int) -> list[Action]:
+        """Answer with 0x8001."""
+        return self._send(frame, record, header, 0x8001, PlatformGeneralReply(header.serial, header.message, result))
+
+    def _send(self, frame: Frame, record: Terminal, header: Header, message: int, body: msgspec.Struct) -> list[Action]:
+        if not self._is_live(frame.link):
+            return []
+        return [Action("send", (frame.link, answer(header, message, self._serial(record), body)))]
+
+    def _event(self, kind: str, payload: msgspec.Struct, *, source: str, record: Terminal, time_ms: int) -> Event:
+        subject = f"terminal:{record.terminal}"
+        return Event(
+            id=derive_id("vehicle", kind, 1, (source,), subject),
+            type=kind,
+            time_ms=time_ms,
+            subject=subject,
+            key=f"vehicle:{record.vehicle_id}",
+            group=record.group,
+            store=record.store,
+            actor="vehicle",
+            payload=payload,
+        )
+
+
+HANDLERS: Final[dict[type[msgspec.Struct], Callable[..., list[Step]]]] = {
+    Register: Conversation._register,
+    Authenticate: Conversation._authenticate,
+    Logout: Conversation._logout,
+    TerminalGeneralReply: Conversation._general_reply,
+    LocationReply: Conversation._location_reply,
+    QueryServerTime: Conversation._server_time,
+}
+"""What is done with which message. Everything else: `_other`."""
+
+
+class Vehicle:
+    """The task of one car. Cheap while nothing happens: one task, one mailbox, no nursery.
+
+    A full mailbox refuses (`put` returns False): stop reading that connection only, and go on when it is drained.
+    """
+
+    __slots__ = ("_clock", "_current", "_done", "_links", "_log", "conversation", "counts", "mailbox", "vehicle_id")
+
+    def __init__(
+        self,
+        vehicle_id: int,
+        fleet: Fleet,
+        links: Links,
+        log: LogWriter,
+        credentials: Credentials,
+        clock: Clock,
+        node: str,
+        *,
+        epochs: Epochs,
+        counts: Counts,
+        done: Callable[[int], None],
+        on_drained: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a car that waits for its first frame.
+
+        Args:
+            epochs: numbers of sessions, shared by all vehicles; carries the boot number.
+            counts: shared by all vehicles.
+            done: called with the sequence of each frame whose outcome is durable, in any order (Position.done).
+            on_drained: as in Mailbox.
+        """
+        self.vehicle_id = vehicle_id
+        self.conversation = Conversation(vehicle_id, fleet, credentials, node, epochs, counts)
+        self.counts = counts
+        self.mailbox: Mailbox[Frame | Event] = Mailbox(on_drained=on_drained)
+        self._links = links
+        self._log = log
+        self._clock = clock
+        self._done = done
+        self._current: Frame | None = None
+
+    def put(self, frame: Frame) -> bool:
+        """Put a frame into the mailbox; False when it is full and the frame stays with the caller."""
+        return self.mailbox.put_nowait(frame)
+
+    def request(self, event: Event) -> bool:
+        """Put a command.requested (or another node's terminal.session.opened) into the mailbox; False when full."""
+        return self.mailbox.put_nowait(event)
+
+    async def run(self) -> None:
+        """Converse until cancelled. Started again after a failure, it leaves out the frame it failed at."""
+        if self._current is not None:
+            # It stands in the journal for whoever mends the fault; reading it again would fail again.
+            self.counts["frames_failed"] += 1
+            self._done(self._current.sequence)
+            self._current = None
+        conversation = self.conversation
+        while True:
+            item = await self._next(conversation.deadline_s)
+            now_s, now_ms = trio.current_time(), self._clock()
+            if isinstance(item, Frame):
+                self._current = item
+                await self._carry_out(conversation.frame(item, now_s, now_ms))
+                self._current = None
+            elif item is not None and isinstance(item.payload, CommandRequested):
+                await self._carry_out(conversation.request(item, now_s, now_ms))
+            elif item is not None:
+                await self._carry_out(conversation.opened_elsewhere(item))
+            if conversation.deadline_s <= trio.current_time():
+                await self._carry_out(conversation.due(trio.current_time(), self._clock()))
+
+    async def _next(self, deadline_s: float) -> Frame | Event | None:
+        """Wait for the next item, None when the deadline comes first."""
+        if deadline_s == inf:
+            return await self.mailbox.get()
+        with trio.move_on_at(deadline_s):
+            return await self.mailbox.get()
+        return None
+
+    async def _carry_out(self, steps: list[Step]) -> None:
+        events: list[Event] = []
+        for step in steps:
+            if isinstance(step, Event):
+                events.append(step)
+                continue
+            if events:
+                await self._log.append(events)
+                events = []
+            if isinstance(step, Done):
+                self._done(step.sequence)
+            else:
+                await carry_out(self._links, step, self.counts)
+        if events:
+            await self._log.append(events)
+
+
+async def carry_out(links: Links, action: Action, counts: Counts) -> None:
+    """Call Links until the intake's queue takes it."""
+    call = partial(getattr(links, action.verb), *action.arguments)
+    while not call():
+        counts["links_full"] += 1
+        await trio.sleep(LINKS_RETRY_S)
