@@ -28,7 +28,16 @@ EXIT_REFUSED: Final = 3
 EXPLAIN_LINE_BYTES_MAX: Final = 64 * 1024
 """A line of `explain -`. The largest frame is 4,096 bytes, 8,192 digits; spaces may treble that."""
 
-KERNELS: Final[tuple[str, ...]] = ()
+KERNELS: Final = (
+    "core.intake.records",
+    "core.intake.loop",
+    "protocols.jt808.kernels",
+    "storage.native",
+    "simulators.roads",
+    "simulators.city",
+    "simulators.traffic",
+    "simulators.load",
+)
 """Modules with compiled kernels, what others call into first. A test compares this with the tree."""
 
 

@@ -249,15 +249,5 @@ def description(name: str) -> str:
     return str(schema["description"])
 
 
-def configuration_table() -> str:
-    """Return the options as the Markdown table that stands in docs/operate.md."""
-    lines = ["| option | default | takes | what it does |", "|---|---|---|---|"]
-    for name, field in FIELDS.items():
-        default = field.default
-        shown = str(default).lower() if isinstance(default, bool) else str(default)
-        lines.append(f"| `{name}` | {f'`{shown}`' if shown else 'empty'} | {bound_text(name)} | {description(name)} |")
-    return "\n".join(lines) + "\n"
-
-
 ADDRESSES: Final = frozenset({"tcp", "http"})
 FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Config)}

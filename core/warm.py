@@ -79,7 +79,7 @@ def fingerprint(name: str) -> str:
     """Return a hash over numba, the processor and the state of every project file the module reaches by import."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{sys.version_info[:2]} {version('numba')} {version('llvmlite')} {_processor()}".encode())
-    for file in sorted(_reached(name)):
+    for file in sorted(reached_files(name)):
         state = file.stat()
         # What numba itself goes by.
         digest.update(f"{file}:{state.st_mtime_ns}:{state.st_size}".encode())
@@ -97,7 +97,7 @@ def _processor() -> str:
     return "".join(line for line in text.split("\n\n", 1)[0].splitlines(keepends=True) if line.startswith(wanted))
 
 
-def _reached(name: str) -> set[Path]:
+def reached_files(name: str) -> set[Path]:
     """Return the project's files that importing `name` runs, its own included."""
     reached: set[Path] = set()
     waiting = [name]

@@ -9,6 +9,7 @@ What others must know:
 
 import ctypes
 import datetime
+import os
 import re
 import threading
 import time
@@ -146,7 +147,9 @@ def _parse(dsn: str) -> _Address:
         if url.netloc or not url.path.startswith("/"):
             raise ValueError(f"an embedded store is chdb:///absolute/path, got {dsn!r}")
         database = wanted.get("database", ["carillon"])[0]
-        address = _Address(unquote(url.path), "", 0, "", "", False, database)
+        # One spelling a directory: chdb compares paths as text.
+        path = os.path.realpath("/" + unquote(url.path).lstrip("/"))
+        address = _Address(path, "", 0, "", "", False, database)
     elif url.scheme in ("clickhouse", "clickhouses"):
         if not url.hostname:
             raise ValueError(f"a ClickHouse server is clickhouse://user:password@host:port/database, got {dsn!r}")

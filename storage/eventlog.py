@@ -105,6 +105,13 @@ class LogTransaction:
             self.connection.exec_driver_sql(_insert_sql(self._placeholder), rows)
         return seqs
 
+    def known(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the number of each of these ids that the log holds."""
+        numbers: dict[str, int] = {}
+        for first in range(0, len(ids), limits.EVENTS_STATEMENT_MAX):
+            numbers |= self._known("id", ids[first : first + limits.EVENTS_STATEMENT_MAX])
+        return numbers
+
     def set_position(self, reader: str, seq: int) -> None:
         """Store up to which event a reader has read."""
         _set_position(self.connection, self._placeholder, reader, seq)
@@ -219,6 +226,14 @@ class EventLog:
         sql = f"SELECT {', '.join(_COLUMNS)} FROM event WHERE seq > {sign} {wanted}ORDER BY seq LIMIT {sign}"
         with self.database.read() as connection:
             rows = connection.exec_driver_sql(sql, parameters).fetchall()
+        return [_event(row) for row in rows]
+
+    def story(self, correlation: str, limit: int = limits.EVENTS_READ_MAX) -> list[Event]:
+        """Return the events that belong to one story, the one with this id first: what it made happen, in order."""
+        sign = self.database.placeholder
+        sql = f"SELECT {', '.join(_COLUMNS)} FROM event WHERE correlation = {sign} ORDER BY seq LIMIT {sign}"
+        with self.database.read() as connection:
+            rows = connection.exec_driver_sql(sql, (correlation, min(limit, limits.EVENTS_READ_MAX))).fetchall()
         return [_event(row) for row in rows]
 
     def head(self) -> int:

@@ -29,24 +29,30 @@ class NewTerminal(msgspec.Struct, frozen=True, kw_only=True):
     plate: str = ""
     plate_colour: int = 0
     vin: str = ""
-    group_id: int = 1
-    store_id: int = 0
+    group: int = 1
+    store: int = 0
     """Whose a terminal unknown so far becomes; a known one keeps its own."""
+    event_id: str = ""
+    """Id for its terminal.registered, derived from what made it happen; derived here where empty."""
+    time_ms: int = 0
+    """When it asked, UTC epoch ms; now where 0."""
 
 
 class TerminalRow(msgspec.Struct, frozen=True, kw_only=True):
     """A terminal and the vehicle it speaks for now."""
 
-    id: int
+    terminal: int
     phone: str
     terminal_id: str
     maker: str
     model: str
     province: int
     city: int
-    group_id: int
-    store_id: int
+    group: int
+    store: int
     created_ms: int
+    revision: int
+    """Counts the changes of what the terminal says of itself."""
     vehicle_id: int
     plate: str
     plate_colour: int
@@ -59,8 +65,8 @@ class Geofence(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int = 0
     """0 until saved."""
-    group_id: int = 1
-    store_id: int = 0
+    group: int = 1
+    store: int = 0
     name: str
     kind: Literal["polygon", "circle"]
     geometry: dict[str, Any]
@@ -74,20 +80,15 @@ _VEHICLE_FIELDS: Final = ("plate", "plate_colour", "vin")
 
 _LOAD: Final = (
     select(
-        TERMINAL.c.id,
+        TERMINAL.c.id.label("terminal"),
         TERMINAL.c.phone,
-        TERMINAL.c.terminal_id,
-        TERMINAL.c.maker,
-        TERMINAL.c.model,
-        TERMINAL.c.province,
-        TERMINAL.c.city,
-        TERMINAL.c.group_id,
-        TERMINAL.c.store_id,
+        *(TERMINAL.c[name] for name in _TERMINAL_FIELDS),
+        TERMINAL.c.group_id.label("group"),
+        TERMINAL.c.store_id.label("store"),
         TERMINAL.c.created_ms,
+        TERMINAL.c.revision,
         BINDING.c.vehicle.label("vehicle_id"),
-        VEHICLE.c.plate,
-        VEHICLE.c.plate_colour,
-        VEHICLE.c.vin,
+        *(VEHICLE.c[name] for name in _VEHICLE_FIELDS),
         BINDING.c.role,
     )
     .join(BINDING, (BINDING.c.terminal == TERMINAL.c.id) & BINDING.c.to_ms.is_(None))
@@ -108,75 +109,61 @@ class Registry:
             rows = connection.execute(_LOAD.order_by(TERMINAL.c.id)).all()
         return [TerminalRow(**row._mapping) for row in rows]
 
-    def register(self, terminals: Sequence[NewTerminal], *, time_ms: int = 0) -> list[TerminalRow]:
-        """Make the terminals known and return each one's row, in order. Repeating it changes nothing.
+    def register(self, new: Sequence[NewTerminal]) -> list[TerminalRow]:
+        """Make terminals known and return each one's row, in order. Repeating it changes nothing.
 
         An unknown phone becomes a terminal, a vehicle of its own and the binding of the two. A known phone with new
-        attributes has them updated. Both append `terminal.registered`, in the same transaction.
-
-        Args:
-            time_ms: when they asked, UTC epoch ms; now where 0.
+        attributes has them updated, unless it names another terminal id than the one known: that is another device,
+        and its row comes back as it stands. Each change appends `terminal.registered`, in the same transaction.
 
         Raises:
             ValueError: a phone is not 1 to 20 hexadecimal digits; nothing is written.
             RegistryFullError: no vehicle number is left; nothing is written.
             OwnerFencedError, StorageError: nothing is written.
         """
-        if not terminals:
+        if not new:
             return []
-        now_ms = time_ms or time.time_ns() // 1_000_000
+        now_ms = time.time_ns() // 1_000_000
         # One number has one spelling: leading zeros are padding of the header.
-        phones = [phone_text(*phone_key(terminal.phone)) for terminal in terminals]
+        phones = [phone_text(*phone_key(one.phone)) for one in new]
         with self._log.transaction() as transaction:
             connection = transaction.connection
-            known = self._find(connection, phones)
+            rows = self._find(connection, phones)
+            told = transaction.known([one.event_id for one in new if one.event_id])
             # The owner's transaction is the only writer, so the highest number is also the last given.
-            terminal_id = _highest(connection, TERMINAL.c.id)
+            terminal = _highest(connection, TERMINAL.c.id)
             vehicle_id = _highest(connection, VEHICLE.c.id)
-            created: dict[str, TerminalRow] = {}
-            for phone, terminal in zip(phones, terminals, strict=True):
-                if phone not in known and phone not in created:
-                    terminal_id += 1
+            created: list[TerminalRow] = []
+            events: list[Event] = []
+            for phone, one in zip(phones, new, strict=True):
+                if phone not in rows:
+                    terminal += 1
                     vehicle_id += 1
-                    created[phone] = _new_row(terminal_id, vehicle_id, phone, terminal, now_ms)
+                    rows[phone] = _new_row(terminal, vehicle_id, phone, one, now_ms)
+                    created.append(rows[phone])
+                    events.append(_registered(rows[phone], one, now_ms))
             if vehicle_id >= limits.VEHICLES_MAX:
                 raise RegistryFullError(f"vehicle {vehicle_id} would be past the {limits.VEHICLES_MAX} of the fleet")
-            _insert(connection, list(created.values()), now_ms)
-            known |= created
-            events = [_registered(row, 1, now_ms) for row in created.values()]
-            for phone, terminal in zip(phones, terminals, strict=True):
-                changed = self._update(connection, known[phone], terminal)
-                if changed is not None:
-                    known[phone], revision = changed
-                    events.append(_registered(known[phone], revision, now_ms))
+            _insert(connection, created)
+            for phone, one in zip(phones, new, strict=True):
+                # A registration told before is a replay: what came after it must not be undone.
+                if one.event_id in told:
+                    continue
+                row = _changed(rows[phone], one)
+                if row is not None:
+                    _update(connection, row)
+                    rows[phone] = row
+                    events.append(_registered(row, one, now_ms))
             transaction.append(events)
-        return [known[phone] for phone in phones]
+        return [rows[phone] for phone in phones]
 
     def _find(self, connection: Connection, phones: Sequence[str]) -> dict[str, TerminalRow]:
-        known: dict[str, TerminalRow] = {}
+        rows: dict[str, TerminalRow] = {}
         for first in range(0, len(phones), limits.EVENTS_STATEMENT_MAX):
             part = phones[first : first + limits.EVENTS_STATEMENT_MAX]
             for row in connection.execute(_LOAD.where(TERMINAL.c.phone.in_(part))):
-                known[row.phone] = TerminalRow(**row._mapping)
-        return known
-
-    def _update(
-        self, connection: Connection, row: TerminalRow, terminal: NewTerminal
-    ) -> tuple[TerminalRow, int] | None:
-        """Store what the terminal says anew; return the new row and its revision, None where nothing changed."""
-        own = _changes(row, terminal, _TERMINAL_FIELDS)
-        car = _changes(row, terminal, _VEHICLE_FIELDS)
-        if not own and not car:
-            return None
-        revision = connection.execute(
-            update(TERMINAL)
-            .where(TERMINAL.c.id == row.id)
-            .values(revision=TERMINAL.c.revision + 1, **own)
-            .returning(TERMINAL.c.revision)
-        ).scalar_one()
-        if car:
-            connection.execute(update(VEHICLE).where(VEHICLE.c.id == row.vehicle_id).values(**car))
-        return msgspec.structs.replace(row, **own, **car), revision
+                rows[row.phone] = TerminalRow(**row._mapping)
+        return rows
 
     def next_boot(self) -> int:
         """Return a number never returned before: 1, 2, 3 … It names this start of the program in links and epochs."""
@@ -194,8 +181,8 @@ class Registry:
         if active_only:
             wanted = wanted.where(GEOFENCE.c.active)
         with self._database.read() as connection:
-            rows = connection.execute(wanted).mappings().all()
-        return [Geofence(**{**row, "geometry": msgspec.json.decode(row["geometry"])}) for row in rows]
+            rows = connection.execute(wanted).all()
+        return [_geofence(row) for row in rows]
 
     def save_geofence(self, fence: Geofence) -> Geofence:
         """Store a geofence, a new one where its id is 0, and return it with its id.
@@ -203,9 +190,14 @@ class Registry:
         Raises:
             KeyError: no geofence has this id.
         """
-        values = msgspec.structs.asdict(fence)
-        values["geometry"] = msgspec.json.encode(fence.geometry).decode()
-        del values["id"]
+        values = {
+            "group_id": fence.group,
+            "store_id": fence.store,
+            "name": fence.name,
+            "kind": fence.kind,
+            "geometry": msgspec.json.encode(fence.geometry).decode(),
+            "active": fence.active,
+        }
         with self._database.write() as connection:
             if fence.id == 0:
                 number = connection.execute(insert(GEOFENCE).values(**values).returning(GEOFENCE.c.id)).scalar_one()
@@ -216,48 +208,63 @@ class Registry:
         return fence
 
 
-def _highest(connection: Connection, column: Any) -> int:
-    return connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
+def _new_row(terminal: int, vehicle_id: int, phone: str, new: NewTerminal, now_ms: int) -> TerminalRow:
+    fields = {name: getattr(new, name) for name in (*_TERMINAL_FIELDS, *_VEHICLE_FIELDS, "group", "store")}
+    created_ms = new.time_ms or now_ms
+    return TerminalRow(
+        terminal=terminal, phone=phone, vehicle_id=vehicle_id, created_ms=created_ms, revision=1, **fields
+    )
 
 
-def _new_row(number: int, vehicle_id: int, phone: str, terminal: NewTerminal, now_ms: int) -> TerminalRow:
-    fields = msgspec.structs.asdict(terminal) | {"phone": phone}
-    return TerminalRow(id=number, vehicle_id=vehicle_id, created_ms=now_ms, **fields)
-
-
-def _insert(connection: Connection, rows: Sequence[TerminalRow], now_ms: int) -> None:
+def _insert(connection: Connection, rows: Sequence[TerminalRow]) -> None:
     """Store new terminals, a vehicle of its own for each, and the bindings."""
     if not rows:
         return
     vehicles, terminals, bindings = [], [], []
     for row in rows:
-        whose = {"group_id": row.group_id, "store_id": row.store_id}
+        whose = {"group_id": row.group, "store_id": row.store}
         own = {name: getattr(row, name) for name in _TERMINAL_FIELDS}
         car = {name: getattr(row, name) for name in _VEHICLE_FIELDS}
-        vehicles.append({"id": row.vehicle_id, "created_ms": now_ms, **car, **whose})
-        terminals.append({"id": row.id, "phone": row.phone, "created_ms": now_ms, "revision": 1, **own, **whose})
-        bindings.append({"terminal": row.id, "vehicle": row.vehicle_id, "role": row.role, "from_ms": now_ms, **whose})
+        made = {"created_ms": row.created_ms, **whose}
+        vehicles.append({"id": row.vehicle_id, **car, **made})
+        terminals.append({"id": row.terminal, "phone": row.phone, "revision": row.revision, **own, **made})
+        bindings.append(
+            {"terminal": row.terminal, "vehicle": row.vehicle_id, "role": row.role, "from_ms": row.created_ms, **whose}
+        )
     connection.execute(insert(VEHICLE), vehicles)
     connection.execute(insert(TERMINAL), terminals)
     connection.execute(insert(BINDING), bindings)
 
 
-def _changes(row: TerminalRow, terminal: NewTerminal, names: Sequence[str]) -> dict[str, Any]:
-    said = {name: getattr(terminal, name) for name in names}
-    return {name: value for name, value in said.items() if value and value != getattr(row, name)}
+def _changed(row: TerminalRow, new: NewTerminal) -> TerminalRow | None:
+    """Return the row with what the terminal says anew, None where it says nothing new or is another device."""
+    if row.terminal_id and new.terminal_id not in ("", row.terminal_id):
+        return None
+    said = {name: getattr(new, name) for name in (*_TERMINAL_FIELDS, *_VEHICLE_FIELDS)}
+    changes = {name: value for name, value in said.items() if value and value != getattr(row, name)}
+    if not changes:
+        return None
+    return msgspec.structs.replace(row, revision=row.revision + 1, **changes)
 
 
-def _registered(row: TerminalRow, revision: int, time_ms: int) -> Event:
+def _update(connection: Connection, row: TerminalRow) -> None:
+    own = {name: getattr(row, name) for name in _TERMINAL_FIELDS}
+    car = {name: getattr(row, name) for name in _VEHICLE_FIELDS}
+    connection.execute(update(TERMINAL).where(TERMINAL.c.id == row.terminal).values(revision=row.revision, **own))
+    connection.execute(update(VEHICLE).where(VEHICLE.c.id == row.vehicle_id).values(**car))
+
+
+def _registered(row: TerminalRow, new: NewTerminal, now_ms: int) -> Event:
     return Event(
-        id=derive_id(_ACTOR, "terminal.registered", 1, (), f"{row.phone}:{revision}"),
+        id=new.event_id or derive_id(_ACTOR, "terminal.registered", 1, (), f"{row.phone}:{row.revision}"),
         type="terminal.registered",
-        time_ms=time_ms,
+        time_ms=new.time_ms or now_ms,
         subject=f"vehicle:{row.vehicle_id}",
-        group=row.group_id,
-        store=row.store_id,
+        group=row.group,
+        store=row.store,
         actor=_ACTOR,
         payload=TerminalRegistered(
-            terminal=row.id,
+            terminal=row.terminal,
             vehicle_id=row.vehicle_id,
             phone=row.phone,
             terminal_id=row.terminal_id,
@@ -268,4 +275,20 @@ def _registered(row: TerminalRow, revision: int, time_ms: int) -> Event:
             province=row.province,
             city=row.city,
         ),
+    )
+
+
+def _highest(connection: Connection, column: Any) -> int:
+    return connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
+
+
+def _geofence(row: Any) -> Geofence:
+    return Geofence(
+        id=row.id,
+        group=row.group_id,
+        store=row.store_id,
+        name=row.name,
+        kind=row.kind,
+        geometry=msgspec.json.decode(row.geometry),
+        active=row.active,
     )

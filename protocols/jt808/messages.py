@@ -11,11 +11,9 @@ import msgspec
 
 from protocols.jt808.wire import (
     ByVersion,
-    ClippedItem,
     Count,
     Gbk,
     IfMore,
-    Item,
     Items,
     Many,
     Nested,
@@ -28,8 +26,8 @@ from protocols.jt808.wire import (
     Unreadable,
     Unsigned,
 )
-
-__all__ = ["ClippedItem", "Item", "Unreadable"]  # kept in bodies as they are; declared in wire.py
+from protocols.jt808.wire import ClippedItem as ClippedItem
+from protocols.jt808.wire import Item as Item
 
 Struct = msgspec.Struct
 

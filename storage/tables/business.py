@@ -45,6 +45,7 @@ EVENT: Final = Table(
     Index("uq_event_answers", "answers", unique=True, sqlite_where=text("answers IS NOT NULL"),
           postgresql_where=text("answers IS NOT NULL")),
     Index("ix_event_type_seq", "type", "seq"),
+    Index("ix_event_correlation_seq", "correlation", "seq"),
 )  # fmt: skip
 
 LOG_OWNER: Final = Table(

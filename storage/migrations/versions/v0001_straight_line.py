@@ -39,6 +39,7 @@ def upgrade() -> None:
         "uq_event_answers", "event", ["answers"], unique=True, sqlite_where=answered, postgresql_where=answered
     )
     op.create_index("ix_event_type_seq", "event", ["type", "seq"])
+    op.create_index("ix_event_correlation_seq", "event", ["correlation", "seq"])
     op.create_table(
         "log_owner",
         sa.Column("log", sa.Text, nullable=False),

@@ -1,0 +1,107 @@
+"""The recorder: carries sealed journal segments into the report store, one insert each, in order.
+
+It reads the journal from its own position, live and after an outage alike. A segment's insert has a token of its own,
+and a report its own identity, so that a repeat after a crash stores nothing twice. Content that the store refuses is
+set aside by the store (`report_refused`); a store that is away is asked again without end, while the journal keeps
+what waits. Nothing here can delay an acknowledgement or a detector.
+"""
+
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+import trio
+
+from core.actor import until_it_holds
+from core.intake.journal import Journal, Segment, read_segment
+from protocols.seam import Kernels
+
+
+class Stored(Protocol):
+    """What became of a segment's rows."""
+
+    @property
+    def stored(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+
+
+class Store(Protocol):
+    """The part of the report store that is needed here. Blocks: called in a worker thread, one call at a time."""
+
+    def insert_with_bisection(self, rows: Any, blob: Any, token: str) -> Stored:
+        """Store rows, (n,) REPORT with items in blob, as one block under a token that names them for ever."""
+
+
+class RecorderStatistics(msgspec.Struct, frozen=True):
+    """What has been stored and what waits."""
+
+    segments: int
+    stored: int
+    refused: int
+    """Rows the store refused for their content; they are in `report_refused`."""
+    unreadable: int
+    """Locations inside frames that could not be read; they stay in the journal."""
+    failures: int
+    """Calls of the store that failed; each was repeated."""
+    last_failure: str
+    behind: int
+    """Sealed segments that wait."""
+
+
+class Recorder:
+    """Reads sealed segments and stores their reports.
+
+    Args:
+        node: this node's name, part of every insert's token.
+    """
+
+    def __init__(self, journal: Journal, kernels: Kernels, store: Store, node: str) -> None:
+        self._journal = journal
+        self._kernels = kernels
+        self._store = store
+        self._node = node
+        self._position = journal.position("recorder")
+        self._sealed = trio.Event()
+        self._limiter = trio.CapacityLimiter(1)
+        self._counts = {"segments": 0, "stored": 0, "refused": 0, "unreadable": 0, "failures": 0}
+        self._last_failure = ""
+        self.on_stored = lambda: None
+
+    def wake(self) -> None:
+        """Say that there may be sealed segments. For the Trio thread."""
+        self._sealed.set()
+
+    async def run(self) -> None:
+        """Store segment after segment. Runs until cancelled; an insert under way is finished first."""
+        while True:
+            # Made anew before looking, so that a segment sealed in between is not slept over.
+            self._sealed = trio.Event()
+            await self.catch_up()
+            await self._sealed.wait()
+
+    async def catch_up(self) -> None:
+        """Store every segment that is sealed now."""
+        for segment in self._journal.sealed_after(self._position.sequence):
+            attempt = partial(trio.to_thread.run_sync, self._record, segment, limiter=self._limiter)
+            await until_it_holds(attempt, f"storing segment {segment.id}", failed=self._failed)
+            self._position.advance(segment.last_sequence)
+            self.on_stored()
+
+    def statistics(self) -> RecorderStatistics:
+        """Return what has been stored and what waits."""
+        behind = len(self._journal.sealed_after(self._position.sequence))
+        return RecorderStatistics(**self._counts, last_failure=self._last_failure, behind=behind)
+
+    def _record(self, segment: Segment) -> None:
+        rows, blob, unreadable = read_segment(self._journal, segment, self._kernels)
+        if len(rows):
+            result = self._store.insert_with_bisection(rows, blob, segment.token(self._node))
+            self._counts["stored"] += result.stored
+            self._counts["refused"] += result.refused
+        self._counts["unreadable"] += unreadable
+        self._counts["segments"] += 1
+
+    def _failed(self, error: Exception) -> None:
+        self._counts["failures"] += 1
+        self._last_failure = repr(error)

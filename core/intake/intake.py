@@ -1,0 +1,240 @@
+"""Intake: the thread that runs the compiled loop, its memory, and the commands that actors give it."""
+
+import ctypes
+import logging
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from core.intake import loop
+from core.intake.journal import Journal
+from core.intake.records import publish
+from core.limits import (
+    COMMAND_QUEUE_BYTES,
+    LINKS_MAX,
+    PARTIAL_BYTES_MAX,
+    RECEIVE_BYTES,
+    SEND_POOL_CHUNK_BYTES,
+    SEND_POOL_CHUNKS,
+    TERMINALS_PER_LINK_MAX,
+)
+from protocols.seam import IDENTITY_WORDS, SPLIT_OUTPUT_BYTES, Kernels
+
+log = logging.getLogger(__name__)
+
+SOCKET_SEND_BYTES: Final = 16 * 1024
+SOCKET_RECEIVE_BYTES: Final = 64 * 1024
+"""Set on the listener: the kernel would else grow a peer's buffers to megabytes and hide that it does not read."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket as the intake wants it: options here are inherited by what it accepts.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_SEND_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_RECEIVE_BYTES)
+        listener.bind((host, port))
+        listener.listen(4096)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Intake:
+    """One listener, one thread, one journal. Also what actors see of it: `core.intake.links.Links`.
+
+    Commands are for one thread only, the one in which Trio runs.
+
+    Args:
+        listener: from `listen`; the intake closes it.
+        boot: number of this start, higher than any before: links are numbered under it.
+        ack_after: sync, write or receive.
+        on_sealed: called from the housekeeping thread when segments were sealed.
+        on_end: called from the intake's thread when the loop has ended, with the errno of a failed journal or 0.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        kernels: Kernels,
+        listener: socket.socket,
+        *,
+        boot: int,
+        ack_after: str = "sync",
+        ack_window_ms: float = 10,
+        idle_s: float = 180,
+        links_max: int = LINKS_MAX,
+        terminals_per_link_max: int = TERMINALS_PER_LINK_MAX,
+        protocol: int = 1,
+        on_sealed: Callable[[], None] = lambda: None,
+        on_end: Callable[[int], None] = lambda error: None,
+    ) -> None:
+        self.journal = journal
+        self.boot = boot
+        self.thread_ids: dict[str, int] = {}
+        self._kernels = kernels
+        self._listener = listener
+        self._on_sealed = on_sealed
+        self._on_end = on_end
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.hand_up_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Readable when the readers have something new; whoever waits reads it empty."""
+        self._house = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._areas: list[Any] = []
+        s = self.state = np.zeros(loop.STATE_WORDS, np.int64)
+        s[loop.SELF] = s.ctypes.data
+        s[loop.EPOLL] = self._epoll.fileno()
+        s[loop.LISTENER] = listener.fileno()
+        s[loop.WAKE] = self._wake
+        s[loop.HAND_UP] = self.hand_up_fd
+        s[loop.HOUSE] = self._house
+        s[loop.ACK_AFTER] = loop.ACK_AFTER_MODES.index(ack_after)
+        s[loop.WINDOW_NS] = int(ack_window_ms * 1_000_000)
+        s[loop.IDLE_MS] = int(idle_s * 1000)
+        s[loop.BOOT] = boot
+        s[loop.LINKS_LIMIT] = links_max
+        s[loop.TERMINALS_LIMIT] = terminals_per_link_max
+        s[loop.PROTOCOL] = protocol
+        s[loop.LINKS] = self._area(loop.FDS_MAX * loop.LINK_BYTES)
+        s[loop.PARTIALS] = self._area(loop.FDS_MAX * PARTIAL_BYTES_MAX)
+        s[loop.EVENTS] = self._area(loop.EVENTS_MAX * 16)
+        s[loop.SCRATCH] = self._area(PARTIAL_BYTES_MAX + RECEIVE_BYTES + 64)
+        # The record being built may be a command's, or hold a frame that split writes before anyone has judged it.
+        s[loop.STAGING] = self._area(loop.STAGING_BYTES + SPLIT_OUTPUT_BYTES)
+        s[loop.ARENA] = self._area(loop.ARENA_BYTES)
+        s[loop.SPANS] = self._area(loop.SPANS_MAX * loop.SPAN_WORDS * 8)
+        s[loop.POOL] = self._area(SEND_POOL_CHUNKS * SEND_POOL_CHUNK_BYTES)
+        s[loop.POOL_FREE] = self._area(SEND_POOL_CHUNKS * 8)
+        self._areas[-1].view(np.int64)[:SEND_POOL_CHUNKS] = np.arange(SEND_POOL_CHUNKS)
+        s[loop.POOL_TOP] = SEND_POOL_CHUNKS
+        s[loop.ADMISSIONS] = self._area(loop.ADMISSIONS_MAX * loop.ADMISSION_WORDS * 8)
+        s[loop.FD_OF] = self._area(loop.FD_OF_WORDS * 8)
+        s[loop.COMMANDS] = self._area(COMMAND_QUEUE_BYTES)
+        s[loop.IDENTITY] = self._area(IDENTITY_WORDS * 8)
+        s[loop.RESULT] = self._area(64)
+        s[loop.TIMES] = self._area(64)
+        s[loop.NEXT] = self._area(loop.NEXT_MAX * loop.NEXT_WORDS * 8)
+        s[loop.SEALED] = self._area(loop.SEALED_MAX * loop.SEALED_WORDS * 8)
+        s[loop.SEGMENT_FD] = -1
+        s[loop.SEQUENCE] = journal.last_sequence
+        s[loop.LISTENING] = 1
+        self._payload = np.zeros(loop.COMMAND_BYTES_MAX, np.uint8)
+        self._threads = [
+            threading.Thread(target=self._run, name="intake", daemon=True),
+            threading.Thread(target=self._keep, name="journal", daemon=True),
+        ]
+        journal.attach(s)
+
+    def _area(self, size: int) -> int:
+        """Allocate zeroed memory, aligned to a cache line, that lives as long as this object; return its address."""
+        area = np.zeros(size + 64, np.uint8)
+        skip = -area.ctypes.data % 64
+        self._areas.append(area[skip : skip + size])
+        return self._areas[-1].ctypes.data
+
+    def start(self) -> None:
+        """Start the threads and take connections."""
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        self.thread_ids["intake"] = threading.get_native_id()
+        kernels = self._kernels
+        error = loop.run_loop(self.state, kernels.split, kernels.identify, kernels.reply, COMMAND_QUEUE_BYTES)
+        if error:
+            log.critical("the journal failed: %s; nothing is acknowledged any more", os.strerror(error))
+        self._on_end(error)
+
+    def _keep(self) -> None:
+        self.thread_ids["journal"] = threading.get_native_id()
+        self.journal.keep(self._on_sealed)
+
+    def stop(self) -> None:
+        """Commit what is staged, answer it, end every connection, seal the segment. Returns when it is done."""
+        address = self.state.ctypes.data
+        publish(address + 8 * loop.STOP, 1)
+        os.eventfd_write(self._wake, 1)
+        self._threads[0].join()
+        publish(address + 8 * loop.STOP, 2)
+        os.eventfd_write(self._house, 1)
+        self._threads[1].join()
+        self.journal.detach()
+        links = np.ctypeslib.as_array(
+            ctypes.cast(int(self.state[loop.LINKS]), ctypes.POINTER(ctypes.c_int64)), (loop.FDS_MAX, loop.LINK_WORDS)
+        )
+        for fd in np.flatnonzero(links[: int(self.state[loop.FD_TOP]) + 1, loop.LINK]).tolist():
+            os.close(fd)
+        self._epoll.close()
+        self._listener.close()
+        for eventfd in (self._wake, self.hand_up_fd, self._house):
+            os.close(eventfd)
+
+    def counters(self) -> dict[str, int]:
+        """Return every counter by name; see loop.COUNTERS for what they mean."""
+        return {name: int(self.state[loop.COUNT + k]) for k, (name, _) in enumerate(loop.COUNTERS)}
+
+    # --- Links ---
+
+    def _command(
+        self,
+        operation: int,
+        link: int,
+        phone: tuple[int, int] = (0, 0),
+        terminal: int = 0,
+        vehicle_id: int = 0,
+        payload: bytes = b"",
+    ) -> bool:
+        length = len(payload)
+        if length > loop.COMMAND_BYTES_MAX:
+            raise ValueError(f"a command carries at most {loop.COMMAND_BYTES_MAX} bytes, got {length}")
+        if length:
+            self._payload[:length] = np.frombuffer(payload, np.uint8)
+        high, low = (word - (1 << 64) if word >> 63 else word for word in phone)
+        address = self._payload.ctypes.data
+        taken = loop.push_command(
+            self.state, COMMAND_QUEUE_BYTES, operation, link, high, low, terminal, vehicle_id, address, length
+        )
+        os.eventfd_write(self._wake, 1)
+        return bool(taken)
+
+    def send(self, link: int, wire: bytes) -> bool:
+        """See Links.send."""
+        return self._command(loop.SEND, link, payload=wire)
+
+    def admit(self, link: int, phone: tuple[int, int], terminal: int, vehicle_id: int, wire: bytes) -> bool:
+        """See Links.admit."""
+        return self._command(loop.ADMIT, link, phone, terminal, vehicle_id, wire)
+
+    def evict(self, link: int, phone: tuple[int, int]) -> bool:
+        """See Links.evict."""
+        return self._command(loop.EVICT, link, phone)
+
+    def close(self, link: int, reason: str) -> bool:
+        """See Links.close. The reason is the caller's to keep: the record that comes up says `ended`."""
+        return self._command(loop.CLOSE, link)
+
+    def pause(self, link: int) -> bool:
+        """See Links.pause."""
+        return self._command(loop.PAUSE, link)
+
+    def resume(self, link: int) -> bool:
+        """See Links.resume."""
+        return self._command(loop.RESUME, link)
+
+    def reenter(self, link: int, terminal: int, vehicle_id: int, frame: bytes) -> bool:
+        """See Links.reenter."""
+        return self._command(loop.REENTER, link, terminal=terminal, vehicle_id=vehicle_id, payload=frame)

@@ -1,0 +1,103 @@
+"""What is acknowledged gets stored, once, whatever the store does meanwhile."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import trio
+import trio.testing
+
+from actors.recorder import Recorder
+from core.intake.journal import Journal
+from tests.intake import toy
+from tests.intake.test_journal import write_segment
+
+
+class Stored(NamedTuple):
+    stored: int
+    refused: int
+
+
+class FakeStore:
+    """Keeps rows by token, as a store that recognises repeats does; fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.blocks: dict[str, list[tuple[int, bytes]]] = {}
+        self.calls: list[str] = []
+
+    def insert_with_bisection(self, rows: Any, blob: Any, token: str) -> Stored:
+        self.calls.append(token)
+        if self.failures:
+            self.failures -= 1
+            raise OSError("the store is away")
+        items = [blob[r["items_offset"] :][: r["items_length"]].tobytes() for r in rows]
+        self.blocks.setdefault(token, list(zip(rows["time_ms"].tolist(), items, strict=True)))
+        return Stored(len(rows), 0)
+
+
+def journal_of(directory: Path, segments: int = 3) -> Journal:
+    for number in range(segments):
+        write_segment(directory, number + 1, 1 + 5 * number, 5)
+    return Journal(directory, keep_ms=1 << 40, bytes_max=1 << 30)
+
+
+def times(store: FakeStore) -> list[int]:
+    return [time_ms for block in store.blocks.values() for time_ms, _ in block]
+
+
+async def test_every_sealed_segment_is_one_insert_with_a_token_of_its_own(tmp_path: Path) -> None:
+    store = FakeStore()
+    recorder = Recorder(journal_of(tmp_path), toy.KERNELS, store, "n1")
+    await recorder.catch_up()
+    assert times(store) == list(range(1, 16))
+    assert len(set(store.calls)) == len(store.calls) == 3
+    assert {items for block in store.blocks.values() for _, items in block} == {b"abc"}
+    assert recorder.statistics().stored == 15
+    assert recorder.statistics().behind == 0
+
+
+async def test_a_store_that_is_away_is_asked_again_until_it_takes_it(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    store = FakeStore(failures=7)
+    recorder = Recorder(journal_of(tmp_path), toy.KERNELS, store, "n1")
+    await recorder.catch_up()
+    assert times(store) == list(range(1, 16))
+    assert recorder.statistics().failures == 7
+    assert "away" in recorder.statistics().last_failure
+
+
+async def test_a_restart_goes_on_behind_what_is_stored(tmp_path: Path) -> None:
+    store = FakeStore()
+    await Recorder(journal_of(tmp_path, 2), toy.KERNELS, store, "n1").catch_up()
+    assert len(store.calls) == 2
+    await Recorder(journal_of(tmp_path, 3), toy.KERNELS, store, "n1").catch_up()
+    assert len(store.calls) == 3
+    assert times(store) == list(range(1, 16))
+
+
+async def test_a_restart_that_has_lost_its_position_repeats_under_the_same_tokens(tmp_path: Path) -> None:
+    store = FakeStore()
+    await Recorder(journal_of(tmp_path), toy.KERNELS, store, "n1").catch_up()
+    (tmp_path / "recorder.position").unlink()
+    await Recorder(journal_of(tmp_path), toy.KERNELS, store, "n1").catch_up()
+    assert len(store.calls) == 6
+    assert len(store.blocks) == 3
+
+
+async def test_it_sleeps_until_it_is_woken_and_misses_no_segment(tmp_path: Path) -> None:
+    store = FakeStore()
+    journal = journal_of(tmp_path, 1)
+    recorder = Recorder(journal, toy.KERNELS, store, "n1")
+    stored = trio.Event()
+    recorder.on_stored = lambda: stored.set()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(recorder.run)
+        await stored.wait()
+        stored = trio.Event()
+        write_segment(tmp_path, 2, 6, 5)
+        journal.segments = Journal(tmp_path, keep_ms=1 << 40, bytes_max=1 << 30).segments
+        recorder.wake()
+        await stored.wait()
+        nursery.cancel_scope.cancel()
+    assert times(store) == list(range(1, 11))

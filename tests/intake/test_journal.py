@@ -1,0 +1,207 @@
+"""What the journal promises: it ends at the first bad record, numbers go on, nothing dies that is needed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.intake.journal import Journal, Position, Reader, frames_of
+from core.intake.links import KIND_FRAME
+from core.intake.records import (
+    RECORD_HEADER_BYTES,
+    SEGMENT_HEADER_BYTES,
+    crc32c_words,
+    padded,
+    seal_record,
+    seal_segment_header,
+)
+from core.limits import SEGMENT_BYTES
+from protocols.seam import CLASS_REPORT, RESULT_OK
+from tests.intake import toy
+
+DAY_MS = 24 * 3600 * 1000
+
+
+def write_segment(directory: Path, number: int, first: int, count: int, opened_ms: int = 1000, boot: int = 1) -> Path:
+    """Write a segment of `count` toy reports as the loop would."""
+    directory.mkdir(exist_ok=True)
+    area = np.zeros(SEGMENT_HEADER_BYTES + count * 128, np.uint8)
+    seal_segment_header(area.ctypes.data, number, boot, first, opened_ms)
+    at = SEGMENT_HEADER_BYTES
+    for k in range(count):
+        data = np.frombuffer(toy.frame("R", 7, (first + k) & 0xFFFF, first + k), np.uint8)
+        area[at + RECORD_HEADER_BYTES : at + RECORD_HEADER_BYTES + len(data)] = data
+        record = area.ctypes.data + at
+        at += seal_record(record, len(data), first + k, opened_ms, 5, 70, 170, KIND_FRAME, CLASS_REPORT, 1)
+    path = directory / f"{number:012d}.segment"
+    path.write_bytes(area[:at].tobytes())
+    return path
+
+
+def open_journal(directory: Path, **options: Any) -> Journal:
+    return Journal(directory, **{"keep_ms": DAY_MS, "bytes_max": 1 << 30, **options})
+
+
+def read_all(journal: Journal, after: int = 0) -> list[int]:
+    reader = Reader(journal, toy.KERNELS, after)
+    values: list[int] = []
+    while (batch := reader.read()) is not None:
+        values += batch.rows["time_ms"].tolist()
+    reader.close()
+    return values
+
+
+@given(st.binary(max_size=300).map(lambda data: data + b"\0" * (-len(data) % 8)))
+def test_the_checksum_is_crc_32c(data: bytes) -> None:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    area = np.frombuffer(data + b"\0", np.uint8).copy()
+    assert crc32c_words(area.ctypes.data, len(data) // 8) == crc ^ 0xFFFFFFFF
+
+
+def test_recovery_ends_at_the_first_bad_record_wherever_the_cut_is(tmp_path: Path) -> None:
+    whole = write_segment(tmp_path / "whole", 1, 1, 4).read_bytes()
+    size = RECORD_HEADER_BYTES + padded(toy.FRAME_BYTES)
+    for cut in range(SEGMENT_HEADER_BYTES, len(whole) + 1):
+        directory = tmp_path / f"cut{cut}"
+        path = write_segment(directory, 1, 1, 4)
+        # What a preallocated file looks like after a cut: the written part, then zeros.
+        torn = whole[:cut] + b"\0" * (len(whole) - cut)
+        path.write_bytes(torn)
+        journal = open_journal(directory)
+        kept = _whole_records(torn, whole, size)
+        assert read_all(journal) == list(range(1, kept + 1)), f"{cut=}"
+        assert journal.last_sequence == kept
+        assert (kept == 0) == (not path.exists())
+
+
+def _whole_records(torn: bytes, whole: bytes, size: int) -> int:
+    """Count by comparison: a record whose missing tail is zeros anyway is whole."""
+    count = 0
+    for at in range(SEGMENT_HEADER_BYTES, len(whole), size):
+        if torn[at : at + size] != whole[at : at + size]:
+            break
+        count += 1
+    return count
+
+
+def test_a_flipped_bit_ends_recovery_there(tmp_path: Path) -> None:
+    path = write_segment(tmp_path / "journal", 1, 1, 4)
+    data = bytearray(path.read_bytes())
+    data[SEGMENT_HEADER_BYTES + 2 * (RECORD_HEADER_BYTES + toy.FRAME_BYTES) + 50] ^= 1
+    path.write_bytes(data)
+    assert read_all(open_journal(tmp_path / "journal")) == [1, 2]
+
+
+def test_reading_goes_on_over_segments_and_from_any_position(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    write_segment(directory, 1, 1, 5)
+    write_segment(directory, 2, 6, 5)
+    write_segment(directory, 9, 11, 5, boot=2)
+    journal = open_journal(directory)
+    assert journal.last_sequence == 15
+    for after in range(16):
+        assert read_all(journal, after) == list(range(after + 1, 16)), f"{after=}"
+
+
+def test_a_damaged_sealed_segment_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    first = write_segment(directory, 1, 1, 5)
+    write_segment(directory, 2, 6, 5)
+    journal = open_journal(directory)
+    data = bytearray(first.read_bytes())
+    data[SEGMENT_HEADER_BYTES + 3 * (RECORD_HEADER_BYTES + toy.FRAME_BYTES) + 50] ^= 1
+    first.write_bytes(data)
+    assert read_all(journal) == [1, 2, 3, 6, 7, 8, 9, 10]
+    assert journal.corrupt == 1
+
+
+def test_a_segment_dies_when_all_readers_are_past_it_and_its_time_is_over(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    for number in range(3):
+        write_segment(directory, number + 1, 1 + 5 * number, 5, opened_ms=1000)
+    journal = open_journal(directory)
+    recorder, tail = journal.position("recorder"), journal.position("tail")
+    journal.forget(1000 + 2 * DAY_MS)
+    recorder.advance(10)
+    journal.forget(1000 + 2 * DAY_MS)
+    assert len(journal.segments) == 3
+    tail.advance(7)
+    journal.forget(1000 + DAY_MS - 1)
+    assert len(journal.segments) == 3
+    journal.forget(1000 + DAY_MS)
+    assert [s.id for s in journal.segments] == [2, 3]
+    assert not journal.path(1).exists()
+
+
+def test_at_its_bound_the_journal_lets_the_archive_go_first_and_then_prepares_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    size = write_segment(directory, 1, 1, 5).stat().st_size
+    write_segment(directory, 2, 6, 5)
+    journal = open_journal(directory, bytes_max=SEGMENT_BYTES + size)
+    position = journal.position("recorder")
+    assert journal.prepare() is None
+    assert journal.full == 1
+    assert "a reader lags" in journal.last_error
+    position.advance(5)
+    prepared = journal.prepare()
+    assert prepared is not None
+    os.close(prepared[0])
+    assert [s.id for s in journal.segments] == [2]
+
+
+def test_a_full_journal_acknowledges_nothing_and_goes_on_when_there_is_room(make_rig: Any, tmp_path: Path) -> None:
+    size = write_segment(tmp_path / "journal", 1, 1, 5).stat().st_size
+    rig = make_rig(bytes_max=SEGMENT_BYTES + size - 1)
+    client = rig.client()
+    client.send(toy.frame("L", 7, 1))
+    client.socket.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        client.socket.recv(1)
+    assert rig.frames == []
+    client.socket.settimeout(20)
+    rig.journal.position("tail").advance(5)
+    rig.read_until(lambda: len(rig.frames) == 1)
+    link = rig.frames[0].link
+    rig.intake.admit(link, (0, 7), 70, 170, b"welcome!")
+    assert client.read(8) == b"welcome!"
+    client.send(toy.frame("R", 7, 2, 9))
+    assert client.replies(1) == [("R", 2, RESULT_OK)]
+    assert rig.intake.counters()["stalls_ms"] > 0
+
+
+def test_a_position_survives_a_torn_write(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    position = Position(path)
+    for sequence in (5, 9, 12):
+        position.advance(sequence)
+    position.advance(3)
+    position.close()
+    stored = path.read_bytes()
+    for cut in range(24):
+        # 12 was written over 5, in the first slot; tear it.
+        path.write_bytes(stored[:cut] + b"\xff" * (24 - cut) + stored[24:])
+        torn = Position(path)
+        assert torn.sequence == (12 if stored[:cut] + b"\xff" * (24 - cut) == stored[:24] else 9)
+        torn.advance(20)
+        torn.close()
+        again = Position(path)
+        assert again.sequence == 20
+        again.close()
+
+
+def test_the_archive_gives_every_frame_of_a_phone(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    write_segment(directory, 1, 1, 3)
+    write_segment(directory, 2, 4, 3)
+    found = list(frames_of(directory, toy.KERNELS, (0, 7)))
+    assert [f.sequence for f in found] == [1, 2, 3, 4, 5, 6]
+    assert found[0].data == toy.frame("R", 7, 1, 1)
+    assert list(frames_of(directory, toy.KERNELS, (0, 8))) == []
