@@ -1,20 +1,17 @@
-"""What a bench needs of the machine it runs on: who it is, what a process has cost it, and its own limit.
+"""What a bench needs of the machine it runs on: who it is, and what a process or thread has cost it.
 
 CPU is read from /proc/PID/task/TID/schedstat (nanoseconds on the processor): the tick-based figures of /proc/PID/stat
 are too coarse for a window of two seconds.
 """
 
-import json
 import os
 import platform
-import signal
 import statistics
 import subprocess
 import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
@@ -89,41 +86,6 @@ def median(values: list[float]) -> float:
 def spread(values: list[float]) -> list[float]:
     """Return [lowest, highest]."""
     return [round(min(values), 4), round(max(values), 4)]
-
-
-class LimitServer:
-    """bench/limit.c, running. `finish` ends it and returns its own counts."""
-
-    def __init__(self, build: Path = BUILD, port: int = 0) -> None:
-        program = compile_c(REPOSITORY / "bench" / "limit.c", build)
-        self._process = subprocess.Popen([str(program), str(port)], stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        self.pid = self._process.pid
-        self.port = int(json.loads(self._process.stdout.readline())["port"])
-
-    def __enter__(self) -> "LimitServer":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-
-    def finish(self) -> dict[str, int]:
-        """End it with SIGTERM and return the JSON object it prints."""
-        assert self._process.stdout is not None
-        self._process.send_signal(signal.SIGTERM)
-        counts: dict[str, int] = json.loads(self._process.stdout.readline())
-        self.kill()
-        return counts
-
-    def kill(self) -> None:
-        """End it at once; a second time does nothing."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
 
 def say(text: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.machine import LimitServer, compile_c, process_cpu_ns
+from bench.machine import compile_c, process_cpu_ns
+from bench.servers import LimitServer
 from simulators import load
 from simulators.load import LoadClient, LoadPlan, run_load
 
