@@ -100,6 +100,10 @@ their mailboxes fill, and their terminals are not read."""
 VEHICLES_MAX: Final = 1 << 20
 """Rows of the vehicle table. Row = vehicle id; pages never touched cost nothing. A registration past it is refused."""
 
+TERMINALS_MAX: Final = 2 * VEHICLES_MAX
+"""Alarm latches, by terminal id: two terminals on every car (tracker and dash camera). Reports of one past it are
+stored, counted, and not judged for alarms."""
+
 # --- stores -----------------------------------------------------------------------------------------------------------
 
 STORE_TIMEOUT_S: Final = 30.0
@@ -138,3 +142,31 @@ EVENTS_STATEMENT_MAX: Final = 256
 
 EVENTS_READ_MAX: Final = 10_000
 """Events of one read: 10 MB of structs. A reader goes on from the last number it got."""
+
+# --- detection --------------------------------------------------------------------------------------------------------
+
+FENCES_PER_VEHICLE_MAX: Final = 64
+"""Fences one vehicle may be in at once: 8 in its own cache line, 56 in 7 overflow blocks. Stores, district, city and
+province nest about ten deep. Crossings of a 65th are not tracked, counted."""
+
+FENCES_AT_POINT_MAX: Final = 4_096
+"""Fences of all groups together that one point may lie in: 400 dealer groups with ten nested ones each on one city.
+Those past it are not judged at that point, counted."""
+
+FENCE_BLOCKS_MAX: Final = 1 << 16
+"""Overflow blocks of 8 fences: every sixteenth of 2^20 vehicles may be in more than 8 at once (12 MB when all are
+used). None left: the crossing is not tracked, counted."""
+
+FACTS_PER_ROW_MAX: Final = 2 * FENCES_PER_VEHICLE_MAX
+"""Facts one report can bring: at most it leaves every fence it was in and enters as many."""
+
+FACTS_MAX: Final = 4_096
+"""Facts of one judging pass: a full batch of 4,096 rows that all cross. Full: the rest of the batch is judged in
+another pass; nothing is dropped."""
+
+FENCE_CORNERS_MAX: Final = 10_000
+"""Corners of one polygon, all rings together. A province's outline simplified to 100 m has about 5,000."""
+
+FENCE_RADIUS_M_MAX: Final = 500_000.0
+"""A circle larger than 500 km is a region: draw it as a polygon."""
+FENCE_RADIUS_M_MIN: Final = 1.0

@@ -17,15 +17,17 @@ def _pointer(builder: Any, address: Any, bits: int) -> Any:
     return builder.inttoptr(address, ir.IntType(bits).as_pointer())
 
 
-def _loader(bits: int, swapped: bool, name: str) -> Any:
-    """Build an intrinsic name(address) -> int64 that loads `bits` bits, zero-extended."""
+def _loader(bits: int, swapped: bool, name: str, signed: bool = False) -> Any:
+    """Build an intrinsic name(address) -> int64 that loads `bits` bits, zero-extended, or sign-extended if signed."""
 
     def load(typingctx: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             value = builder.load(_pointer(builder, arguments[0], bits), align=1)
             if swapped:
                 value = builder.bswap(value)
-            return value if bits == 64 else builder.zext(value, ir.IntType(64))
+            if bits == 64:
+                return value
+            return builder.sext(value, ir.IntType(64)) if signed else builder.zext(value, ir.IntType(64))
 
         return types.int64(types.int64), codegen
 
@@ -53,6 +55,7 @@ def _storer(bits: int, swapped: bool, name: str) -> Any:
 load_u8 = _loader(8, False, "load_u8")
 load_u16 = _loader(16, False, "load_u16")
 load_u32 = _loader(32, False, "load_u32")
+load_i32 = _loader(32, False, "load_i32", signed=True)
 load_i64 = _loader(64, False, "load_i64")
 load_u16_be = _loader(16, True, "load_u16_be")
 load_u32_be = _loader(32, True, "load_u32_be")
@@ -65,6 +68,17 @@ store_i64 = _storer(64, False, "store_i64")
 store_u16_be = _storer(16, True, "store_u16_be")
 store_u32_be = _storer(32, True, "store_u32_be")
 store_i64_be = _storer(64, True, "store_i64_be")
+
+
+@intrinsic
+def load_f64(typingctx: Any, address: Any) -> Any:
+    """load_f64(address) -> float64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+        return builder.load(pointer, align=1)
+
+    return types.float64(types.int64), codegen
 
 
 @intrinsic

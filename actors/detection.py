@@ -1,0 +1,210 @@
+"""Detection: judges batches of reports with every detector and returns the events, each with an id of its own.
+
+Sync, without clock or I/O but the snapshot: the caller reads the journal, appends the events to the log, and once they
+are committed takes a snapshot that says up to which record all is judged. After a crash it restores the snapshot and
+judges again from there. Ids derive from the reports behind a fact, and facts do not depend on how the stream was cut
+into batches, so what is judged twice gives the same ids, and the log drops them.
+"""
+
+import contextlib
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from actors.detectors import DETECTORS, Making
+from actors.detectors.geofence import FenceRule, GeofenceDetector
+from core.events import Event, derive_id
+from core.kernels.facts import FACT
+from core.kernels.geofence import Fence, FenceIndex, build_index
+from core.limits import FACTS_MAX, FACTS_PER_ROW_MAX
+from core.vehicle_table import GROUP_DEFAULT, VehicleTable, reports_array
+from protocols.report import FLAG_TIME_BAD
+
+ACTOR: Final = "detection"
+SNAPSHOT_FORMAT: Final = 1
+POSITION_NONE: Final = -1
+"""Position before any record of the journal."""
+
+
+class SnapshotError(Exception):
+    """A snapshot that cannot be used: damaged, of another format, or of a table of another size."""
+
+
+class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rules of the node."""
+
+    fence: FenceRule = FenceRule()
+    facts_max: int = FACTS_MAX
+    """Facts of one judging pass; a full buffer begins another pass."""
+
+
+class Detection:
+    """All detectors over one vehicle table. Used by one thread; its columns of the table are written by it alone.
+
+    Args:
+        table: the vehicle table; group and store of the events come from its columns.
+        fences: an index from `build_index`, or fences to build it from.
+        settings: rules and sizes.
+    """
+
+    def __init__(
+        self,
+        table: VehicleTable,
+        fences: FenceIndex | Iterable[Fence] = (),
+        settings: DetectionSettings | None = None,
+    ) -> None:
+        settings = settings or DetectionSettings()
+        if settings.facts_max < FACTS_PER_ROW_MAX:
+            raise ValueError(f"facts_max is {settings.facts_max}; one report can bring {FACTS_PER_ROW_MAX}")
+        self._table = table
+        making = Making(table, as_index(fences), settings.fence)
+        self._detectors = [row.make(making) for row in DETECTORS]
+        self._facts = np.zeros(settings.facts_max, FACT)
+        self._passes = 0
+        self._events = 0
+
+    def judge(self, rows: np.ndarray) -> list[Event]:
+        """Judge reports in the order of the journal; return the events in the order of the reports.
+
+        Hand over whole frames: rows that share a sequence in one batch, so that a snapshot never stands inside one.
+
+        Args:
+            rows: (n,) REPORT.
+
+        Returns:
+            Events without seq and arrival_ms, ready for the log. Judging rows again gives events with the same ids.
+
+        Raises:
+            TypeError: not REPORT rows.
+        """
+        rows = reports_array(rows)
+        found: list[tuple[int, Event]] = []
+        for detector in self._detectors:
+            start = 0
+            while start < len(rows):
+                start, count = detector.judge(rows, start, self._facts)
+                self._passes += 1
+                for fact in self._facts[:count]:
+                    row = rows[fact["row"]]
+                    event_type, key, payload = detector.describe(fact, row)
+                    found.append((int(fact["row"]), self._event(detector.version, event_type, key, payload, fact, row)))
+        # Stable: of one report the facts stay in the order of DETECTORS, whatever the batches were.
+        found.sort(key=lambda numbered: numbered[0])
+        self._events += len(found)
+        return [event for _, event in found]
+
+    def _event(
+        self, version: int, event_type: str, key: str, payload: msgspec.Struct, fact: np.void, row: np.void
+    ) -> Event:
+        vehicle_id = int(row["vehicle_id"])
+        known = vehicle_id < self._table.capacity
+        report_ids = [f"{int(row['report_id']):016x}"]
+        if fact["first_report"] != row["report_id"]:
+            report_ids.insert(0, f"{int(fact['first_report']):016x}")
+        has_time = not int(row["flags"]) & FLAG_TIME_BAD
+        return Event(
+            id=derive_id(ACTOR, event_type, version, report_ids, key),
+            type=event_type,
+            time_ms=int(row["time_ms"] if has_time else row["arrival_ms"]),
+            subject=f"vehicle:{vehicle_id}",
+            group=(int(self._table.group_of_vehicle[vehicle_id]) if known else 0) or GROUP_DEFAULT,
+            store=int(self._table.store_of_vehicle[vehicle_id]) if known else 0,
+            actor=ACTOR,
+            purpose="safety",
+            payload=payload,
+        )
+
+    def swap_fences(self, fences: FenceIndex | Iterable[Fence]) -> None:
+        """Judge by other fences from the next batch on. State goes by fence id: who is inside stays inside.
+
+        Build the index beside, in another thread, with `build_index`, and hand it over here: that is one assignment.
+
+        Raises:
+            FenceError: a fence cannot be indexed; the fences stay as they were.
+        """
+        index = as_index(fences)
+        for detector in self._detectors:
+            if isinstance(detector, GeofenceDetector):
+                detector.index = index
+
+    def statistics(self) -> dict[str, int]:
+        """Return counts by name: passes, events, and each detector's under its own name."""
+        counts = {"passes": self._passes, "events": self._events}
+        for detector in self._detectors:
+            counts |= {f"{detector.name}.{name}": count for name, count in detector.statistics().items()}
+        return counts
+
+    def snapshot(self, path: Path, position: int) -> None:
+        """Write all state to a file, whole or not at all, and sync it. Call between batches, not within.
+
+        Args:
+            path: replaced when the new file is on disk.
+            position: sequence of the last journal record that was judged and whose events are committed.
+        """
+        arrays = {
+            "format": np.array([SNAPSHOT_FORMAT], np.int64),
+            "position": np.array([position], np.int64),
+        }
+        for detector in self._detectors:
+            arrays[f"{detector.name}/version"] = np.array([detector.version], np.int64)
+            arrays |= {f"{detector.name}/{name}": array for name, array in detector.state().items()}
+        partial = path.with_name(path.name + ".partial")
+        with open(partial, "wb") as file:
+            # A zip of arrays: each carries its dtype, and a CRC-32 that reading checks.
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def restore(self, path: Path) -> int:
+        """Take over a snapshot, in place of all state; return its position: judge from the record behind it.
+
+        Returns:
+            POSITION_NONE when there is no such file: state is empty then.
+
+        Raises:
+            SnapshotError: the file cannot be used. State is empty: judge from the journal's beginning.
+        """
+        for detector in self._detectors:
+            detector.clear()
+        with contextlib.suppress(FileNotFoundError):
+            return self._load(path)
+        return POSITION_NONE
+
+    def _load(self, path: Path) -> int:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            found = int(arrays["format"][0])
+            if found != SNAPSHOT_FORMAT:
+                raise SnapshotError(f"{path}: format {found}, this program reads {SNAPSHOT_FORMAT}")
+            for detector in self._detectors:
+                prefix = f"{detector.name}/"
+                version = int(arrays[f"{prefix}version"][0])
+                if version != detector.version:
+                    raise SnapshotError(f"{path}: {detector.name} version {version}, this is {detector.version}")
+                detector.load({n.removeprefix(prefix): array for n, array in arrays.items() if n.startswith(prefix)})
+            return int(arrays["position"][0])
+        except (ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile) as fault:
+            for detector in self._detectors:
+                detector.clear()
+            raise SnapshotError(f"{path}: {fault}") from fault
+        except SnapshotError:
+            for detector in self._detectors:
+                detector.clear()
+            raise
+
+
+def as_index(fences: FenceIndex | Iterable[Fence]) -> FenceIndex:
+    """Return an index as it is, or build one of fences."""
+    return fences if isinstance(fences, FenceIndex) else build_index(fences)

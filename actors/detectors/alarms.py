@@ -1,0 +1,78 @@
+"""Detector: a terminal raised an alarm bit. Events sos.pressed (bit 0), crash.suspected (29 collision, 30 rollover)."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from core.events import AlarmSeen
+from core.kernels import alarms
+from core.vehicle_table import VehicleTable
+from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD
+
+NAME: Final = "alarms"
+VERSION: Final = 1
+"""Goes up when the same reports would give other facts."""
+
+EVENT_TYPES: Final = {0: "sos.pressed", 29: "crash.suspected", 30: "crash.suspected"}
+
+
+class AlarmDetector:
+    """Judges the alarm words of reports, terminal by terminal; its state lies in the vehicle table."""
+
+    name = NAME
+    version = VERSION
+
+    def __init__(self, table: VehicleTable) -> None:
+        self._table = table
+        self.counters = np.zeros(len(alarms.COUNTERS), np.int64)
+
+    def judge(self, rows: np.ndarray, start: int, facts: np.ndarray) -> tuple[int, int]:
+        """Judge rows from `start`; return the first row not judged and the facts written (judge_alarms)."""
+        return alarms.judge_alarms(rows, start, self._table.alarms, facts, self.counters)
+
+    def describe(self, fact: Any, row: Any) -> tuple[str, str, AlarmSeen]:
+        """Return (event type, key, payload) of one fact and its report."""
+        bit = int(fact["number"])
+        terminal = int(row["terminal"])
+        payload = AlarmSeen(
+            vehicle_id=int(row["vehicle_id"]),
+            terminal=terminal,
+            report_id=f"{int(row['report_id']):016x}",
+            lat_1e7=int(row["lat_1e7"]),
+            lon_1e7=int(row["lon_1e7"]),
+            speed_kmh10=int(row["speed_kmh10"]),
+            alarm=int(row["alarm"]),
+            evidence=f"alarm.{bit}",
+            has_fix=not int(row["flags"]) & (FLAG_NO_FIX | FLAG_POSITION_BAD),
+            late=bool(fact["late"]),
+        )
+        return EVENT_TYPES[bit], f"{terminal}:{payload.evidence}", payload
+
+    def statistics(self) -> dict[str, int]:
+        """Return what became of the rows, by name (alarms.COUNTERS)."""
+        return {name: int(self.counters[k]) for k, name in enumerate(alarms.COUNTERS)}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return copies of the state columns: the latches in use and their terminals."""
+        latches = self._table.alarms[: int(self.counters[alarms.HIGHEST_TERMINAL]) + 1]
+        terminals = np.flatnonzero((latches["time_ms"] != 0) | (latches["word"] != 0)).astype(np.int32)
+        return {"terminals": terminals, "latches": latches[terminals]}
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what state() returned, in place of all there is.
+
+        Raises:
+            ValueError: rows that this table does not have.
+        """
+        terminals = state["terminals"]
+        highest = int(terminals.max(initial=0))
+        if highest >= len(self._table.alarms):
+            raise ValueError(f"state of terminal {highest}, this table has {len(self._table.alarms)} rows")
+        self.clear()
+        self._table.alarms[terminals] = state["latches"]
+        self.counters[alarms.HIGHEST_TERMINAL] = highest
+
+    def clear(self) -> None:
+        """Forget every terminal's state."""
+        latches = self._table.alarms
+        latches[: int(self.counters[alarms.HIGHEST_TERMINAL]) + 1] = np.zeros((), latches.dtype)

@@ -1,0 +1,134 @@
+"""Detector: a vehicle entered or left a geofence, for certain. Events fence.entered and fence.exited."""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from core.events import FenceCrossed
+from core.kernels import crossing
+from core.kernels.geofence import FenceIndex
+from core.limits import FENCES_AT_POINT_MAX
+from core.vehicle_table import VehicleTable
+
+NAME: Final = "geofence"
+VERSION: Final = 1
+"""Goes up when the same reports and the same fences would give other facts."""
+
+EVENT_TYPES: Final = {crossing.KIND_ENTERED: "fence.entered", crossing.KIND_EXITED: "fence.exited"}
+
+
+class FenceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a crossing is certain. What each means: core/kernels/crossing.py."""
+
+    enter_fixes: int = 2
+    enter_ms: int = 5_000
+    exit_fixes: int = 2
+    exit_ms: int = 10_000
+    margin_m_min: float = 15.0
+    position_sigma_m: float = 5.0
+    """Standard deviation of a fix. Reports do not carry one, so it is one figure for all."""
+
+    @property
+    def margin_m(self) -> float:
+        """Return how far beyond the boundary a fix counts as outside: max(15 m, two standard deviations)."""
+        return max(self.margin_m_min, 2 * self.position_sigma_m)
+
+
+class GeofenceDetector:
+    """Judges reports against the index of fences it holds; its state lies in the vehicle table."""
+
+    name = NAME
+    version = VERSION
+
+    def __init__(self, table: VehicleTable, index: FenceIndex, rule: FenceRule) -> None:
+        self._table = table
+        self._rule = np.array([rule.enter_fixes, rule.enter_ms, rule.exit_fixes, rule.exit_ms], np.int64)
+        self._margin_m = rule.margin_m
+        self._found = np.zeros(FENCES_AT_POINT_MAX, np.int32)
+        self.counters = np.zeros(len(crossing.COUNTERS), np.int64)
+        self.index = index
+
+    def judge(self, rows: np.ndarray, start: int, facts: np.ndarray) -> tuple[int, int]:
+        """Judge rows from `start`; return the first row not judged and the facts written (judge_crossings)."""
+        index = self.index
+        table = self._table
+        return crossing.judge_crossings(
+            rows,
+            start,
+            *index.addresses,
+            self._rule,
+            self._margin_m,
+            table.group_of_vehicle,
+            table.store_of_vehicle,
+            table.fences,
+            table.fence_pending,
+            table.fence_blocks,
+            self._found,
+            facts,
+            self.counters,
+        )
+
+    def describe(self, fact: Any, row: Any) -> tuple[str, str, FenceCrossed]:
+        """Return (event type, key, payload) of one fact and the report that settled it."""
+        vehicle_id, fence_id = int(row["vehicle_id"]), int(fact["number"])
+        payload = FenceCrossed(
+            vehicle_id=vehicle_id,
+            fence_id=fence_id,
+            report_id=f"{int(row['report_id']):016x}",
+            lat_1e7=int(row["lat_1e7"]),
+            lon_1e7=int(row["lon_1e7"]),
+            speed_kmh10=int(row["speed_kmh10"]),
+            rule_version=VERSION,
+        )
+        return EVENT_TYPES[int(fact["kind"])], f"{vehicle_id}:{fence_id}", payload
+
+    def statistics(self) -> dict[str, int]:
+        """Return what became of the rows, by name (crossing.COUNTERS)."""
+        return {name: int(self.counters[k]) for k, name in enumerate(crossing.COUNTERS)}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return copies of the state columns: rows in use and their numbers, overflow blocks."""
+        table = self._table
+        used = int(self.counters[crossing.HIGHEST_VEHICLE]) + 1
+        vehicles = np.flatnonzero(table.fences["time_ms"][:used]).astype(np.int32)
+        blocks = slice(table.capacity, table.capacity + int(table.fence_blocks[crossing.BLOCKS_TAKEN]))
+        return {
+            "capacity": np.array([table.capacity], np.int64),
+            "vehicles": vehicles,
+            "fences": table.fences[vehicles],
+            "pending": table.fence_pending[vehicles],
+            "overflow": table.fences[blocks].copy(),
+            "overflow_pending": table.fence_pending[blocks].copy(),
+            "blocks": table.fence_blocks.copy(),
+        }
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what state() returned, in place of all there is.
+
+        Raises:
+            ValueError: rows that this table does not have.
+        """
+        table = self._table
+        vehicles = state["vehicles"]
+        if int(state["capacity"][0]) != table.capacity:
+            # Overflow rows are numbered from the capacity on.
+            raise ValueError(f"state of a table of {int(state['capacity'][0])} rows, this one has {table.capacity}")
+        self.clear()
+        table.fences[vehicles] = state["fences"]
+        table.fence_pending[vehicles] = state["pending"]
+        taken = len(state["overflow"])
+        table.fences[table.capacity : table.capacity + taken] = state["overflow"]
+        table.fence_pending[table.capacity : table.capacity + taken] = state["overflow_pending"]
+        table.fence_blocks[:] = state["blocks"]
+        self.counters[crossing.HIGHEST_VEHICLE] = int(vehicles.max(initial=0))
+
+    def clear(self) -> None:
+        """Forget every vehicle's state."""
+        table = self._table
+        used = int(self.counters[crossing.HIGHEST_VEHICLE]) + 1
+        taken = int(table.fence_blocks[crossing.BLOCKS_TAKEN])
+        for array in (table.fences, table.fence_pending):
+            array[:used] = np.zeros((), array.dtype)
+            array[table.capacity : table.capacity + taken] = np.zeros((), array.dtype)
+        table.fence_blocks[:] = 0
