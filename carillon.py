@@ -29,6 +29,11 @@ EXPLAIN_LINE_BYTES_MAX: Final = 64 * 1024
 """A line of `explain -`. The largest frame is 4,096 bytes, 8,192 digits; spaces may treble that."""
 
 KERNELS: Final = (
+    "core.vehicle_table",
+    "core.kernels.geodesy",
+    "core.kernels.geofence",
+    "core.kernels.crossing",
+    "core.kernels.alarms",
     "core.intake.records",
     "core.intake.loop",
     "protocols.jt808.kernels",

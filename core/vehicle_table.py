@@ -4,7 +4,7 @@ Row number = vehicle id (dense, from 1; 0 is nobody). A group is an array of fix
 lines, so a report touches one or two lines of each group. Arrays are allocated for every row there may ever be with
 `np.zeros`: that takes address space only, and pages never touched cost nothing.
 
-Who writes what: fleet `position`, `group_of_vehicle` and `store_of_vehicle`; detection `fences`, `fence_pending` and
+Who writes what: fleet `position`, `group` and `store`; detection `fences`, `fence_pending` and
 `alarms`. No one else writes them.
 """
 
@@ -115,7 +115,7 @@ LIVE: Final = np.dtype(
 """One row of VehicleTable.live()."""
 
 GROUP_DEFAULT: Final = 1
-"""Dealer group of a vehicle that fleet has not given to one (0 in `group_of_vehicle`)."""
+"""Dealer group of a vehicle that fleet has not given to one (0 in `group`)."""
 
 # Counters of update_positions, in the order of its int64 array.
 COUNT_APPLIED: Final = 0
@@ -161,7 +161,7 @@ class VehicleTable:
     Attributes:
         capacity: rows; vehicle ids from 1 to capacity - 1 have one.
         position: (capacity,) POSITION, written by update_positions.
-        group_of_vehicle, store_of_vehicle: (capacity,) int32, written by fleet; 0 is GROUP_DEFAULT and no store.
+        group, store: (capacity,) int32, written by fleet; 0 is GROUP_DEFAULT and no store.
         fences: (capacity + FENCE_BLOCKS_MAX,) FENCES; fence_pending: the same rows, FENCE_PENDING.
         fence_blocks: (2,) int64, which overflow blocks are in use: BLOCKS_* of core/kernels/crossing.py.
         alarms: (terminals,) ALARMS, row = terminal id.
@@ -170,8 +170,8 @@ class VehicleTable:
     def __init__(self, capacity: int = VEHICLES_MAX, terminals: int = TERMINALS_MAX) -> None:
         self.capacity = capacity
         self.position = zeros_on_lines(capacity, POSITION)
-        self.group_of_vehicle = np.zeros(capacity, np.int32)
-        self.store_of_vehicle = np.zeros(capacity, np.int32)
+        self.group = np.zeros(capacity, np.int32)
+        self.store = np.zeros(capacity, np.int32)
         self.fences = zeros_on_lines(capacity + FENCE_BLOCKS_MAX, FENCES)
         self.fence_pending = zeros_on_lines(capacity + FENCE_BLOCKS_MAX, FENCE_PENDING)
         self.fence_blocks = np.zeros(2, np.int64)
@@ -201,8 +201,8 @@ class VehicleTable:
             rows = np.empty(int(self._counters[HIGHEST_VEHICLE]) + 1, LIVE)
             count = copy_live(
                 self.position,
-                self.group_of_vehicle,
-                self.store_of_vehicle,
+                self.group,
+                self.store,
                 max(time_ms_min, 1),
                 sequence_after,
                 group,
