@@ -126,6 +126,7 @@ class Registry:
         now_ms = time.time_ns() // 1_000_000
         # One number has one spelling: leading zeros are padding of the header.
         phones = [phone_text(*phone_key(one.phone)) for one in new]
+        new = [_storable(one) for one in new]
         with self._log.transaction() as transaction:
             connection = transaction.connection
             rows = self._find(connection, phones)
@@ -206,6 +207,14 @@ class Registry:
             if changed != 1:
                 raise KeyError(f"no geofence {fence.id}")
         return fence
+
+
+def _storable(new: NewTerminal) -> NewTerminal:
+    """Take NUL out of what a terminal says: PostgreSQL's text cannot hold it, and nobody means it."""
+    texts = {name: getattr(new, name) for name in ("terminal_id", "maker", "model", "plate", "vin")}
+    if not any("\0" in text for text in texts.values()):
+        return new
+    return msgspec.structs.replace(new, **{name: text.replace("\0", "") for name, text in texts.items()})
 
 
 def _new_row(terminal: int, vehicle_id: int, phone: str, new: NewTerminal, now_ms: int) -> TerminalRow:

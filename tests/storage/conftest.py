@@ -2,11 +2,17 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 
+import storage
 from storage.clickhouse import ReportStore
+from storage.database import Database
+from storage.eventlog import EventLog
 from tests.clickhouse_server import clickhouse_server
+from tests.postgresql_server import postgresql_server
 
 _NUMBERS = itertools.count(1)
 
@@ -40,3 +46,37 @@ def store(store_dsn: str) -> Iterator[ReportStore]:
     opened.ensure_schema()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_dsn() -> Iterator[str]:
+    """Return the address of a PostgreSQL server."""
+    with postgresql_server() as dsn:
+        yield dsn
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the DSN of a business database without tables, on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'carillon.db'}"
+    dsn: str = request.getfixturevalue("postgresql_dsn")
+    name = f"test_{next(_NUMBERS)}"
+    with psycopg.connect(f"{dsn.replace('+psycopg', '')}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{dsn}/{name}"
+
+
+@pytest.fixture
+def business_dsn(empty_dsn: str) -> str:
+    """Return the DSN of a business database with its tables."""
+    storage.migrate(empty_dsn)
+    return empty_dsn
+
+
+@pytest.fixture
+def log(business_dsn: str) -> Iterator[EventLog]:
+    """Return an event log on each kind of database."""
+    opened = EventLog(Database(business_dsn))
+    yield opened
+    opened.database.close()
