@@ -5,14 +5,16 @@ import time
 from typing import Annotated, Final, Literal
 
 import msgspec
+import trio
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from api.parts import Parts
-from api.problems import Problem
+from api.problems import KEYED, Problem, answers
 from core.events import CommandProgress, CommandRequested, Event, derive_id
 from core.limits import COMMAND_EXPIRES_S
+from storage.errors import StorageError
 
 State = Literal["requested", "sent", "acked", "effective", "failed", "expired"]
 
@@ -54,7 +56,12 @@ class Command(msgspec.Struct, frozen=True):
     steps: list[CommandStep]
 
 
-@post("/vehicles/{vehicle_id:int}/commands", status_code=202, summary="Send a command to a vehicle")
+@post(
+    "/vehicles/{vehicle_id:int}/commands",
+    status_code=202,
+    summary="Send a command to a vehicle",
+    responses=answers("bad_request", *KEYED, "vehicle_unknown", "too_large", "message_unsupported", "not_ready"),
+)
 async def request_command(
     request: Request,
     vehicle_id: FromPath[int],
@@ -89,12 +96,15 @@ async def request_command(
             vehicle_id=vehicle_id, message=message, fields=data.fields, expires_ms=now_ms + data.expires_s * 1000
         ),
     )
-    await parts.append(event)
+    try:
+        await parts.append(event)
+    except (OSError, StorageError, trio.RunFinishedError) as error:
+        raise Problem("not_ready", f"the log does not take it: {error}") from error
     status = f"/api/v1/commands/{event.id}"
     return Response(CommandTaken(event.id, status), status_code=202, headers={"Location": status})
 
 
-@get("/commands/{command_id:str}", summary="How far a command has come")
+@get("/commands/{command_id:str}", summary="How far a command has come", responses=answers("command_unknown", *KEYED))
 async def read_command(request: Request, command_id: FromPath[str]) -> Command:
     """Return the command and its steps; 404 `command_unknown` if the log has none of this id."""
     parts: Parts = request.app.state.parts

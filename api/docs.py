@@ -1,5 +1,6 @@
 """GET /docs: the API, operation by operation, rendered here from its OpenAPI document (/docs/openapi.json)."""
 
+import re
 from html import escape
 from typing import Annotated, Any, Final
 
@@ -44,10 +45,13 @@ def _operation(path: str, method: str, operation: dict[str, Any], language: str)
     )
     heads = "".join(f"<th>{escape(text(key, language))}</th>" for key in ("parameter", "where", "takes"))
     table = f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>' if rows else ""
+    said = re.sub(
+        r"`([^`]+)`", r"<code>\1</code>", escape(operation.get("description") or operation.get("summary", ""))
+    )
     answers = ", ".join(sorted(operation["responses"]))
     return (
         f'<section><h2><span class="method">{method.upper()}</span><code>{escape(path)}</code></h2>'
-        f"<p>{escape(operation.get('description') or operation.get('summary', ''))}</p>{table}"
+        f"<p>{said}</p>{table}"
         f'<p class="facts">{escape(text("answers", language))} {answers}</p></section>'
     )
 

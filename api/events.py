@@ -8,6 +8,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.params import QueryParameter
 
 from api.parts import Parts
+from api.problems import KEYED, answers
 from core.events import Event
 
 
@@ -19,7 +20,7 @@ class EventPage(msgspec.Struct, frozen=True):
     """Hand it back as `after`, also when `items` is empty: nothing below it is left to see."""
 
 
-@get("/events", summary="Read the event log")
+@get("/events", summary="Read the event log", responses=answers("bad_request", *KEYED), raises=[])
 async def list_events(
     request: Request,
     after: Annotated[int, QueryParameter(ge=0, description="Position (seq) to go on behind")] = 0,

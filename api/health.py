@@ -15,7 +15,7 @@ class Health(msgspec.Struct, frozen=True):
     faults: list[str]
 
 
-@get("/health", summary="Is the node doing its work", responses=None)
+@get("/health", summary="Is the node doing its work")
 async def read_health(request: Request) -> Response[Health]:
     """Answer 200 when terminals can connect and the store takes their reports; else 503 and the reasons."""
     parts: Parts = request.app.state.parts

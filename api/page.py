@@ -32,7 +32,8 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
 .good { color: var(--good); background: var(--good-ground); } .bad { color: var(--bad); background: var(--bad-ground); }
 .facts { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: .75rem 0 0; color: var(--soft); }
 .facts b { color: var(--ink); font-weight: 600; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .75rem 1.5rem; margin: 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
+  gap: .75rem 1.5rem; margin: 0; }
 .figures div { display: flex; flex-direction: column-reverse; border-top: 1px solid var(--line); padding-top: .5rem; }
 .figures dt { color: var(--soft); font-size: .8125rem; line-height: 1.35; } .figures dd { margin: 0; font-size: 1.25rem;
   font-variant-numeric: tabular-nums; }

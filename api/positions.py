@@ -7,6 +7,7 @@ from litestar import Request, get
 from litestar.params import QueryParameter
 
 from api.parts import Parts, Position
+from api.problems import KEYED, answers
 
 
 class PositionPage(msgspec.Struct, frozen=True):
@@ -17,7 +18,7 @@ class PositionPage(msgspec.Struct, frozen=True):
     """Hand it back as `after`; null on the last page."""
 
 
-@get("/positions", summary="Live positions")
+@get("/positions", summary="Live positions", responses=answers("bad_request", *KEYED), raises=[])
 async def list_positions(
     request: Request,
     after: Annotated[int, QueryParameter(ge=0, description="Vehicle id to go on behind")] = 0,

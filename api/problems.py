@@ -3,8 +3,10 @@
 import logging
 from typing import Any, Final
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 
 LOG: Final = logging.getLogger("api")
 MEDIA_TYPE: Final = "application/problem+json"
@@ -25,6 +27,16 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
 """code -> (HTTP status, title). Codes are part of the contract: clients decide by them, never by the texts."""
 
 
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a problem looks like on the wire."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+
+
 class Problem(HTTPException):
     """A problem with a code; `detail` says what was wrong with this request."""
 
@@ -36,9 +48,8 @@ class Problem(HTTPException):
 
 def answer_problem(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
     """Return a Problem as its response."""
-    content = {"type": "about:blank", "title": error.title, "status": error.status_code, "code": error.code}
-    if error.detail != error.title:
-        content["detail"] = error.detail
+    detail = "" if error.detail == error.title else error.detail
+    content = ProblemDocument("about:blank", error.title, error.status_code, error.code, detail)
     return Response(content, status_code=error.status_code, media_type=MEDIA_TYPE, headers=error.headers)
 
 
@@ -62,3 +73,20 @@ def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[An
     """Log our own fault with its trace, and tell the caller only that it was ours."""
     LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return answer_problem(request, Problem("internal"))
+
+
+def answers(*codes: str) -> dict[int, ResponseSpec]:
+    """Return what a handler says of the problems it may answer with, for the OpenAPI document."""
+    said: dict[int, list[str]] = {}
+    for code in codes:
+        said.setdefault(PROBLEMS[code][0], []).append(code)
+    return {
+        status: ResponseSpec(
+            ProblemDocument, generate_examples=False, description=f"Problem {' or '.join(names)}", media_type=MEDIA_TYPE
+        )
+        for status, names in said.items()
+    }
+
+
+KEYED: Final = ("key_missing", "key_wrong")
+"""What any request under /api/v1 may get."""

@@ -59,8 +59,11 @@ def _health(parts: Parts, language: str) -> str:
 
 
 def _figures(parts: Parts, language: str) -> str:
+    there = {figure.name: figure for figure in parts.metrics.figures()}
     cells = "".join(
-        f"<div><dt>{escape(figure.help)}</dt><dd>{figure.read():,.0f}</dd></div>" for figure in parts.metrics.figures()
+        f"<div><dt>{escape(text(key, language))}</dt><dd>{there[name].read():,.0f}</dd></div>"
+        for name, key in FIGURES
+        if name in there
     )
     content = f'<dl class="figures">{cells}</dl>' if cells else f"<p>{escape(text('no_figures', language))}</p>"
     return f"<section><h2>{escape(text('figures', language))}</h2>{content}</section>"
@@ -105,4 +108,16 @@ LINKS: Final = (
     ("/metrics", "link_metrics"),
     ("/health", "link_health"),
 )
-SECTIONS: Final = (_health, _positions, _figures, _links)
+FIGURES: Final = (
+    ("fleet_sessions", "figure_sessions"),
+    ("intake_links_live", "figure_links"),
+    ("fleet_terminals", "figure_terminals"),
+    ("intake_reports_acknowledged", "figure_acknowledged"),
+    ("recorder_stored", "figure_stored"),
+    ("recorder_behind", "figure_behind"),
+    ("log_seq", "figure_events"),
+    ("intake_frames_refused", "figure_refused"),
+    ("intake_bad_checksum", "figure_checksum"),
+)
+"""What a person wants to see first, (metric, message); all the others are at /metrics."""
+SECTIONS: Final = (_health, _figures, _positions, _links)

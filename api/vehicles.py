@@ -5,10 +5,10 @@ from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath
 
 from api.parts import Parts, Vehicle
-from api.problems import Problem
+from api.problems import KEYED, Problem, answers
 
 
-@get("/vehicles/{vehicle_id:int}", summary="One vehicle")
+@get("/vehicles/{vehicle_id:int}", summary="One vehicle", responses=answers("vehicle_unknown", *KEYED))
 async def read_vehicle(request: Request, vehicle_id: FromPath[int]) -> Vehicle:
     """Return the vehicle; 404 `vehicle_unknown` if there is none of this id."""
     parts: Parts = request.app.state.parts

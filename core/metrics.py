@@ -9,7 +9,7 @@ import functools
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -64,26 +64,38 @@ class Metrics:
         """Show what `read` returns as a counter: somebody else counts, and never down."""
         self._add(Figure(name, help, "counter", read))
 
-    def array(self, prefix: str, values: np.ndarray, table: Sequence[tuple[str, str, Kind]]) -> None:
+    def array(
+        self, prefix: str, values: np.ndarray, table: Sequence[tuple[str, str]], gauges: Container[str] = ()
+    ) -> None:
         """Show the entries of an array that compiled code writes to.
 
         Args:
             prefix: put before each name, with an underscore.
             values: (n,) int64, n >= len(table); read without a lock: aligned 8-byte loads are whole on our machines.
-            table: (name, help, kind) by index.
+            table: (name, help) by index.
+            gauges: names of those that may fall; the others are counters.
 
         Raises:
             ValueError: the array is shorter than its table or not int64.
         """
         if values.dtype != np.int64 or values.ndim != 1 or len(values) < len(table):
             raise ValueError(f"{prefix}: {values.shape} {values.dtype} array for {len(table)} names")
-        for index, (name, help_, kind) in enumerate(table):
+        for index, (name, help_) in enumerate(table):
+            kind: Kind = "gauge" if name in gauges else "counter"
             self._add(Figure(f"{prefix}_{name}", help_, kind, functools.partial(_entry, values, index)))
 
-    def statistics(self, prefix: str, source: Callable[[], object], help: Mapping[str, str]) -> None:
-        """Show attributes of what `source` returns (a `statistics()` method) as gauges, one for each key of `help`."""
-        for name, text in help.items():
-            self.gauge(f"{prefix}_{name}", text, functools.partial(_attribute, source, name))
+    def statistics(
+        self, prefix: str, source: Callable[[], object], table: Sequence[tuple[str, str]], gauges: Container[str] = ()
+    ) -> None:
+        """Show entries of what `source` returns, a `statistics()` method: attributes of a struct, or keys of a mapping.
+
+        Args:
+            table: (name, help) of those to show.
+            gauges: names of those that may fall; the others are counters.
+        """
+        for name, help_ in table:
+            kind: Kind = "gauge" if name in gauges else "counter"
+            self._add(Figure(f"{prefix}_{name}", help_, kind, functools.partial(_statistic, source, name)))
 
     def _add(self, figure: Figure) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*[a-z0-9]", figure.name) or figure.name.endswith("_total"):
@@ -115,8 +127,9 @@ def _entry(values: np.ndarray, index: int) -> float:
     return int(values[index])
 
 
-def _attribute(source: Callable[[], object], name: str) -> float:
-    return float(getattr(source(), name))
+def _statistic(source: Callable[[], object], name: str) -> float:
+    found = source()
+    return float(found[name] if isinstance(found, Mapping) else getattr(found, name))
 
 
 class _Collector:

@@ -35,9 +35,11 @@ class Node:
     def __init__(self) -> None:
         self.cars = [position(number) for number in range(1, 26)]
         self.log: list[Event] = []
+        self.log_fault: Exception | None = None
         self.faults: list[str] = []
         self.metrics = Metrics()
         self.metrics.counter("frames", "Frames read").add(7)
+        self.metrics.counter("recorder_stored", "Reports stored").add(1234)
 
     def positions(self, after: int, limit: int) -> list[Position]:
         return [car for car in self.cars if car.vehicle_id > after][:limit]
@@ -63,6 +65,8 @@ class Node:
         return None if message == "0x8201" and not fields else f"no downlink {message} with {sorted(fields)}"
 
     async def append(self, event: Event) -> Event:
+        if self.log_fault is not None:
+            raise self.log_fault
         for known in self.log:
             if known.id == event.id:
                 return known

@@ -4,12 +4,14 @@ import re
 
 import msgspec
 import pytest
+import trio
 from litestar.testing import TestClient
 
 from api.app import create_app
 from api.messages import MESSAGES, language_of
 from api.problems import PROBLEMS
 from core.events import CommandProgress, Event
+from storage.errors import StorageError
 from tests.api.conftest import KEY, Node, requested
 
 READS = ("/api/v1/positions", "/api/v1/vehicles/1", "/api/v1/events", "/api/v1/commands/00")
@@ -134,6 +136,13 @@ def test_a_command_that_cannot_be_sent_is_refused(
     assert node.log == []
 
 
+@pytest.mark.parametrize("fault", [OSError("disk full"), StorageError("away"), trio.RunFinishedError()])
+def test_a_log_that_does_not_take_a_command_is_said(client: TestClient, node: Node, fault: Exception) -> None:
+    node.log_fault = fault
+    answer = client.post("/api/v1/vehicles/3/commands", json={"message": "0x8201"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+
+
 def test_a_body_past_the_bound_is_refused(client: TestClient, node: Node) -> None:
     body = {"message": "0x8201", "fields": {"text": "x" * 65_536}}
     answer = client.post("/api/v1/vehicles/3/commands", json=body)
@@ -185,7 +194,7 @@ def test_the_status_page_shows_no_car_to_a_stranger(stranger: TestClient, visito
     closed, open_ = stranger.get("/"), visitor.get("/")
     assert "121.4737" not in closed.text
     assert "121.47370" in open_.text
-    assert "Frames read" in closed.text
+    assert "reports stored</dt><dd>1,234<" in closed.text
 
 
 def test_the_status_page_escapes_what_it_shows(visitor: TestClient, node: Node) -> None:
@@ -209,6 +218,8 @@ def test_the_docs_name_every_operation(visitor: TestClient) -> None:
     for path in ("/api/v1/positions", "/api/v1/vehicles/{vehicle_id}/commands", "/api/v1/events", "/health"):
         assert path in page
         assert path in schema["paths"]
+    sends = schema["paths"]["/api/v1/vehicles/{vehicle_id}/commands"]["post"]
+    assert set(sends["responses"]) == {"202", "400", "401", "403", "404", "413", "422", "503"}
     assert "type" in [one["name"] for one in schema["paths"]["/api/v1/events"]["get"]["parameters"]]
 
 

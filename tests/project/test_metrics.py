@@ -17,8 +17,9 @@ def test_figures_from_all_three_places_are_rendered() -> None:
     metrics = Metrics()
     metrics.counter("refused", "Logins refused").add(2)
     values = np.array([5, 7, 9], np.int64)
-    metrics.array("intake", values, (("frames", "Frames", "counter"), ("links", "Connections open", "gauge")))
-    metrics.statistics("mailbox", Statistics, {"waiting": "Frames waiting"})
+    metrics.array("intake", values, (("frames", "Frames"), ("links", "Connections open")), gauges={"links"})
+    metrics.statistics("mailbox", Statistics, [("waiting", "Frames waiting")], gauges={"waiting"})
+    metrics.statistics("fleet", lambda: {"registered": 4}, [("registered", "Terminals registered")])
     values[1] += 1
     families = {family.name: family for family in text_string_to_metric_families(metrics.render().decode())}
     shown = {name: (family.type, family.samples[0].value) for name, family in families.items()}
@@ -27,6 +28,7 @@ def test_figures_from_all_three_places_are_rendered() -> None:
         "carillon_intake_frames": ("counter", 5.0),
         "carillon_intake_links": ("gauge", 8.0),
         "carillon_mailbox_waiting": ("gauge", 3.0),
+        "carillon_fleet_registered": ("counter", 4.0),
     }
     assert all(not sample.labels for family in families.values() for sample in family.samples)
     assert all(family.documentation for family in families.values())
@@ -47,9 +49,9 @@ def test_a_name_that_prometheus_would_bend_is_refused(name: str) -> None:
 
 
 def test_an_array_must_fit_its_table() -> None:
-    table = (("a1", "A", "counter"), ("b1", "B", "counter"))
+    table = (("a1", "A"), ("b1", "B"))
     for values in (np.zeros(1, np.int64), np.zeros(2, np.int32), np.zeros((2, 2), np.int64)):
         with pytest.raises(ValueError, match="names"):
-            Metrics().array("intake", values, table)  # type: ignore[arg-type]
+            Metrics().array("intake", values, table)
     with pytest.raises(ValueError, match="says nothing"):
         Metrics().counter("frames", "")
