@@ -21,12 +21,14 @@ class ProtocolError(Exception):
 
     Attributes:
         reason: one of escape, checksum, short, header, flag, endless.
+        detail: what is wrong, in words.
         offset: first byte that is wrong, in the bytes that were handed in.
     """
 
     def __init__(self, reason: str, offset: int, detail: str) -> None:
         super().__init__(f"{detail} (at offset {offset})")
         self.reason = reason
+        self.detail = detail
         self.offset = offset
 
 

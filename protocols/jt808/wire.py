@@ -457,11 +457,24 @@ class ClippedItem(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class ItemId(Unsigned):
+    """The id of an item; its meaning is the name of the Struct declared for it."""
+
+    def __init__(self, table: Mapping[int, type[msgspec.Struct]]) -> None:
+        super().__init__(1)
+        self.table = table
+
+    def meaning(self, value: Any) -> str:
+        struct = self.table.get(value)
+        return "not declared" if struct is None else struct.__name__
+
+
 class Items(Wire):
     """{id, length, value} to the end of the body; `table` gives the Struct of each id that is declared."""
 
     def __init__(self, table: Mapping[int, type[msgspec.Struct]]) -> None:
         self.table = table
+        self.id_wire = ItemId(table)
         self.ids = {struct: id for id, struct in table.items()}
 
     def read(self, reader: Reader, name: str) -> tuple[msgspec.Struct, ...]:
@@ -471,7 +484,7 @@ class Items(Wire):
         return tuple(items)
 
     def _read_item(self, reader: Reader, name: str) -> msgspec.Struct:
-        id = ITEM_ID.read(reader, f"{name}.id")
+        id = self.id_wire.read(reader, f"{name}.id")
         if reader.offset == reader.end:
             reader.faults.append(f"{name}: clipped after its id {id:#04x}")
             return ClippedItem(id, None, b"")
@@ -527,7 +540,6 @@ class Items(Wire):
 
 
 REST: Final = Raw()
-ITEM_ID: Final = Unsigned(1)
 ITEM_LENGTH: Final = Unsigned(1, unit="bytes")
 
 

@@ -195,7 +195,7 @@ locations = st.builds(
     longitude=st.integers(0, 185_000_000) | word32,
     altitude_m=st.integers(-(2**15), 2**15 - 1),
     speed_kmh10=st.integers(0, 2**16 - 1),
-    course_deg=st.integers(0, 400),
+    course_deg=st.integers(0, 400) | st.sampled_from([359, 360, 361, 720]),
     time_ms=st.none() | st.integers(946_656_000, 4_102_415_999).map(lambda s: 1000 * s),
     items=items,
 )
@@ -296,6 +296,18 @@ def test_a_message_put_together_from_fragments_is_decoded_by_its_real_length() -
     rows, _ = decode(frame, ARRIVAL_MS)
     assert len(rows) == 100
     agree(frame)
+
+
+def test_a_batch_cut_anywhere_keeps_what_is_whole() -> None:
+    location = Location(3, 2, 1, 1, time_ms=ARRIVAL_MS, items=(Odometer(5),))
+    frame = framed(LocationBatch(kind=1, locations=(location, location)), Header(0, "13800138000", 1))
+    for cut in range(12, len(frame)):
+        agree(frame[:cut])
+    # 28 bytes of the second are left: its head is read, and the row says that its items are not whole.
+    rows, identity = decode(frame[:-6], ARRIVAL_MS)
+    assert [row & FLAG_ITEMS_CLIPPED for row in rows["flags"].tolist()] == [0, FLAG_ITEMS_CLIPPED]
+    rows, identity = decode(frame[:-7], ARRIVAL_MS)
+    assert (len(rows), identity[IDENTITY_UNREADABLE]) == (1, 1)
 
 
 def test_rows_past_the_offer_are_not_written() -> None:

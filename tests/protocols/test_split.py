@@ -84,6 +84,17 @@ def test_reasons() -> None:
     assert split(b"\x7e" + bytes(13) + b"\x7e") == (SPLIT_FRAME, 14, bytes(12))
 
 
+def test_one_wrong_bit_is_a_bad_frame() -> None:
+    for wire, _, _ in WORKED:
+        for at in range(1, len(wire) - 1):
+            for bit in range(8):
+                broken = bytearray(wire)
+                broken[at] ^= 1 << bit
+                # A flipped escape may pass: 7c 02 has the XOR of the 7e that 7d 02 stands for.
+                if wire[at] != 0x7D and broken[at] != 0x7E:
+                    assert split(bytes(broken))[0] == SPLIT_BAD, (at, bit)
+
+
 def test_junk_in_front_is_consumed_and_counted() -> None:
     good = WORKED[0][0]
     for length in range(1, 40):
