@@ -160,7 +160,7 @@ class Fleet:
     def learn(self, rows: Iterable[TerminalRow]) -> None:
         """Take rows as they now stand in the registry: new terminals, and others bound or sold to someone else."""
         for row in rows:
-            terminal = Terminal(row.id, row.vehicle_id, row.phone, row.terminal_id, row.group_id, row.store_id)
+            terminal = Terminal(row.terminal, row.vehicle_id, row.phone, row.terminal_id, row.group, row.store)
             key = phone_key(terminal.phone)
             before = self._by_phone.get(key)
             if before is not None:

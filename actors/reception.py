@@ -24,6 +24,7 @@ from actors.vehicle import (
     carry_out,
 )
 from core.clock import Clock
+from core.events import derive_id
 from core.intake.links import KIND_LINK_CLOSED, Frame, Links
 from core.limits import RECEPTION_FRAMES_MAX, REFUSALS_PER_LINK_MAX, REGISTRATION_BATCH
 from core.mailbox import Mailbox
@@ -46,6 +47,7 @@ class Reception:
         links: Links,
         clock: Clock,
         *,
+        node: str,
         boot: int,
         counts: Counts,
         done: Callable[[int], None],
@@ -55,6 +57,7 @@ class Reception:
         """Make an empty reception.
 
         Args:
+            node: names this node's journal in the ids of events.
             boot: boot number of this start; frames of earlier ones are registered and not answered.
             counts, done: as in Vehicle.
             hand_over: puts the frame of a terminal that is now known into its vehicle's mailbox (and starts its task);
@@ -64,6 +67,7 @@ class Reception:
         self._fleet = fleet
         self._links = links
         self._clock = clock
+        self._node = node
         self._boot = boot
         self._counts = counts
         self._done = done
@@ -106,7 +110,7 @@ class Reception:
             body = decoded.body
             known = self._fleet.terminal(frame.phone) is not None
             if isinstance(body, Register) and (known or self._fleet.policy == "open"):
-                registrations.append((frame, decoded, _new_terminal(frame, body)))
+                registrations.append((frame, decoded, self._new_terminal(frame, body)))
                 continue
             if known:
                 # It was registered by a frame before it in this queue.
@@ -156,18 +160,22 @@ class Reception:
             self._counts["mailboxes_full"] += 1
             await trio.sleep(LINKS_RETRY_S)
 
-
-def _new_terminal(frame: Frame, body: Register) -> NewTerminal:
-    """Return what a 0x0100 says. With plate colour 0 the plate is the VIN."""
-    is_plate = body.plate_colour != 0
-    return NewTerminal(
-        phone=phone_text(*frame.phone),
-        terminal_id=body.terminal_id,
-        maker=body.maker,
-        model=body.model,
-        province=body.province,
-        city=body.city,
-        plate=body.plate if is_plate else "",
-        plate_colour=body.plate_colour,
-        vin="" if is_plate else body.plate,
-    )
+    def _new_terminal(self, frame: Frame, body: Register) -> NewTerminal:
+        """Return what a 0x0100 says. With plate colour 0 the plate is the VIN."""
+        is_plate = body.plate_colour != 0
+        phone = phone_text(*frame.phone)
+        source = f"journal:{self._node}:{frame.sequence}"
+        return NewTerminal(
+            phone=phone,
+            terminal_id=body.terminal_id,
+            # Read again after a restart, the frame registers nothing twice.
+            event_id=derive_id("vehicle", "terminal.registered", 1, (source,), f"phone:{phone}"),
+            time_ms=frame.arrival_ms,
+            maker=body.maker,
+            model=body.model,
+            province=body.province,
+            city=body.city,
+            plate=body.plate if is_plate else "",
+            plate_colour=body.plate_colour,
+            vin="" if is_plate else body.plate,
+        )

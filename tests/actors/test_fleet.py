@@ -1,5 +1,6 @@
 """The fleet: known terminals without a query, first registrations in batches, whoever sits on which connection."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,9 @@ import trio
 from actors.fleet import Fleet, Occupancy
 from core.limits import REGISTRATION_BATCH
 from protocols.report import phone_key
-from storage.registry import NewTerminal
+from storage.database import Database, migrate
+from storage.eventlog import EventLog
+from storage.registry import NewTerminal, Registry
 from tests.actors.world import MemoryRegistry, row
 
 
@@ -25,6 +28,25 @@ async def test_ten_thousand_first_registrations_go_through_in_batches() -> None:
     assert max(registry.batches) == REGISTRATION_BATCH
     statistics = fleet.statistics()
     assert (statistics.terminals, statistics.registered, statistics.batches) == (10_000, 10_000, 20)
+
+
+async def test_the_registry_itself_keeps_what_the_fleet_registers(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'business.db'}")
+    try:
+        migrate(database)
+        log = EventLog(database)
+        fleet = Fleet(Registry(log), "open")
+        terminals = await fleet.register([new(f"139{i:08}") for i in range(2 * REGISTRATION_BATCH)])
+        assert fleet.statistics().batches == 2
+        assert len({terminal.vehicle_id for terminal in terminals if terminal}) == 2 * REGISTRATION_BATCH
+        assert log.head() == 2 * REGISTRATION_BATCH
+        assert log.read(0, 1)[0].type == "terminal.registered"
+        # A new start of the program knows the same.
+        again = Fleet(Registry(log))
+        await again.load()
+        assert [again.terminal(phone_key(f"139{i:08}")) for i in range(2 * REGISTRATION_BATCH)] == terminals
+    finally:
+        database.close()
 
 
 async def test_a_known_phone_is_not_registered_again_and_a_phone_twice_in_a_batch_once() -> None:

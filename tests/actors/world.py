@@ -33,16 +33,17 @@ def link(number: int, boot: int = BOOT) -> int:
 
 def row(terminal: int, vehicle_id: int, phone: str, terminal_id: str, *, group: int = 1, store: int = 0) -> TerminalRow:
     return TerminalRow(
-        id=terminal,
+        terminal=terminal,
         phone=phone,
         terminal_id=terminal_id,
         maker="",
         model="",
         province=0,
         city=0,
-        group_id=group,
-        store_id=store,
+        group=group,
+        store=store,
         created_ms=0,
+        revision=1,
         vehicle_id=vehicle_id,
         plate="",
         plate_colour=0,
@@ -209,6 +210,7 @@ class World:
             self.fleet,
             self.links,  # type: ignore[arg-type]
             self.clock,
+            node=NODE,
             boot=number,
             counts=self.counts,
             done=self.position.done,
