@@ -1,0 +1,551 @@
+"""What a report costs the whole server, against the machine's own limit; and whether any is ever lost.
+
+    python -m bench.ingest [--json] [--mode cpu|fleet|kill] [--ack sync|write|receive ...] [--server carillon|intake]
+
+cpu     For each load, bench/limit.c and the server take turns under the same client, several times. Figures are CPU
+        microseconds of the server per acknowledged report: of its intake thread until the last acknowledgement, and of
+        the whole process until the last report is stored. Medians, with the lowest and highest; ratios to the limit.
+fleet   10,000 terminals log in and report every 10 s for two minutes; a sample is asked for its position meanwhile.
+kill    kill -9 under load, ten times on one data directory; the client goes on where it was.
+
+Every mode ends by comparing sets: each (phone, serial, time) that the client had acknowledged is stored, nothing is
+stored that was not sent, nothing twice. A difference makes the exit status 1.
+"""
+
+import argparse
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bench import machine
+from bench.machine import median, say, spread
+from bench.servers import BenchError, ChildServer, LimitServer, Server, start_carillon, start_intake
+from bench.stored import Comparison, compare_stopped
+from simulators.load import LoadClient, LoadPlan
+
+PHONE_FIRST: Final = 13_000_000_000
+
+
+class Load(msgspec.Struct, frozen=True):
+    """One way to put load on a server, and the most the whole process may cost as a multiple of the limit."""
+
+    name: str
+    terminals: int
+    window: int = 16
+    reports_per_s: int = 0
+    intake_ratio_max: float | None = None
+    process_ratio_max: float | None = None
+
+
+LOADS: Final = (
+    Load("1000 terminals, window 16", 1_000, 16, 0, 1.4, 3.5),
+    Load("1000 terminals, window 1", 1_000, 1, 0, 1.4, 1.7),
+    Load("10000 terminals, 2000/s", 10_000, 16, 2_000, None, 2.5),
+    Load("10000 terminals, 20000/s", 10_000, 16, 20_000),
+)
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One turn of one server under one load."""
+
+    reports: int
+    intake_us: float
+    process_us: float
+    """Until the last acknowledgement."""
+    stored_us: float
+    """The process until the last report is stored, work that follows at once included."""
+    threads_us: dict[str, float]
+    """Of the threads that the server names, until stored."""
+    login_s: float
+    login_us: float
+    """CPU of the process per login."""
+    reports_per_s: float
+    ack_ms_p50: float
+    ack_ms_p99: float
+    client_us: float
+    late_ms_p99: float
+    unacknowledged: int
+    resident_mb: float
+
+
+def take_turn(
+    server: Server,
+    load: Load,
+    seconds: float,
+    record: Path | None,
+    settle: Callable[[int], None] = lambda acked: None,
+) -> Sample:
+    """Log the load's terminals in, warm up, measure for so many seconds, and wait until all is acknowledged and stored.
+
+    Args:
+        settle: called with the reports acknowledged in this turn; returns when the server has stored them.
+    """
+    plan = LoadPlan(
+        port=server.port,
+        terminals=load.terminals,
+        window=load.window,
+        reports_per_s=load.reports_per_s,
+        phone_first=PHONE_FIRST,
+        record=None if record is None else str(record),
+    )
+    with LoadClient(plan) as client:
+        before_login = server.cpu_ns()["process"]
+        started = time.monotonic()
+        ready = client.login()
+        login_s = time.monotonic() - started
+        login_ns = server.cpu_ns()["process"] - before_login
+        if ready < load.terminals:
+            raise BenchError(f"{ready} of {load.terminals} terminals could log in: {client.result()}")
+        client.drive(min(1.0, seconds / 2))
+        client.drain()
+        settle(client.acked)
+        client.reset_clock()
+        acked_before = client.acked
+        before = server.cpu_ns()
+        client.drive(seconds)
+        client.drain()
+        acknowledged = server.cpu_ns()
+        settle(client.acked)
+        stored = server.cpu_ns()
+        result = client.result()
+        resident = machine.resident_bytes(server.pid)
+    reports = result.acked - acked_before
+    if reports == 0:
+        raise BenchError(f"nothing was acknowledged: {result}")
+
+    def per_report(after: dict[str, int], name: str) -> float:
+        return round((after[name] - before[name]) / reports / 1000, 4)
+
+    return Sample(
+        reports=reports,
+        intake_us=per_report(acknowledged, "intake"),
+        process_us=per_report(acknowledged, "process"),
+        stored_us=per_report(stored, "process"),
+        threads_us={name: per_report(stored, name) for name in stored if name != "process"},
+        login_s=round(login_s, 3),
+        login_us=round(login_ns / load.terminals / 1000, 1),
+        reports_per_s=result.reports_per_s,
+        ack_ms_p50=result.ack_ms_p50,
+        ack_ms_p99=result.ack_ms_p99,
+        client_us=result.cpu_us_per_report,
+        late_ms_p99=result.late_ms_p99,
+        unacknowledged=result.unacknowledged + result.refused,
+        resident_mb=round(resident / 1e6, 1),
+    )
+
+
+# --- mode cpu ---------------------------------------------------------------------------------------------------------
+
+
+def stored_rows(server: ChildServer) -> int:
+    """Return how many rows the table holds, without reading them."""
+    rows = server.query("SELECT sum(rows) AS n FROM system.parts WHERE active AND table = 'report'")
+    return int(rows[0]["n"] or 0)
+
+
+class Settling:
+    """Waits until everything acknowledged so far is stored; counts over several clients of one server."""
+
+    def __init__(self, server: ChildServer) -> None:
+        self._server = server
+        self._expected = 0
+        self._turn = 0
+
+    def begin_turn(self) -> None:
+        """A new client starts to count from 0."""
+        self._expected += self._turn
+        self._turn = 0
+
+    def __call__(self, acked: int, seconds: float = 180.0) -> None:
+        self._turn = acked
+        deadline = time.monotonic() + seconds
+        while (rows := stored_rows(self._server)) < self._expected + acked:
+            if time.monotonic() > deadline:
+                raise BenchError(f"{rows} rows stored of {self._expected + acked} acknowledged, {seconds:.0f} s later")
+            time.sleep(0.5)
+
+
+def measure_cpu(
+    ack_after: str, loads: Sequence[Load], seconds: float, rounds: int, work: Path, whole: bool, ack_window_ms: int = 10
+) -> dict[str, Any]:
+    """Alternate the limit and the server under each load; return the figures, and compare what was stored at the end.
+
+    Args:
+        whole: the whole program; else the intake alone, which stores nothing.
+    """
+    data = work / f"cpu-{ack_after}"
+    start = start_carillon if whole else start_intake
+    figures: dict[str, Any] = {}
+    records: list[Path] = []
+    with LimitServer() as limit, start(data, ack_after=ack_after, ack_window_ms=ack_window_ms) as server:
+        idle_ns = server.cpu_ns()["process"]
+        time.sleep(1.0)
+        idle_ms_per_s = (server.cpu_ns()["process"] - idle_ns) / 1e6
+        resident_idle_mb = server.resident_bytes() / 1e6
+        settling = Settling(server) if whole else None
+        for load in loads:
+            floor: list[Sample] = []
+            ours: list[Sample] = []
+            for number in range(rounds):
+                floor.append(take_turn(limit, load, seconds, None))
+                if settling is not None:
+                    settling.begin_turn()
+                    records.append(work / f"{data.name}-{len(records)}.record")
+                    ours.append(take_turn(server, load, seconds, records[-1], settling))
+                else:
+                    ours.append(take_turn(server, load, seconds, None))
+                say(f"{ack_after}, {load.name}, round {number + 1} of {rounds}: {line(floor[-1], ours[-1])}")
+            figures[load.name] = summary(load, floor, ours)
+        resident_end_mb = server.resident_bytes() / 1e6
+        server.stop()
+    comparison = compare_stopped(records, data, PHONE_FIRST) if whole else None
+    return {
+        "loads": figures,
+        "idle_cpu_ms_per_s": round(idle_ms_per_s, 2),
+        "resident_mb": {"idle": round(resident_idle_mb, 1), "end": round(resident_end_mb, 1)},
+        "sets": comparison,
+    }
+
+
+def line(floor: Sample, ours: Sample) -> str:
+    """Tell a person how one alternation went."""
+    return (
+        f"limit {floor.process_us:.2f} us, intake {ours.intake_us:.2f} ({ours.intake_us / floor.process_us:.2f}), "
+        f"process {ours.stored_us:.2f} ({ours.stored_us / floor.process_us:.2f}), "
+        f"{ours.reports_per_s:,.0f}/s, ack p50 {ours.ack_ms_p50:.2f} p99 {ours.ack_ms_p99:.2f} ms, "
+        f"client {ours.client_us:.2f} us, {ours.resident_mb:.0f} MB"
+    )
+
+
+def summary(load: Load, floor: list[Sample], ours: list[Sample]) -> dict[str, Any]:
+    """Return medians and spreads over the alternations of one load."""
+
+    def over(samples: list[Sample], name: str) -> dict[str, Any]:
+        values = [getattr(sample, name) for sample in samples]
+        return {"median": median(values), "spread": spread(values)}
+
+    limit_us = statistics.median(sample.process_us for sample in floor)
+    intake_us = statistics.median(sample.intake_us for sample in ours)
+    stored_us = statistics.median(sample.stored_us for sample in ours)
+    named = sorted({name for sample in ours for name in sample.threads_us})
+    return {
+        "terminals": load.terminals,
+        "window": load.window if not load.reports_per_s else None,
+        "reports_per_s_wanted": load.reports_per_s or None,
+        "cpu_us_per_report": {
+            "limit_c": over(floor, "process_us"),
+            "intake_thread": over(ours, "intake_us"),
+            "process_until_acknowledged": over(ours, "process_us"),
+            "process_until_stored": over(ours, "stored_us"),
+            "threads": {name: median([sample.threads_us.get(name, 0.0) for sample in ours]) for name in named},
+            "client": over(ours, "client_us"),
+        },
+        "ratio_to_limit_c": {
+            "intake_thread": round(intake_us / limit_us, 2),
+            "intake_thread_wanted": load.intake_ratio_max,
+            "process_until_stored": round(stored_us / limit_us, 2),
+            "process_wanted": load.process_ratio_max,
+        },
+        "ack_ms": {
+            name: {"p50": over(samples, "ack_ms_p50"), "p99": over(samples, "ack_ms_p99")}
+            for name, samples in (("limit_c", floor), ("server", ours))
+        },
+        "reports_per_s": {"limit_c": over(floor, "reports_per_s"), "server": over(ours, "reports_per_s")},
+        "login": {"s": over(ours, "login_s"), "cpu_us": over(ours, "login_us")},
+        "client_late_ms_p99": over(ours, "late_ms_p99"),
+        "reports": sum(sample.reports for sample in ours),
+        "unacknowledged": sum(sample.unacknowledged for sample in ours),
+        "resident_mb": max(sample.resident_mb for sample in ours),
+    }
+
+
+# --- mode fleet -------------------------------------------------------------------------------------------------------
+
+
+class Asked(msgspec.Struct):
+    """One car asked for its position."""
+
+    vehicle_id: int
+    state: str = "unasked"
+    seconds: float = 0.0
+
+
+FINAL_STATES: Final = frozenset({"effective", "failed", "expired", "unknown"})
+
+
+def ask_position(server: ChildServer, asked: Asked, timeout_s: float = 60.0) -> None:
+    """Send 0x8201 to a car through the API and follow the command to its end."""
+    started = time.monotonic()
+    status, answer = server.ask(
+        "POST", f"/api/v1/vehicles/{asked.vehicle_id}/commands", {"message": "0x8201", "fields": {}}
+    )
+    if status != 202:
+        asked.state = f"http {status}: {answer}"
+        return
+    while time.monotonic() - started < timeout_s:
+        _, command = server.ask("GET", f"/api/v1/commands/{answer['id']}")
+        asked.state = command["state"]
+        asked.seconds = round(time.monotonic() - started, 3)
+        if asked.state in FINAL_STATES:
+            return
+        time.sleep(0.02)
+
+
+def vehicles(server: ChildServer, wanted: int) -> list[int]:
+    """Return the ids of all vehicles that have a position, page by page, once there are as many as wanted."""
+    deadline = time.monotonic() + 60.0
+    while True:
+        ids: list[int] = []
+        after: int | None = 0
+        while after is not None:
+            status, page = server.ask("GET", f"/api/v1/positions?after={after}&limit=10000")
+            if status != 200:
+                raise BenchError(f"positions: {status} {page}")
+            ids += [item["vehicle_id"] for item in page["items"]]
+            after = page["next"]
+        if len(ids) >= wanted or time.monotonic() > deadline:
+            return ids
+        time.sleep(0.5)
+
+
+def measure_fleet(
+    ack_after: str, terminals: int, seconds: float, asked_count: int, work: Path, seed: int, ack_window_ms: int = 10
+) -> dict[str, Any]:
+    """Let a fleet report every 10 s and ask some of its cars for their position meanwhile; compare sets at the end."""
+    data = work / "fleet"
+    record = work / "fleet.record"
+    with start_carillon(data, ack_after=ack_after, ack_window_ms=ack_window_ms) as server:
+        resident = {"idle": server.resident_bytes()}
+        plan = LoadPlan(
+            port=server.port,
+            terminals=terminals,
+            reports_per_s=max(1, terminals // 10),
+            phone_first=PHONE_FIRST,
+            heartbeat_s=30.0,
+            step_1e6=900,
+            seed=seed,
+            record=str(record),
+        )
+        with LoadClient(plan) as client:
+            before = server.cpu_ns()
+            started = time.monotonic()
+            ready = client.login(300.0)
+            login_s = time.monotonic() - started
+            after_login = server.cpu_ns()
+            resident["logged_in"] = server.resident_bytes()
+            say(f"fleet: {ready} of {terminals} logged in within {login_s:.1f} s")
+            driver = threading.Thread(target=client.drive, args=(seconds,))
+            driver.start()
+            try:
+                # Every car has reported once after 10 s.
+                known = vehicles(server, terminals)
+                sample = random.Random(seed).sample(known, min(asked_count, len(known)))
+                asked = [Asked(vehicle_id) for vehicle_id in sample]
+                for one in asked:
+                    ask_position(server, one)
+            finally:
+                driver.join()
+            client.drain()
+            after = server.cpu_ns()
+            resident["end"] = server.resident_bytes()
+            result = client.result()
+            Settling(server)(result.acked)
+        effective = [one.seconds for one in asked if one.state == "effective"]
+        server.stop()
+    comparison = compare_stopped([record], data, PHONE_FIRST)
+    return {
+        "terminals": terminals,
+        "ready": ready,
+        "seconds": seconds,
+        "login_s": round(login_s, 2),
+        "login_cpu_us": round((after_login["process"] - before["process"]) / terminals / 1000, 1),
+        "cpu_us_per_report": {
+            "process": round((after["process"] - after_login["process"]) / max(result.acked, 1) / 1000, 2),
+            "intake_thread": round((after["intake"] - after_login["intake"]) / max(result.acked, 1) / 1000, 2),
+        },
+        "ack_ms": {"p50": result.ack_ms_p50, "p99": result.ack_ms_p99, "p999": result.ack_ms_p999},
+        "asked": len(asked),
+        "answered": len(effective),
+        "not_answered": [f"{one.vehicle_id}: {one.state}" for one in asked if one.state != "effective"][:10],
+        "answer_s": {"median": median(effective), "max": max(effective)} if effective else None,
+        "resident_mb": {name: round(value / 1e6, 1) for name, value in resident.items()},
+        "resident_kb_per_terminal": round((resident["end"] - resident["idle"]) / terminals / 1000, 2),
+        "client": result,
+        "sets": comparison,
+    }
+
+
+# --- mode kill --------------------------------------------------------------------------------------------------------
+
+
+def measure_kill(
+    ack_after: str, kills: int, work: Path, seed: int, terminals: int = 1_000, ack_window_ms: int = 10
+) -> dict[str, Any]:
+    """Kill the server in the middle of its work, again and again, and see that what it acknowledged is there."""
+    data = work / "kill"
+    record = work / "kill.record"
+    draw = random.Random(seed)
+    server = start_carillon(data, ack_after=ack_after, ack_window_ms=ack_window_ms)
+    port = server.port
+    plan = LoadPlan(
+        port=port,
+        terminals=terminals,
+        window=4,
+        phone_first=PHONE_FIRST,
+        reconnect=True,
+        seed=seed,
+        record=str(record),
+    )
+    stop = threading.Event()
+    starts_s: list[float] = []
+    acked_at: list[int] = []
+    try:
+        with LoadClient(plan) as client:
+            client.login()
+            driver = threading.Thread(target=client.drive, args=(1e6, stop.is_set))
+            driver.start()
+            try:
+                for number in range(kills):
+                    wait_until(lambda: client.ready == terminals, "every terminal is logged in again", server)
+                    # At any moment of a sealing period (5 s), of an insert, of a merge.
+                    time.sleep(draw.uniform(0.2, 6.0))
+                    server.kill()
+                    acked_at.append(client.acked)
+                    started = time.monotonic()
+                    server = start_carillon(data, ack_after=ack_after, ack_window_ms=ack_window_ms, tcp=port)
+                    starts_s.append(round(time.monotonic() - started, 2))
+                    say(f"kill {number + 1} of {kills}: {acked_at[-1]:,} acknowledged; up again in {starts_s[-1]} s")
+                wait_until(lambda: client.ready == terminals, "every terminal is logged in again", server)
+                time.sleep(1.0)
+            finally:
+                stop.set()
+                driver.join()
+            unacknowledged = client.drain()
+            result = client.result()
+        Settling(server)(result.acked)
+        server.stop()
+    finally:
+        server.kill()
+    comparison = compare_stopped([record], data, PHONE_FIRST)
+    return {
+        "kills": kills,
+        "acked_at_kill": acked_at,
+        "start_s": starts_s,
+        "unacknowledged": unacknowledged,
+        "client": result,
+        "sets": comparison,
+    }
+
+
+def wait_until(done: Callable[[], bool], what: str, server: ChildServer, seconds: float = 120.0) -> None:
+    """Wait for something the client sees; raises BenchError when it does not come or the server dies by itself."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if not server.alive:
+            raise BenchError(f"the server died by itself:\n{server.log_end()}")
+        if time.monotonic() > deadline:
+            raise BenchError(f"not within {seconds:.0f} s: {what}\n{server.log_end()}")
+        time.sleep(0.05)
+
+
+# --- command line -----------------------------------------------------------------------------------------------------
+
+
+def comparisons(figures: Any) -> list[Comparison]:
+    """Return every comparison of sets anywhere in a result."""
+    if isinstance(figures, Comparison):
+        return [figures]
+    inner = figures.values() if isinstance(figures, dict) else figures if isinstance(figures, list) else ()
+    return [found for value in inner for found in comparisons(value)]
+
+
+def table(ack_after: str, figures: dict[str, Any]) -> str:
+    """Return the figures of mode cpu as a table for a person."""
+    lines = [f"acknowledged after {ack_after}; CPU us a report (ratio to the limit)"]
+    lines.append(f"{'':28}{'limit':>8}{'intake':>16}{'process':>16}{'ack p50':>10}{'p99 ms':>9}{'MB':>8}")
+    for name, load in figures["loads"].items():
+        cpu, ratio, ack = load["cpu_us_per_report"], load["ratio_to_limit_c"], load["ack_ms"]["server"]
+        intake = f"{cpu['intake_thread']['median']:.2f} ({ratio['intake_thread']:.2f})"
+        process = f"{cpu['process_until_stored']['median']:.2f} ({ratio['process_until_stored']:.2f})"
+        lines.append(
+            f"{name:28}{cpu['limit_c']['median']:8.2f}{intake:>16}{process:>16}"
+            f"{ack['p50']['median']:10.2f}{ack['p99']['median']:9.2f}{load['resident_mb']:8.0f}"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one mode; print figures for a person and, when asked, one JSON object as the last line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=str(__doc__).splitlines()[0])
+    parser.add_argument("--mode", choices=("cpu", "fleet", "kill"), default="cpu")
+    parser.add_argument("--ack", choices=("sync", "write", "receive"), nargs="+", default=["sync", "write"])
+    parser.add_argument("--ack-window-ms", type=int, default=10)
+    parser.add_argument("--server", choices=("carillon", "intake"), default="carillon", help="intake: it alone")
+    parser.add_argument("--seconds", type=float, help="of each turn (cpu: 4) or of the fleet's reporting (120)")
+    parser.add_argument("--rounds", type=int, default=5, help="alternations of each load (cpu)")
+    parser.add_argument("--loads", type=int, nargs="+", choices=range(len(LOADS)), help="which loads, by number (cpu)")
+    parser.add_argument("--terminals", type=int, help="fleet: 10000, kill: 1000")
+    parser.add_argument("--asked", type=int, default=100, help="cars asked for their position (fleet)")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--work", type=Path, help="directory to leave everything in; else a temporary one, deleted")
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
+    options = parser.parse_args(arguments)
+    work = options.work or Path(tempfile.mkdtemp(prefix="carillon-bench-"))
+    work.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, Any] = {}
+    try:
+        for ack_after in options.ack if options.mode == "cpu" else options.ack[:1]:
+            if options.mode == "cpu":
+                loads = [LOADS[number] for number in options.loads or range(len(LOADS))]
+                figures[ack_after] = measure_cpu(
+                    ack_after,
+                    loads,
+                    options.seconds or 4.0,
+                    options.rounds,
+                    work,
+                    options.server == "carillon",
+                    options.ack_window_ms,
+                )
+                print(table(ack_after, figures[ack_after]), flush=True)
+            elif options.mode == "fleet":
+                terminals = options.terminals or 10_000
+                figures[ack_after] = measure_fleet(
+                    ack_after,
+                    terminals,
+                    options.seconds or 120.0,
+                    options.asked,
+                    work,
+                    options.seed,
+                    options.ack_window_ms,
+                )
+            else:
+                figures[ack_after] = measure_kill(
+                    ack_after, options.kills, work, options.seed, options.terminals or 1_000, options.ack_window_ms
+                )
+    except BenchError as error:
+        say(str(error))
+        return 1
+    finally:
+        if options.work is None:
+            shutil.rmtree(work, ignore_errors=True)
+    found = comparisons(figures)
+    for comparison in found:
+        print(comparison)
+    if options.json:
+        whole = {"bench": f"ingest.{options.mode}", "seed": options.seed, "server": options.server, "ack": figures}
+        print(msgspec.json.encode(whole | machine.description()).decode())
+    return 0 if all(comparison.right for comparison in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
