@@ -5,11 +5,12 @@ a compiler, nor `--help` for a database.
 """
 
 import argparse
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -211,7 +212,27 @@ def run_simulate(options: argparse.Namespace) -> int:
 
 def run_explain(options: argparse.Namespace) -> int:
     """Explain frames, from the command line or one a line from standard input."""
-    return complain("explain: the explainer is not part of this version yet", EXIT_REFUSED)
+    from protocols.jt808.explain import explain, explain_text
+
+    if options.frame == ["-"]:
+        for line in lines_of(sys.stdin.buffer):
+            print(json.dumps(explain(line), ensure_ascii=False), flush=True)
+        return EXIT_OK
+    answer = explain(" ".join(options.frame))
+    print(json.dumps(answer, ensure_ascii=False) if options.json else explain_text(answer))
+    return EXIT_FAILED if "error" in answer else EXIT_OK
+
+
+def lines_of(stream: BinaryIO) -> Iterator[str]:
+    """Yield the lines of a stream without their ends, each cut to EXPLAIN_LINE_BYTES_MAX and one more.
+
+    A line past the bound is still one line: what it is cut to is past the bound of the explainer too, which says so.
+    """
+    while line := stream.readline(EXPLAIN_LINE_BYTES_MAX + 1):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(EXPLAIN_LINE_BYTES_MAX)
+        yield line.decode("ascii", "replace").rstrip("\r\n")
 
 
 def run_query(options: argparse.Namespace) -> int:
@@ -220,8 +241,28 @@ def run_query(options: argparse.Namespace) -> int:
 
 
 def run_frames(options: argparse.Namespace) -> int:
-    """Print the raw frames of one terminal from the journal."""
-    return complain("frames: the journal is not part of this version yet", EXIT_REFUSED)
+    """Print the raw frames of one terminal from the journal, oldest first. A server may be running meanwhile."""
+    from datetime import UTC, datetime
+
+    from core.intake.journal import frames_of
+    from protocols.jt808.kernels import KERNELS as JT808
+    from protocols.report import phone_key
+
+    config = read_config(options)
+    try:
+        phone = phone_key(options.phone)
+    except ValueError as error:
+        return complain(f"frames: {error}", EXIT_USAGE)
+    if not config.journal_path.is_dir():
+        return complain(f"frames: there is no journal in {config.journal_path}", EXIT_FAILED)
+    for frame in frames_of(config.journal_path, JT808, phone):
+        arrival = datetime.fromtimestamp(frame.arrival_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        if options.json:
+            shown = {"sequence": frame.sequence, "arrival_ms": frame.arrival_ms, "link": frame.link}
+            print(json.dumps({**shown, "terminal": frame.terminal, "frame": frame.data.hex()}))
+        else:
+            print(f"{arrival} {frame.sequence:>10} {frame.data.hex()}")
+    return EXIT_OK
 
 
 def run_user(options: argparse.Namespace) -> int:
@@ -289,6 +330,7 @@ def add_query(command: argparse.ArgumentParser) -> None:
 def add_frames(command: argparse.ArgumentParser) -> None:
     command.add_argument("phone", metavar="PHONE", help="the terminal's phone, as it sends it")
     add_data(command)
+    command.add_argument("--json", action="store_true", help="one JSON object a frame")
 
 
 def add_user(command: argparse.ArgumentParser) -> None:
