@@ -56,7 +56,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "other_language": ("中文", "English"),
     "docs_title": ("The API of Carillon", "Carillon 接口文档"),
     "docs_what": (
-        "What is under /api/v1 takes Authorization: Bearer KEY (run/api.key in the data). Faults have a code.",
+        (
+            "What is under /api/v1 takes Authorization: Bearer and the key that stands in run/api.key of the data "
+            "directory. Each fault has a code."
+        ),
         "/api/v1 下的接口须携带 Authorization: Bearer 密钥（见数据目录 run/api.key）。错误应答均含错误码。",
     ),
     "docs_schema": ("The same as an OpenAPI document", "OpenAPI 文档"),

@@ -62,7 +62,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     faults: Callable[[], Sequence[str]]
     """Why the node cannot do its work now, a sentence each; empty when TCP accepts and the store writes."""
     positions: Callable[[int, int], Sequence[Position]]
-    """(after, limit) -> last positions of vehicles with id > after, by id, at most `limit`. Quick."""
+    """(after, limit) -> last positions of vehicles with id > after, by id, at most `limit`. Blocking."""
     vehicle: Callable[[int], Vehicle | None]
     """Blocking. None: no such vehicle."""
     events: Callable[[int, str, int], Sequence[Event]]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Request, get
+from litestar.concurrency import sync_to_thread
 from litestar.params import QueryParameter
 
 from api.parts import Parts, Position
@@ -26,5 +27,5 @@ async def list_positions(
 ) -> PositionPage:
     """Return the last known position of each vehicle that has one. Coordinates are WGS-84."""
     parts: Parts = request.app.state.parts
-    items = list(parts.positions(after, limit))
+    items = list(await sync_to_thread(parts.positions, after, limit))
     return PositionPage(items, items[-1].vehicle_id if len(items) == limit else None)

@@ -6,6 +6,7 @@ from html import escape
 from typing import Annotated, Final
 
 from litestar import Request, Response, get
+from litestar.concurrency import sync_to_thread
 from litestar.params import QueryParameter
 
 from api.messages import language_of, text
@@ -38,10 +39,12 @@ async def read_status(
         f"<h1>{escape(text('title', language))}</h1>"
         f'<a href="/?lang={other}" lang="{other}">{escape(text("other_language", language))}</a>'
     )
-    body = f'<p class="lead">{escape(text("what", language))}</p>' + "\n".join(
-        section(parts, language) for section in SECTIONS
-    )
+    body = f'<p class="lead">{escape(text("what", language))}</p>{await sync_to_thread(_sections, parts, language)}'
     return page(text("title", language), language, header, body, RENEW)
+
+
+def _sections(parts: Parts, language: str) -> str:
+    return "\n".join(section(parts, language) for section in SECTIONS)
 
 
 def _health(parts: Parts, language: str) -> str:
@@ -76,7 +79,7 @@ def _positions(parts: Parts, language: str) -> str:
     shown = parts.positions(0, POSITIONS_SHOWN)
     if not shown:
         return f"<section>{heading}<p>{escape(text('positions_none', language))}</p></section>"
-    columns = ("vehicle", "time", "latitude", "longitude", "speed", "course", "online")
+    columns = ("vehicle", "online", "time", "latitude", "longitude", "speed", "course")
     head = "".join(
         f'<th class="{"number" if key in NUMBERS else "text"}">{escape(text(key, language))}</th>' for key in columns
     )
@@ -89,9 +92,9 @@ def _row(position: Position, language: str) -> str:
     online = escape(text("yes" if position.online else "no", language))
     return (
         f'<tr><td class="number"><a href="/api/v1/vehicles/{position.vehicle_id}">{position.vehicle_id}</a></td>'
-        f'<td>{fix}</td><td class="number">{position.lat:.5f}</td><td class="number">{position.lon:.5f}</td>'
-        f'<td class="number">{position.speed_kmh:.0f}</td><td class="number">{position.course_deg}°</td>'
-        f"<td>{online}</td></tr>"
+        f"<td>{online}</td><td>{fix}</td>"
+        f'<td class="number">{position.lat:.5f}</td><td class="number">{position.lon:.5f}</td>'
+        f'<td class="number">{position.speed_kmh:.0f}</td><td class="number">{position.course_deg}°</td></tr>'
     )
 
 
