@@ -30,9 +30,18 @@ from bench import machine
 from bench.machine import median, say, spread
 from bench.servers import BenchError, ChildServer, LimitServer, Server, start_carillon, start_intake
 from bench.stored import Comparison, compare_stopped
+from core.limits import SEAL_S
 from simulators.load import LoadClient, LoadPlan
 
 PHONE_FIRST: Final = 13_000_000_000
+
+SEALED_AND_STORED_S: Final = SEAL_S + 0.5
+"""A report acknowledged now stands in a segment that is sealed within SEAL_S, and is inserted soon after."""
+IDLE_S: Final = 3.0
+WARM_UP_S: Final = 1.0
+SETTLE_S_MAX: Final = 300.0
+PACED_SECONDS_FACTOR: Final = 2.5
+"""Turns of an open loop last longer: their reports are few."""
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -62,7 +71,7 @@ class Sample(msgspec.Struct, frozen=True):
     process_us: float
     """Until the last acknowledgement."""
     stored_us: float
-    """The process until the last report is stored, work that follows at once included."""
+    """The process until the last report is stored; what it costs idle is taken off for the time of waiting."""
     threads_us: dict[str, float]
     """Of the threads that the server names, until stored."""
     login_s: float
@@ -77,12 +86,22 @@ class Sample(msgspec.Struct, frozen=True):
     resident_mb: float
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """When everything acknowledged was found stored: the server's CPU and the time before the finding was made."""
+
+    cpu_ns: dict[str, int]
+    waited_s: float
+
+
 def take_turn(
     server: Server,
     load: Load,
     seconds: float,
-    record: Path | None,
-    settle: Callable[[int], None] = lambda acked: None,
+    *,
+    record: Path | None = None,
+    settle: Callable[[int], Settled] | None = None,
+    warm_up_s: float = 0.0,
+    idle_ns_per_s: float = 0.0,
 ) -> Sample:
     """Log the load's terminals in, warm up, measure for so many seconds, and wait until all is acknowledged and stored.
 
@@ -105,17 +124,19 @@ def take_turn(
         login_ns = server.cpu_ns()["process"] - before_login
         if ready < load.terminals:
             raise BenchError(f"{ready} of {load.terminals} terminals could log in: {client.result()}")
-        client.drive(min(1.0, seconds / 2))
-        client.drain()
-        settle(client.acked)
-        client.reset_clock()
+        if warm_up_s:
+            client.drive(warm_up_s)
+            client.drain()
+            if settle is not None:
+                settle(client.acked)
+            client.reset_clock()
         acked_before = client.acked
         before = server.cpu_ns()
         client.drive(seconds)
         client.drain()
         acknowledged = server.cpu_ns()
-        settle(client.acked)
-        stored = server.cpu_ns()
+        settled = Settled(acknowledged, 0.0) if settle is None else settle(client.acked)
+        stored = settled.cpu_ns | {"process": settled.cpu_ns["process"] - int(settled.waited_s * idle_ns_per_s)}
         result = client.result()
         resident = machine.resident_bytes(server.pid)
     reports = result.acked - acked_before
@@ -165,13 +186,29 @@ class Settling:
         self._expected += self._turn
         self._turn = 0
 
-    def __call__(self, acked: int, seconds: float = 180.0) -> None:
+    def __call__(self, acked: int) -> Settled:
+        """Wait until so many reports of this turn are stored. Asking costs the server too, so it is asked seldom."""
         self._turn = acked
-        deadline = time.monotonic() + seconds
-        while (rows := stored_rows(self._server)) < self._expected + acked:
-            if time.monotonic() > deadline:
-                raise BenchError(f"{rows} rows stored of {self._expected + acked} acknowledged, {seconds:.0f} s later")
-            time.sleep(0.5)
+        started = time.monotonic()
+        while True:
+            time.sleep(SEALED_AND_STORED_S if time.monotonic() - started < 1.0 else 1.0)
+            settled = Settled(self._server.cpu_ns(), time.monotonic() - started)
+            rows = stored_rows(self._server)
+            if rows >= self._expected + acked:
+                return settled
+            if settled.waited_s > SETTLE_S_MAX:
+                raise BenchError(
+                    f"{rows} rows stored of {self._expected + acked} acknowledged {SETTLE_S_MAX:.0f} s before\n"
+                    + self._server.log_end()
+                )
+
+    def until_quiet(self, acked: int) -> None:
+        """Wait until so many are stored and no more come: repeats stand among the rows for a while."""
+        self(acked)
+        before = -1
+        while (rows := stored_rows(self._server)) != before:
+            before = rows
+            time.sleep(2 * SEALED_AND_STORED_S)
 
 
 def measure_cpu(
@@ -188,21 +225,31 @@ def measure_cpu(
     records: list[Path] = []
     with LimitServer() as limit, start(data, ack_after=ack_after, ack_window_ms=ack_window_ms) as server:
         idle_ns = server.cpu_ns()["process"]
-        time.sleep(1.0)
-        idle_ms_per_s = (server.cpu_ns()["process"] - idle_ns) / 1e6
+        time.sleep(IDLE_S)
+        idle_ns_per_s = (server.cpu_ns()["process"] - idle_ns) / IDLE_S
         resident_idle_mb = server.resident_bytes() / 1e6
         settling = Settling(server) if whole else None
         for load in loads:
             floor: list[Sample] = []
             ours: list[Sample] = []
             for number in range(rounds):
-                floor.append(take_turn(limit, load, seconds, None))
+                turn_s = seconds * (PACED_SECONDS_FACTOR if load.reports_per_s else 1.0)
+                warm_up_s = WARM_UP_S if number == 0 else 0.0
+                floor.append(take_turn(limit, load, turn_s, warm_up_s=warm_up_s))
                 if settling is not None:
                     settling.begin_turn()
                     records.append(work / f"{data.name}-{len(records)}.record")
-                    ours.append(take_turn(server, load, seconds, records[-1], settling))
-                else:
-                    ours.append(take_turn(server, load, seconds, None))
+                ours.append(
+                    take_turn(
+                        server,
+                        load,
+                        turn_s,
+                        record=records[-1] if whole else None,
+                        settle=settling,
+                        warm_up_s=warm_up_s,
+                        idle_ns_per_s=idle_ns_per_s,
+                    )
+                )
                 say(f"{ack_after}, {load.name}, round {number + 1} of {rounds}: {line(floor[-1], ours[-1])}")
             figures[load.name] = summary(load, floor, ours)
         resident_end_mb = server.resident_bytes() / 1e6
@@ -210,7 +257,7 @@ def measure_cpu(
     comparison = compare_stopped(records, data, PHONE_FIRST) if whole else None
     return {
         "loads": figures,
-        "idle_cpu_ms_per_s": round(idle_ms_per_s, 2),
+        "idle_cpu_ms_per_s": round(idle_ns_per_s / 1e6, 2),
         "resident_mb": {"idle": round(resident_idle_mb, 1), "end": round(resident_end_mb, 1)},
         "sets": comparison,
     }
@@ -358,7 +405,7 @@ def measure_fleet(
             after = server.cpu_ns()
             resident["end"] = server.resident_bytes()
             result = client.result()
-            Settling(server)(result.acked)
+            Settling(server).until_quiet(result.acked)
         effective = [one.seconds for one in asked if one.state == "effective"]
         server.stop()
     comparison = compare_stopped([record], data, PHONE_FIRST)
@@ -431,7 +478,7 @@ def measure_kill(
                 driver.join()
             unacknowledged = client.drain()
             result = client.result()
-        Settling(server)(result.acked)
+        Settling(server).until_quiet(result.acked)
         server.stop()
     finally:
         server.kill()

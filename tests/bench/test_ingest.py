@@ -82,9 +82,14 @@ def test_records_of_several_clients_are_one_set(tmp_path: Path) -> None:
 
 def test_a_turn_counts_only_what_it_measured() -> None:
     seen: list[int] = []
+
+    def settle(acked: int) -> ingest.Settled:
+        seen.append(acked)
+        return ingest.Settled(limit.cpu_ns(), 0.0)
+
     with LimitServer() as limit:
         small = ingest.Load("20 terminals, window 2", 20, 2)
-        sample = ingest.take_turn(limit, small, 0.2, None, seen.append)
+        sample = ingest.take_turn(limit, small, 0.2, settle=settle, warm_up_s=0.1)
         answered = limit.finish()["reports"]
     assert len(seen) == 2
     assert sample.reports == seen[1] - seen[0]
@@ -97,8 +102,8 @@ def test_a_turn_counts_only_what_it_measured() -> None:
 def test_the_intake_alone_is_a_server_like_any_other(tmp_path: Path, ack_after: str) -> None:
     with start_intake(tmp_path / "data", ack_after=ack_after, ack_window_ms=1) as server, LimitServer() as limit:
         small = ingest.Load("20 terminals, window 2", 20, 2)
-        floor = ingest.take_turn(limit, small, 0.2, None)
-        ours = ingest.take_turn(server, small, 0.2, None)
+        floor = ingest.take_turn(limit, small, 0.2)
+        ours = ingest.take_turn(server, small, 0.2)
         server.stop()
     assert ours.unacknowledged == 0
     assert 0 < ours.intake_us <= ours.process_us
