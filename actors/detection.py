@@ -183,8 +183,8 @@ class Detection:
 
     def _load(self, path: Path) -> int:
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
             found = int(arrays["format"][0])
             if found != SNAPSHOT_FORMAT:
                 raise SnapshotError(f"{path}: format {found}, this program reads {SNAPSHOT_FORMAT}")

@@ -186,23 +186,37 @@ class VehicleTable:
         with self._lock:
             update_positions(rows, self.position, self._counters)
 
-    def live(self, time_ms_min: int = 1, sequence_after: int = -1, group: int = 0, store: int = 0) -> np.ndarray:
+    def live(
+        self,
+        time_ms_min: int = 1,
+        sequence_after: int = -1,
+        group: int = 0,
+        store: int = 0,
+        after: int = 0,
+        limit: int = VEHICLES_MAX,
+    ) -> np.ndarray:
         """Return a copy of the rows that have a position, in order of vehicle id.
 
         Args:
             time_ms_min: only fixes at this time or later, UTC epoch ms.
             sequence_after: only fixes from frames behind this journal sequence: what is new since the last call.
             group, store: only vehicles of this dealer group or store; 0: all.
+            after: only vehicle ids above this.
+            limit: at most so many rows; the last one's vehicle id is the next call's `after`.
 
         Returns:
             (n,) LIVE; n may be 0.
         """
         with self._lock:
-            rows = np.empty(int(self._counters[HIGHEST_VEHICLE]) + 1, LIVE)
+            last = int(self._counters[HIGHEST_VEHICLE])
+            first = max(after + 1, 1)
+            rows = np.zeros(max(0, min(limit, last + 1 - first)), LIVE)
             count = copy_live(
                 self.position,
                 self.group,
                 self.store,
+                first,
+                last,
                 max(time_ms_min, 1),
                 sequence_after,
                 group,
@@ -282,15 +296,19 @@ def update_positions(rows, position, counters):  # type: ignore[no-untyped-def]
         types.int64,
         types.int64,
         types.int64,
+        types.int64,
+        types.int64,
         LIVE_TYPE,
     ),
     cache=True,
     nogil=True,
 )
-def copy_live(position, groups, stores, time_ms_min, sequence_after, group, store, out):  # type: ignore[no-untyped-def]
-    """Copy the rows that VehicleTable.live asks for, out of the first len(out) rows, to `out`; return how many."""
+def copy_live(position, groups, stores, first, last, time_ms_min, sequence_after, group, store, out):  # type: ignore[no-untyped-def]
+    """Copy what VehicleTable.live asks for, from vehicles first to last, to `out` until it is full; return how many."""
     count = 0
-    for vehicle in range(1, out.shape[0]):
+    for vehicle in range(first, last + 1):
+        if count == out.shape[0]:
+            break
         state = position[vehicle]
         if state.time_ms < time_ms_min or state.sequence <= sequence_after:
             continue

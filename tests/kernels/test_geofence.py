@@ -236,7 +236,8 @@ def test_near_is_the_strip_around_the_boundary(shape: str) -> None:
 def test_an_unknown_id_has_no_number() -> None:
     index = build_index([Fence(3, Circle(*SHANGHAI, 100.0)), Fence(7, Circle(*SHANGHAI, 100.0))])
     assert [number_of(index.addresses[0], k) for k in (1, 3, 5, 7, 9)] == [-1, 0, -1, 1, -1]
-    assert number_of(build_index([]).addresses[0], 3) == -1
+    empty = build_index([])
+    assert number_of(empty.addresses[0], 3) == -1
 
 
 def test_no_fences_hold_nothing_and_beyond_the_earth_is_nowhere() -> None:

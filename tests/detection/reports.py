@@ -1,0 +1,66 @@
+"""Rows and fences that the tests of detection are written with."""
+
+from typing import Any
+
+import numpy as np
+
+from actors.detection import Detection, DetectionSettings
+from core.events import Event
+from core.kernels.geodesy import METRES_PER_UNIT
+from core.kernels.geofence import Circle, Fence, Polygon
+from core.vehicle_table import VehicleTable
+from protocols.report import ODOMETER_NONE, REPORT
+
+NOON = 1_750_000_000_000
+EQUATOR = (0, 1_100_000_000)
+"""On the equator a unit of longitude is as long as one of latitude."""
+HALF_M = 500.0
+
+
+def units(metres: float) -> int:
+    return round(metres / METRES_PER_UNIT)
+
+
+def square(fence_id: int, half_m: float = HALF_M, **owner: int) -> Fence:
+    """Return a square around EQUATOR; `at(0)` lies on the eastern boundary of the default one."""
+    lat, lon = EQUATOR
+    half = units(half_m)
+    corners = [(lat - half, lon - half), (lat - half, lon + half), (lat + half, lon + half), (lat + half, lon - half)]
+    return Fence(fence_id, Polygon([corners]), **owner)
+
+
+def circle(fence_id: int, radius_m: float = HALF_M, **owner: int) -> Fence:
+    return Fence(fence_id, Circle(*EQUATOR, radius_m), **owner)
+
+
+def at(metres: float) -> dict[str, int]:
+    """Return the fields of a fix so many metres east of the boundary of `square` and `circle`; negative: inside."""
+    return {"lat_1e7": EQUATOR[0], "lon_1e7": EQUATOR[1] + units(HALF_M) + units(metres)}
+
+
+def rows(*fields: dict[str, Any]) -> np.ndarray:
+    """Return REPORT rows; what a row does not say is: vehicle 1, terminal 1, ten seconds and one sequence on."""
+    made = np.zeros(len(fields), REPORT)
+    made["vehicle_id"], made["terminal"], made["odometer_m"] = 1, 1, ODOMETER_NONE
+    for number, row in enumerate(fields):
+        time_ms = row.get("time_ms", NOON + number * 10_000)
+        defaults = {"sequence": number, "report_id": 1000 + number, "time_ms": time_ms, "arrival_ms": time_ms + 500}
+        for name, value in {**defaults, **row}.items():
+            made[number][name] = value
+    return made
+
+
+def table(capacity: int = 64, terminals: int = 64) -> VehicleTable:
+    return VehicleTable(capacity, terminals)
+
+
+def detection(*fences: Fence, settings: DetectionSettings | None = None) -> Detection:
+    return Detection(table(), fences, settings)
+
+
+def told(events: list[Event]) -> list[tuple[str, int]]:
+    """Return (type, fence id or alarm word) of each event."""
+    return [
+        (event.type, event.payload.fence_id if event.type.startswith("fence.") else event.payload.alarm)
+        for event in events
+    ]
