@@ -419,12 +419,10 @@ def _edges(plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 np.arctan2(y3 - y2, x3 - x2),
                 np.arctan2(y1 - y0, x1 - x0),
             )
-            piece = np.zeros(len(course), POINT)
-            piece["x_m"], piece["y_m"], piece["along_m"] = course[:, 0], course[:, 1], along
-            points.append(piece)
+            points.append(np.column_stack([course, along]))
             first_point += len(course)
             first_lane += LANES[rank]
-    return edges, np.concatenate(points), places
+    return edges, np.concatenate(points).view(POINT)[:, 0].copy(), places
 
 
 def _light_up(rng: np.random.Generator, edges: np.ndarray, nodes: np.ndarray) -> None:

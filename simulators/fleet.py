@@ -1,0 +1,204 @@
+"""All terminals of a simulation and the world they live in, without sockets: time goes in, bytes come out.
+
+`turn(now_ms)` brings the world and every terminal that is due up to now; `connected`, `lost`, `receive` tell what
+became of the links. Then `busy` holds the terminals that may want bytes sent (`carry`) or their link closed
+(`Terminal.hang_up`), and `dialling` those that want one. run.py puts sockets to it, tests a scripted platform.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from simulators.faults import Piece, Wire
+from simulators.roads import City
+from simulators.scenarios import Scenario, World
+from simulators.terminals import NEVER, OFFLINE, Fix, Ledger, Terminal, identity
+
+SLOT_MS: Final = 50
+"""Grain of the time wheel: terminals are woken in batches, at most so late."""
+STORM_SPREAD_MS: Final = 2_000
+COVERAGE_MS: Final = 3_000
+"""How long a modem needs to find the network again after a tunnel."""
+
+
+class Wheel:
+    """Numbers to be woken, by slots of SLOT_MS. The latest `put` of a number counts; entries before it are dropped."""
+
+    def __init__(self, count: int, now_ms: int) -> None:
+        self._slots: dict[int, list[int]] = {}
+        self._slot_of = [-1] * count
+        self._next = now_ms // SLOT_MS
+
+    def put(self, number: int, at_ms: int) -> None:
+        """Wake this number at a time; one that has passed means: in the next slot. NEVER: not at all."""
+        if at_ms >= NEVER:
+            self._slot_of[number] = -1
+            return
+        slot = max(-(-at_ms // SLOT_MS), self._next)
+        if self._slot_of[number] != slot:
+            self._slot_of[number] = slot
+            self._slots.setdefault(slot, []).append(number)
+
+    def take(self, now_ms: int) -> list[int]:
+        """Return the numbers due up to now, in the order of their slots."""
+        due: list[int] = []
+        slot_of = self._slot_of
+        last = now_ms // SLOT_MS
+        while self._next <= last:
+            slot = self._next
+            self._next += 1
+            for number in self._slots.pop(slot, ()):
+                if slot_of[number] == slot:
+                    slot_of[number] = -1
+                    due.append(number)
+        return due
+
+
+class Fleet:
+    """Terminals 0 to n-1, each in the car of the same number.
+
+    Args:
+        start_ms: UTC epoch ms at which it all begins; cut to a whole second.
+        interval_ms: between two reports of a driving car.
+        dial_over_ms: terminals dial for the first time spread over this time.
+    """
+
+    def __init__(
+        self,
+        city: City,
+        count: int,
+        scenario: Scenario,
+        seed: int,
+        start_ms: int,
+        ledger: Ledger,
+        interval_ms: int = 10_000,
+        dial_over_ms: int = 5_000,
+    ) -> None:
+        start_ms = start_ms // 1000 * 1000
+        self.scenario = scenario
+        self.ledger = ledger
+        self.world = World(city, count, scenario, seed, start_ms)
+        self.busy: set[int] = set()
+        self.dialling: list[int] = []
+        """Terminals that want a link; whoever dials for them empties the list."""
+        self.hushed: list[int] = []
+        """Terminals that drove out of coverage: their link is dead, but nobody tells the other side."""
+        self._interval_ms = interval_ms
+        self._wheel = Wheel(count, start_ms)
+        self._wires: dict[int, Wire] = {}
+        self._storm_ms = start_ms + scenario.storm_s * 1000 if scenario.storm_s else NEVER
+        self.storm = False
+        """Set when all links are to break at once; whoever breaks them sets it back."""
+        rng = np.random.default_rng([seed, 0xF1EE7])
+        spread = rng.random(count).tolist()
+        faulty = rng.random(count) < scenario.faulty_share
+        self.terminals: list[Terminal] = []
+        for number in range(count):
+            terminal = Terminal(identity(number), self._locator(number), ledger, start_ms, spread[number], interval_ms)
+            terminal.dial_ms = NEVER if self.world.dark[number] else start_ms + int(spread[number] * dial_over_ms)
+            self.terminals.append(terminal)
+            self._wheel.put(number, min(terminal.dial_ms, terminal.report_due_ms))
+            if faulty[number] and scenario.faults:
+                self._wires[number] = Wire(scenario.faults, scenario.fault_rate, (seed, number, 0xFA17))
+
+    def _locator(self, number: int) -> "_Locator":
+        return _Locator(self, number)
+
+    def turn(self, now_ms: int) -> None:
+        """Bring everything up to now."""
+        world = self.world
+        while world.now_ms + 1000 <= now_ms:
+            changed, pressed, shaded = world.step()
+            for number in pressed.tolist():
+                self.terminals[number].press_sos()
+            for number in (*changed.tolist(), *pressed.tolist()):
+                # What has just happened is reported at once.
+                self.terminals[number].report_due_ms = world.now_ms
+                self._wheel.put(number, world.now_ms)
+            for number in shaded.tolist():
+                self._coverage(number)
+        if now_ms >= self._storm_ms:
+            self._storm_ms += self.scenario.storm_s * 1000
+            self.storm = True
+        due = self._wheel.take(now_ms)
+        if not due:
+            return
+        reporting = [number for number in due if self.terminals[number].report_due_ms <= now_ms]
+        if reporting:
+            ignition = world.ignition
+            parked_ms = self._interval_ms * self.scenario.parked_intervals
+            for number, fix in zip(reporting, world.fixes(np.array(reporting)), strict=True):
+                self.terminals[number].report(fix, now_ms, None if ignition[number] else parked_ms)
+        for number in due:
+            terminal = self.terminals[number]
+            if terminal.state == OFFLINE:
+                if terminal.dial_ms <= now_ms:
+                    terminal.dial_ms = NEVER
+                    self.dialling.append(number)
+            else:
+                terminal.tick(now_ms)
+                self.busy.add(number)
+            self._wheel.put(number, min(terminal.report_due_ms, terminal.due_ms))
+
+    def _coverage(self, number: int) -> None:
+        terminal, now_ms = self.terminals[number], self.world.now_ms
+        if self.world.dark[number]:
+            terminal.lost(now_ms, NEVER)
+            self.hushed.append(number)
+        elif terminal.state == OFFLINE:
+            terminal.dial_ms = now_ms + int(COVERAGE_MS * (0.5 + terminal.spread))
+        self._wheel.put(number, min(terminal.report_due_ms, terminal.due_ms))
+
+    def connected(self, number: int, now_ms: int) -> None:
+        """The link that a terminal asked for is up."""
+        self.terminals[number].connected(now_ms)
+        self._stir(number)
+
+    def lost(self, number: int, now_ms: int) -> None:
+        """A link broke, was closed, or could not be had."""
+        terminal = self.terminals[number]
+        if self.world.dark[number]:
+            terminal.lost(now_ms, NEVER)
+        else:
+            terminal.lost(now_ms)
+        self._stir(number)
+
+    def blown_away(self, number: int, now_ms: int) -> None:
+        """A link broke in a storm: dial again at once, as everybody does."""
+        terminal = self.terminals[number]
+        terminal.lost(now_ms, NEVER if self.world.dark[number] else now_ms + int(terminal.spread * STORM_SPREAD_MS))
+        self._stir(number)
+
+    def receive(self, number: int, data: bytes, now_ms: int) -> None:
+        """Bytes came for a terminal."""
+        terminal = self.terminals[number]
+        tracked = terminal.report_due_ms
+        terminal.receive(data, now_ms)
+        self.busy.add(number)
+        if terminal.report_due_ms != tracked:
+            self._wheel.put(number, terminal.report_due_ms)
+
+    def carry(self, number: int) -> Sequence[Piece]:
+        """Return what is to be done on a terminal's socket, and forget it."""
+        frames = self.terminals[number].take()
+        wire = self._wires.get(number)
+        return wire.carry(frames) if wire and frames else frames
+
+    def _stir(self, number: int) -> None:
+        terminal = self.terminals[number]
+        self.busy.add(number)
+        self._wheel.put(number, min(terminal.report_due_ms, terminal.due_ms))
+
+
+class _Locator:
+    """A terminal's way to its car's sensors, for a position asked for between two reports."""
+
+    __slots__ = ("_fleet", "_number")
+
+    def __init__(self, fleet: Fleet, number: int) -> None:
+        self._fleet = fleet
+        self._number = number
+
+    def __call__(self) -> Fix:
+        return self._fleet.world.fixes(np.array([self._number]))[0]

@@ -1,0 +1,218 @@
+"""What happens to the fleet: the scenarios by name, and the world that a car's sensors and its base station see.
+
+A scenario is a row of figures over one machinery: traffic (traffic.py) moves the cars, the world adds what a receiver
+makes of it (noise, satellites, no fix in tunnels), who presses SOS, and where there is no coverage.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import float64, int64, njit, void
+
+from simulators.city import EXPRESSWAY, METRES_PER_DEGREE_LAT, METRES_PER_DEGREE_LON, ORIGIN_LAT, ORIGIN_LON
+from simulators.roads import EDGE_ARRAY, City
+from simulators.terminals import (
+    ALARM_COLLISION,
+    STATUS_ACC,
+    STATUS_BEIDOU,
+    STATUS_FIXED,
+    STATUS_GPS,
+    STATUS_LOCKED,
+    STATUS_MOVING,
+    Fix,
+)
+from simulators.traffic import CAR_ARRAY, Traffic, chance
+
+
+class Scenario(NamedTuple):
+    """How a day goes."""
+
+    about: str
+    driving_share: float = 0.3
+    """Share of cars on the road, on average."""
+    parked_intervals: int = 6
+    """A parked car reports after so many intervals of a driving one."""
+    crashes_per_hour: float = 0.0
+    """Per driving car; the terminal reports a collision (alarm bit 29) and the car stands for four minutes."""
+    sos_per_hour: float = 0.0
+    """Per driving car; alarm bit 0 until acknowledged."""
+    dark: str = "tunnels"
+    """Where there is neither fix nor coverage: nowhere, tunnels (under the river), expressways (all underground)."""
+    storm_s: int = 0
+    """Every so many seconds all links break at once and all terminals dial again within two seconds."""
+    dealer_share: float = 0.02
+    """Share of trips that lead to one of the stores (whose lots make good fences)."""
+    faults: tuple[str, ...] = ()
+    """Faults (faults.py) on the wires of some terminals, in the order in which they act ..."""
+    faulty_share: float = 0.0
+    """... of this share of the terminals ..."""
+    fault_rate: float = 0.0
+    """... each befalling this share of their frames."""
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
+    {
+        "city": Scenario("an ordinary day", crashes_per_hour=0.002, sos_per_hour=0.002),
+        "steady": Scenario(
+            "every car reports at every interval, parked or not; nothing happens", parked_intervals=1, dark="nowhere"
+        ),
+        "crash": Scenario("collisions now and then, and queues behind them", 0.5, crashes_per_hour=0.5),
+        "sos": Scenario("drivers press the emergency button now and then", 0.5, sos_per_hour=0.5),
+        "tunnel": Scenario("expressways run underground: coverage is lost and made good", 0.6, dark="expressways"),
+        "storm": Scenario(
+            "every two minutes all links break and all terminals dial at once", storm_s=120, dark="nowhere"
+        ),
+        "fences": Scenario("half of all trips lead to a store and away again", 0.6, dealer_share=0.5),
+        "faults": Scenario(
+            "one terminal in five has a bad wire",
+            faults=("repeat", "reorder", "flip", "truncate", "slow", "cut", "garbage", "oversize", "endless", "vanish"),
+            faulty_share=0.2,
+            fault_rate=0.01,
+        ),
+    }
+)
+"""What `carillon simulate --scenario` takes."""
+
+
+@njit(float64(int64, int64, int64, int64), cache=True, nogil=True)
+def _drift(seed: int, who: int, now_s: int, what: int) -> float:
+    """Return a slowly wandering number of about unit variance: noise at every 16th second, straight lines between."""
+    knot, part = now_s >> 4, (now_s & 15) / 16.0
+    here = there = 0.0
+    for n in range(3):
+        here += chance(seed, who, knot, what + n) - 0.5
+        there += chance(seed, who, knot + 1, what + n) - 0.5
+    return 2.0 * (here * (1 - part) + there * part)
+
+
+@njit(void(EDGE_ARRAY, CAR_ARRAY, int64[::1], float64[:, ::1], float64[:, ::1], int64, int64), cache=True, nogil=True)
+def _sense(
+    edges: np.ndarray,
+    cars: np.ndarray,
+    which: np.ndarray,
+    at: np.ndarray,
+    sensed: np.ndarray,
+    seed: int,
+    now_s: int,
+) -> None:
+    """Fill sensed[n] = (x m, y m, altitude m, satellites, signal) for the cars in `which`, which truly are at `at`.
+
+    Errors are those of a car's receiver in a city: some 2.5 m, four times as much in one stretch of five minutes in
+    twenty (reflections between houses), little while parked (receivers hold still without ignition).
+    """
+    for n in range(which.shape[0]):
+        number = which[n]
+        car = cars[number]
+        spread = 2.5
+        if chance(seed, number, now_s // 300, 20) < 0.05:
+            spread = 10.0
+        if car.lane < 0:
+            spread = 0.4
+        x, y = at[n, 0], at[n, 1]
+        sensed[n, 0] = x + spread * _drift(seed, number, now_s, 21)
+        sensed[n, 1] = y + spread * _drift(seed, number, now_s, 25)
+        # The city lies on a plain that rises to hills in the north-west.
+        hills = 38.0 * np.exp(-(((x + 7000) / 4200) ** 2 + ((y - 5200) / 3600) ** 2))
+        sensed[n, 2] = (
+            12.0 + hills + 3.0 * np.sin(x / 1700) * np.cos(y / 2100) + 2 * spread * _drift(seed, number, now_s, 29)
+        )
+        sensed[n, 3] = max(5.0, 17.0 - spread + 2 * _drift(seed, number, now_s, 33))
+        sensed[n, 4] = min(31.0, max(6.0, 23.0 - np.hypot(x, y) / 1500 + 3 * _drift(seed, number, now_s, 37)))
+
+
+class World:
+    """The city's cars as their terminals see them. A function of (city, cars, scenario, seed) and the second.
+
+    Args:
+        start_ms: UTC epoch ms of the first second; a whole second.
+    """
+
+    def __init__(self, city: City, cars: int, scenario: Scenario, seed: int, start_ms: int) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.start_ms = start_ms
+        self.traffic = Traffic(
+            city,
+            cars,
+            seed,
+            driving_share=scenario.driving_share,
+            crashes_per_hour=scenario.crashes_per_hour,
+            dealer_share=scenario.dealer_share,
+        )
+        self._tunnel = {
+            "nowhere": np.zeros(len(city.edges), bool),
+            "tunnels": city.edges["tunnel"] == 1,
+            "expressways": (city.edges["tunnel"] == 1) | (city.edges["rank"] == EXPRESSWAY),
+        }[scenario.dark]
+        self._last = self.traffic.place(np.arange(cars))[:, :2]
+        """Where each receiver had its last fix, metres: the mouth of the tunnel that it is in."""
+        self.dark = self._under()
+        self.ignition = self.traffic.cars["lane"] >= 0
+        self.crashed = self.traffic.cars["crashed"].astype(bool)
+
+    @property
+    def now_ms(self) -> int:
+        """The second that the world has reached."""
+        return self.start_ms + self.traffic.now_s * 1000
+
+    def _under(self) -> np.ndarray:
+        cars = self.traffic.cars
+        return np.asarray(self._tunnel[cars["edge"]] & (cars["lane"] >= 0))
+
+    def step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Go on by one second.
+
+        Returns:
+            Numbers of the cars whose ignition or crash sensor changed, of those whose driver pressed SOS, and of those
+            that lost or regained coverage.
+        """
+        self.traffic.step()
+        cars = self.traffic.cars
+        ignition, crashed, dark = cars["lane"] >= 0, cars["crashed"].astype(bool), self._under()
+        changed = np.flatnonzero((ignition != self.ignition) | (crashed & ~self.crashed))
+        shaded = np.flatnonzero(dark != self.dark)
+        self._last[shaded] = self.traffic.place(shaded)[:, :2]
+        pressed = np.zeros(0, np.int64)
+        if self.scenario.sos_per_hour:
+            odds = np.random.default_rng([self.seed, self.traffic.now_s, 0x505]).random(len(cars))
+            pressed = np.flatnonzero(ignition & (odds < self.scenario.sos_per_hour / 3600))
+        self.ignition, self.crashed, self.dark = ignition, crashed, dark
+        return changed, pressed, shaded
+
+    def fixes(self, which: np.ndarray) -> list[Fix]:
+        """Return what the sensors of these cars say now. In a tunnel: the last position, and that there is no fix."""
+        which = np.ascontiguousarray(which, dtype=np.int64)
+        traffic = self.traffic
+        at = traffic.place(which)
+        sensed = np.empty((len(which), 5))
+        _sense(traffic.city.edges, traffic.cars, which, at, sensed, self.seed, traffic.now_s)
+        dark = self.dark[which]
+        sensed[dark, :2] = self._last[which[dark]]
+        sensed[dark, 3] = 0
+        cars = traffic.cars[which]
+        ignition = self.ignition[which]
+        latitude = np.rint((ORIGIN_LAT + sensed[:, 1] / METRES_PER_DEGREE_LAT) * 1e6).astype(np.int64)
+        longitude = np.rint((ORIGIN_LON + sensed[:, 0] / METRES_PER_DEGREE_LON) * 1e6).astype(np.int64)
+        speed = np.rint(cars["speed_mps"] * 36).astype(np.int64)
+        status = np.where(ignition, STATUS_ACC, STATUS_LOCKED) | np.where(
+            dark, 0, STATUS_FIXED | STATUS_GPS | STATUS_BEIDOU
+        )
+        status |= np.where(speed > 0, STATUS_MOVING, 0)
+        alarm = np.where(self.crashed[which], ALARM_COLLISION, 0)
+        columns = (
+            alarm,
+            status,
+            latitude,
+            longitude,
+            np.rint(sensed[:, 2]).astype(np.int64),
+            speed,
+            np.rint(at[:, 2]).astype(np.int64) % 360,
+            np.full(len(which), self.now_ms),
+            (cars["odometer_m"] / 100).astype(np.int64),
+            (cars["fuel_l"] * 10).astype(np.int64),
+            sensed[:, 4].astype(np.int64),
+            sensed[:, 3].astype(np.int64),
+        )
+        return [Fix(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
