@@ -170,6 +170,8 @@ def run_part(options: argparse.Namespace) -> int:
     config = read_config(options)
     if fault := sharing_fault(config):
         return complain(f"{options.command}: {fault}", EXIT_REFUSED)
+    if options.command == "api":
+        return serve_api(config)
     return complain(f"{options.command}: {NOT_YET[options.command]}", EXIT_REFUSED)
 
 
@@ -185,10 +187,54 @@ def sharing_fault(config: "Config") -> str | None:
     return None
 
 
+def serve_api(config: "Config") -> int:
+    """Serve the API alone, over shared stores, until SIGTERM or SIGINT; return the exit status."""
+    import logging
+
+    from api.app import create_app
+    from api.server import ApiServer, ServerError
+    from api.shared import SharedStores
+    from core.data_directory import DataDirectory
+    from core.logging import start_logging
+    from core.metrics import Metrics
+
+    start_logging(config.log_level)
+    with DataDirectory(config.data_path) as data:
+        stores = SharedStores(config.reports, config.business, idle_s=config.idle_s)
+        parts = stores.parts(
+            node=config.node,
+            version=VERSION,
+            key=data.api_key(),
+            metrics_open=metrics_open(config),
+            metrics=Metrics(),
+        )
+        server = ApiServer(create_app(parts), *config.http_address)
+        signals = {signal.SIGTERM, signal.SIGINT}
+        # Blocked here and in every thread started from here: they wait for us in sigwait.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            server.start()
+            data.publish("", server.address, {"api": server.native_id})
+            log = logging.getLogger("api")
+            log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
+            log.info("%s: stopping", signal.Signals(signal.sigwait(signals)).name)
+        except ServerError as error:
+            return complain(str(error), EXIT_FAILED)
+        finally:
+            server.stop()
+            stores.close()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+    return EXIT_OK
+
+
+def metrics_open(config: "Config") -> bool:
+    """Tell whether /metrics needs no key."""
+    return config.metrics == "open" or (config.metrics == "loopback" and config.http_is_loopback)
+
+
 NOT_YET: Final = {
     "ingest": "the intake still runs inside `carillon up` only; use that, with these stores if you like",
     "business": "there are no business actors yet; facts are in the event log (GET /api/v1/events)",
-    "api": "the API is still served by `carillon up` only; use that, with these stores if you like",
 }
 
 

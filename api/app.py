@@ -14,9 +14,10 @@ from api.health import read_health
 from api.metrics import read_metrics
 from api.parts import Parts
 from api.positions import list_positions
-from api.problems import Problem, answer_bug, answer_http, answer_invalid, answer_problem
+from api.problems import Problem, answer_bug, answer_http, answer_invalid, answer_problem, answer_store
 from api.status import read_status
 from api.vehicles import read_vehicle
+from storage.errors import StorageError
 
 REQUEST_BYTES_MAX: Final = 64 * 1024
 """The largest body: a command with its fields. The largest downlink message has 1,023 bytes."""
@@ -31,6 +32,7 @@ def create_app(parts: Parts) -> Litestar:
             Problem: answer_problem,
             ValidationException: answer_invalid,
             HTTPException: answer_http,
+            StorageError: answer_store,
             Exception: answer_bug,
         },
         openapi_config=openapi(parts.version),

@@ -14,7 +14,6 @@ from api.parts import Parts
 from api.problems import KEYED, Problem, answers
 from core.events import CommandProgress, CommandRequested, Event, derive_id
 from core.limits import COMMAND_EXPIRES_S
-from storage.errors import StorageError
 
 State = Literal["requested", "sent", "acked", "effective", "failed", "expired"]
 
@@ -60,7 +59,7 @@ class Command(msgspec.Struct, frozen=True):
     "/vehicles/{vehicle_id:int}/commands",
     status_code=202,
     summary="Send a command to a vehicle",
-    responses=answers("bad_request", *KEYED, "vehicle_unknown", "too_large", "message_unsupported", "not_ready"),
+    responses=answers("bad_request", *KEYED, "vehicle_unknown", "too_large", "message_unsupported"),
 )
 async def request_command(
     request: Request,
@@ -98,7 +97,7 @@ async def request_command(
     )
     try:
         await parts.append(event)
-    except (OSError, StorageError, trio.RunFinishedError) as error:
+    except (OSError, trio.RunFinishedError) as error:
         raise Problem("not_ready", f"the log does not take it: {error}") from error
     status = f"/api/v1/commands/{event.id}"
     return Response(CommandTaken(event.id, status), status_code=202, headers={"Location": status})

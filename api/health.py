@@ -2,6 +2,7 @@
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.concurrency import sync_to_thread
 
 from api.parts import Parts
 
@@ -19,6 +20,6 @@ class Health(msgspec.Struct, frozen=True):
 async def read_health(request: Request) -> Response[Health]:
     """Answer 200 when terminals can connect and the store takes their reports; else 503 and the reasons."""
     parts: Parts = request.app.state.parts
-    faults = list(parts.faults())
+    faults = list(await sync_to_thread(parts.faults))
     health = Health(ok=not faults, node=parts.node, version=parts.version, faults=faults)
     return Response(health, status_code=503 if faults else 200, headers={"Cache-Control": "no-store"})

@@ -60,7 +60,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     metrics_open: bool
     metrics: Metrics
     faults: Callable[[], Sequence[str]]
-    """Why the node cannot do its work now, a sentence each; empty when TCP accepts and the store writes."""
+    """Blocking. Why the node cannot do its work now, a sentence each; empty when it can."""
     positions: Callable[[int, int], Sequence[Position]]
     """(after, limit) -> last positions of vehicles with id > after, by id, at most `limit`. Blocking."""
     vehicle: Callable[[int], Vehicle | None]

@@ -8,6 +8,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
+from storage.errors import StorageError
+
 LOG: Final = logging.getLogger("api")
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -69,6 +71,11 @@ def answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     return answer_problem(request, Problem(code, detail, headers=error.headers))
 
 
+def answer_store(request: Request[Any, Any, Any], error: StorageError) -> Response[Any]:
+    """Say that a store is away: asking again later may help."""
+    return answer_problem(request, Problem("not_ready", str(error), headers={"Retry-After": "5"}))
+
+
 def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Log our own fault with its trace, and tell the caller only that it was ours."""
     LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -88,5 +95,5 @@ def answers(*codes: str) -> dict[int, ResponseSpec]:
     }
 
 
-KEYED: Final = ("key_missing", "key_wrong")
+KEYED: Final = ("key_missing", "key_wrong", "not_ready")
 """What any request under /api/v1 may get."""

@@ -479,11 +479,23 @@ class ReportStore:
             rows: list[tuple[Any, ...]] = answer.result_rows
         return rows
 
-    def last_positions(self, vehicle_ids: Sequence[int] | None = None) -> list[LastPosition]:
-        """Return the last good position of the given vehicles, or of all, by vehicle id; absent ones are left out."""
-        wanted = "" if vehicle_ids is None else "WHERE vehicle_id IN {vehicle_ids:Array(Int32)} "
-        sql = f"SELECT {', '.join(LastPosition._fields)} FROM last_position {wanted}ORDER BY vehicle_id"
-        parameters = None if vehicle_ids is None else {"vehicle_ids": list(vehicle_ids)}
+    def last_positions(
+        self, vehicle_ids: Sequence[int] | None = None, *, after: int = 0, limit: int = limits.VEHICLES_MAX
+    ) -> list[LastPosition]:
+        """Return the last good position of the given vehicles, or of all, by vehicle id; absent ones are left out.
+
+        Args:
+            after, limit: a page: only vehicle ids above `after`, at most `limit` of them.
+        """
+        wanted = "" if vehicle_ids is None else "AND vehicle_id IN {vehicle_ids:Array(Int32)} "
+        sql = (
+            f"SELECT {', '.join(LastPosition._fields)} FROM last_position "
+            f"WHERE vehicle_id > {{after:Int32}} {wanted}ORDER BY vehicle_id LIMIT {{limit:UInt32}}"
+        )
+        bounded = min(limit, limits.VEHICLES_MAX)
+        parameters: dict[str, object] = {"after": after, "limit": bounded}
+        if vehicle_ids is not None:
+            parameters["vehicle_ids"] = list(vehicle_ids)
         return [LastPosition(*row) for row in self.query(sql, parameters, rows_max=limits.VEHICLES_MAX)]
 
     def track(

@@ -109,6 +109,13 @@ class Registry:
             rows = connection.execute(_LOAD.order_by(TERMINAL.c.id)).all()
         return [TerminalRow(**row._mapping) for row in rows]
 
+    def terminals_of(self, vehicle_id: int) -> list[TerminalRow]:
+        """Return the terminals that speak for a vehicle now, by id; none for a vehicle that does not exist."""
+        with self._database.read() as connection:
+            wanted = _LOAD.where(BINDING.c.vehicle == vehicle_id).order_by(TERMINAL.c.id)
+            rows = connection.execute(wanted).all()
+        return [TerminalRow(**row._mapping) for row in rows]
+
     def register(self, new: Sequence[NewTerminal]) -> list[TerminalRow]:
         """Make terminals known and return each one's row, in order. Repeating it changes nothing.
 
