@@ -19,12 +19,10 @@ from core.limits import (
     FRAGMENT_S_MAX,
     FRAGMENT_SETS_MAX,
     FRAGMENT_TOTAL_MAX,
-    REENTER_S,
 )
 
 CLOSED_MAX: Final = 16
 """Messages remembered after their end, so that a late repeat of a fragment does not begin them anew."""
-REENTER_MAX: Final = 3
 PACKET_BIT: Final = 1 << 13
 LONG_FORM_BIT: Final = 1 << 14
 LENGTH_MASK: Final = 0x3FF
@@ -110,7 +108,7 @@ class Message:
         self.opened_s = now_s
         self.touched_s = now_s
         self.asked = 0
-        self.reentered = 0
+        self.reentered = False
 
     @property
     def whole(self) -> bool:
@@ -134,9 +132,9 @@ class Message:
         """When something is to be done about it, in Trio's time."""
         end_s = self.opened_s + FRAGMENT_S_MAX
         if self.whole:
-            if self.reentered == 0:
-                return self.touched_s
-            return min(end_s, self.touched_s + REENTER_S * self.reentered) if self.reentered < REENTER_MAX else end_s
+            # Handed in once: the intake's queue keeps it, and after a crash the fragments are read again. Its end is
+            # there for a journal that does not hand the message up.
+            return end_s if self.reentered else self.touched_s
         if self.asked < FRAGMENT_ASKS_MAX:
             return min(end_s, self.touched_s + FRAGMENT_PAUSE_S * (self.asked + 1))
         return end_s
@@ -218,7 +216,7 @@ class Fragments:
                 self._close(message, now_s)
                 yield Due("expired", message, released=tuple(message.sequences))
             elif message.whole:
-                message.reentered += 1
+                message.reentered = True
                 message.touched_s = now_s
                 yield Due("reenter", message, frame=message.frame())
             else:

@@ -35,7 +35,7 @@ from core.events import (
 from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED, Frame, Links
 from core.limits import REFUSALS_PER_LINK_MAX
 from core.log import LogWriter
-from core.mailbox import Mailbox
+from core.mailbox import Mailbox, MailboxStatistics
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode, encode
 from protocols.jt808.messages import (
     MESSAGES,
@@ -254,13 +254,17 @@ class Conversation:
     def _version_of(self, frame: Frame, record: Terminal) -> int | None:
         """Return 2011 for a terminal whose registration showed it: its other frames have the header of 2013."""
         is_long = len(frame.data) > 2 and frame.data[2] & 0x40
-        return None if is_long else self._versions.get(record.terminal)
+        # A registration shows it anew: the terminal may have been changed for a newer one.
+        is_registration = frame.data[:2] == b"\x01\x00"
+        return None if is_long or is_registration else self._versions.get(record.terminal)
 
     def _register(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
         """0x0100 of a known phone; the first one of an unknown phone has been through the reception."""
         body: Register = decoded.body  # type: ignore[assignment]
         if decoded.header.version == 2011:
             self._versions[record.terminal] = 2011
+        else:
+            self._versions.pop(record.terminal, None)
         if record.terminal_id and body.terminal_id != record.terminal_id:
             # Another device, or somebody who knows the number. Whoever is logged in stays so.
             self._counts["disputes"] += 1
@@ -668,6 +672,17 @@ HANDLERS: Final[dict[type[msgspec.Struct], Callable[..., list[Step]]]] = {
 """What is done with which message. Everything else: `_other`."""
 
 
+class VehicleStatistics(msgspec.Struct, frozen=True):
+    """How one car stands."""
+
+    vehicle_id: int
+    terminals: tuple[int, ...]
+    """Logged in now."""
+    commands_open: int
+    oldest_open_sequence: int | None
+    mailbox: MailboxStatistics
+
+
 class Vehicle:
     """The task of one car. Cheap while nothing happens: one task, one mailbox, no nursery.
 
@@ -716,6 +731,17 @@ class Vehicle:
     def request(self, event: Event) -> bool:
         """Put a command.requested (or another node's terminal.session.opened) into the mailbox; False when full."""
         return self.mailbox.put_nowait(event)
+
+    def statistics(self) -> VehicleStatistics:
+        """Return how the car stands."""
+        conversation = self.conversation
+        return VehicleStatistics(
+            self.vehicle_id,
+            tuple(conversation.sessions),
+            conversation.commands_open,
+            conversation.oldest_open_sequence,
+            self.mailbox.statistics(),
+        )
 
     async def run(self) -> None:
         """Converse until cancelled. Started again after a failure, it leaves out the frame it failed at."""

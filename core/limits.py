@@ -74,8 +74,6 @@ longer by 5 s: 5 + 10 + 15 s lie well inside FRAGMENT_S_MAX."""
 FRAGMENT_SETS_MAX: Final = 4
 """Messages a vehicle may have half sent at once: 4 * 64 KB bound what one car can make us hold. One more ends the
 oldest, counted; its fragments stay in the journal."""
-REENTER_S: Final = 2.0
-"""An assembled message that has not come back from the journal by then is handed in again."""
 COMMANDS_OPEN_MAX: Final = 32
 """Commands on their way to one vehicle. One more fails at once with the reason `busy`."""
 COMMAND_TIMEOUT_S: Final = 20.0

@@ -5,7 +5,7 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.fragments import CLOSED_MAX, REENTER_MAX, Fragments, read_fragment
+from actors.fragments import CLOSED_MAX, Fragments, read_fragment
 from core.intake.links import KIND_FRAME, Frame
 from core.limits import (
     FRAGMENT_ASKS_MAX,
@@ -14,7 +14,6 @@ from core.limits import (
     FRAGMENT_S_MAX,
     FRAGMENT_SETS_MAX,
     FRAGMENT_TOTAL_MAX,
-    REENTER_S,
 )
 from protocols.report import phone_key
 from protocols.seam import CLASS_FRAGMENT
@@ -140,18 +139,15 @@ def test_what_arrives_puts_the_question_off() -> None:
     assert fragments.deadline_s == 4.0 + FRAGMENT_PAUSE_S
 
 
-def test_a_message_that_does_not_come_back_from_the_journal_is_handed_in_again() -> None:
+def test_a_whole_message_is_handed_in_once_and_held_until_it_comes_back() -> None:
     fragments = Fragments()
     take(fragments, fragment(1, 0x0801, 1, 1, b"a"))
-    times = [0.0]
     assert [due.what for due in fragments.due(0.0)] == ["reenter"]
-    for _ in range(REENTER_MAX - 1):
-        times.append(fragments.deadline_s)
-        assert [due.what for due in fragments.due(times[-1])] == ["reenter"]
-    assert times == [0.0, REENTER_S, 3 * REENTER_S]
-    assert fragments.oldest_open_sequence == 1
     assert fragments.deadline_s == FRAGMENT_S_MAX
-    assert fragments.due(FRAGMENT_S_MAX)[0].what == "expired"
+    assert fragments.due(FRAGMENT_S_MAX - 0.001) == []
+    assert fragments.oldest_open_sequence == 1
+    assert fragments.due(FRAGMENT_S_MAX)[0].released == (1,)
+    assert fragments.oldest_open_sequence is None
 
 
 def test_a_late_repeat_of_a_finished_message_begins_nothing() -> None:

@@ -537,6 +537,11 @@ async def test_a_reply_of_2011_without_a_serial_answers_the_oldest_question(mock
         await say(world, car.register(link(1)))
         await ask(world, world.command("0x8201"))
         await say(world, car.frame(LocationReply(location=location()), 0x0201, link(1)))
+        # The same terminal changed for one of 2013 is read as one of 2013.
+        car.version = 2013
+        world.links.take()
+        await say(world, car.register(link(1)))
+        assert world.links.sent(link(1))[0].body.result == 0  # type: ignore[attr-defined]
     assert world.log.types[-1] == "command.effective"
     assert world.log.events[-1].payload.reply["location"]["lat_1e7"] == 399_088_230
 
@@ -643,7 +648,7 @@ async def test_one_command_too_many_is_busy(mock_clock: Clock) -> None:
             await ask(world, world.command("0x8201", f"c{i}"))
         assert world.log.events == []
         await ask(world, world.command("0x8201", "one more"))
-        assert world.vehicles[1].conversation.commands_open == COMMANDS_OPEN_MAX
+        assert world.vehicles[1].statistics().commands_open == COMMANDS_OPEN_MAX
     (failed,) = world.log.events
     assert (failed.type, failed.answers, failed.payload.reason) == ("command.failed", "one more", "busy")
 
