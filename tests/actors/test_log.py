@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -10,6 +12,9 @@ import trio.testing
 from core.events import AlarmSeen, Event, SessionClosed
 from core.limits import LOG_BACKLOG_EVENTS_MAX, LOG_BATCH_EVENTS
 from core.log import LogWriter
+from storage.database import Database, migrate
+from storage.errors import AnsweredTwiceError
+from storage.eventlog import EventLog
 
 DEADLINE_S = 20
 
@@ -256,3 +261,23 @@ async def test_one_callers_events_stay_together_and_in_order() -> None:
     for i, seqs in answers.items():
         assert seqs == list(range(seqs[0], seqs[0] + 100)), i
     assert [len(batch) for batch in store.batches] == [200, 200, 200, 100]
+
+
+async def test_on_the_real_log_a_repeat_keeps_its_number_and_a_second_answer_fails_its_caller(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'business.db'}")
+    try:
+        migrate(database)
+        log = LogWriter(EventLog(database).append, refusals=(AnsweredTwiceError,))
+        with trio.fail_after(DEADLINE_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(log.run)
+                first = msgspec.structs.replace(plain("a"), answers="intent")
+                second = msgspec.structs.replace(plain("b"), answers="intent")
+                assert await log.append([first, sos("c")]) == [1, 2]
+                assert await log.append([sos("c"), first]) == [2, 1]
+                with pytest.raises(AnsweredTwiceError):
+                    await log.append([second])
+                assert await log.append([plain("d")]) == [3]
+                nursery.cancel_scope.cancel()
+    finally:
+        database.close()
