@@ -108,7 +108,8 @@ async def read_command(request: Request, command_id: FromPath[str]) -> Command:
     """Return the command and its steps; 404 `command_unknown` if the log has none of this id."""
     parts: Parts = request.app.state.parts
     events = await sync_to_thread(parts.command, command_id)
-    if not events or not isinstance(events[0].payload, CommandRequested):
+    # The story of another event may begin with a command, or have one in it; its id is then not this one.
+    if not events or events[0].id != command_id or not isinstance(events[0].payload, CommandRequested):
         raise Problem("command_unknown", f"no command {command_id[:64]}")
     order = events[0].payload
     steps = [_step(event) for event in events if event.type in STATES]

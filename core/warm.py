@@ -56,12 +56,17 @@ def warm(modules: Sequence[str], report: Callable[[str], object] = print) -> int
         report: gets a line for each step: which module, n of m, seconds.
 
     Waits while another process on this machine does the same.
+
+    Raises:
+        RuntimeError: such a module was imported before: this process may have loaded a stale kernel already.
     """
     if is_warm(modules):
         return 0
     with _locked(report):
         record = _read_record()
         cold = [name for name in modules if record.get(name) != fingerprint(name)]
+        if early := [name for name in cold if name in sys.modules]:
+            raise RuntimeError(f"kernels must be warm before they are imported: {', '.join(early)}")
         for name in cold:
             _forget(name)
         for position, name in enumerate(cold, 1):

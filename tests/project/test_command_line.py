@@ -140,3 +140,9 @@ def test_frames_needs_a_phone_and_a_journal(tmp_path: Path, capsys: pytest.Captu
     assert "1 to 20 digits, got" in capsys.readouterr().err
     assert carillon.main(["frames", "13800138000", "--data", str(tmp_path)]) == 1
     assert "no journal" in capsys.readouterr().err
+
+
+def test_a_simulation_that_cannot_be_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = piped(["simulate", "--scenario", "moon"], b"")
+    assert answer.returncode == 1
+    assert b"no scenario 'moon'; there are city" in answer.stderr
