@@ -140,12 +140,16 @@ class Detection:
         return counts
 
     def snapshot(self, path: Path, position: int) -> None:
-        """Write all state to a file, whole or not at all, and sync it. Call between batches, not within.
+        """Write all state to a file, whole or not at all, and sync it: `state`, then `write_snapshot`.
 
         Args:
             path: replaced when the new file is on disk.
             position: sequence of the last journal record that was judged and whose events are committed.
         """
+        write_snapshot(path, self.state(position))
+
+    def state(self, position: int) -> dict[str, np.ndarray]:
+        """Return a copy of all state, for `write_snapshot`. Call between batches; position as for `snapshot`."""
         arrays = {
             "format": np.array([SNAPSHOT_FORMAT], np.int64),
             "position": np.array([position], np.int64),
@@ -153,18 +157,7 @@ class Detection:
         for detector in self._detectors:
             arrays[f"{detector.name}/version"] = np.array([detector.version], np.int64)
             arrays |= {f"{detector.name}/{name}": array for name, array in detector.state().items()}
-        partial = path.with_name(path.name + ".partial")
-        with open(partial, "wb") as file:
-            # A zip of arrays: each carries its dtype, and a CRC-32 that reading checks.
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        return arrays
 
     def restore(self, path: Path) -> int:
         """Take over a snapshot, in place of all state; return its position: judge from the record behind it.
@@ -203,6 +196,22 @@ class Detection:
             for detector in self._detectors:
                 detector.clear()
             raise
+
+
+def write_snapshot(path: Path, state: dict[str, np.ndarray]) -> None:
+    """Write what Detection.state returned, and sync it. Takes as long as the disk does: call it in a worker thread."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        # A zip of arrays: each carries its dtype, and a CRC-32 that reading checks.
+        np.savez(file, allow_pickle=False, **state)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def as_index(fences: FenceIndex | Iterable[Fence]) -> FenceIndex:

@@ -15,6 +15,7 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from core.limits import FENCE_BLOCKS_MAX, TERMINALS_MAX, VEHICLES_MAX
+from protocols.memory import prefetch
 from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD, REPORT
 
 CACHE_LINE_BYTES: Final = 64
@@ -85,6 +86,9 @@ ALARMS: Final = np.dtype(
 )
 """Alarm latch of one terminal: three cache lines, of which the first alone is touched while nothing is up."""
 
+POSITION_BYTES: Final = POSITION.itemsize
+FENCES_BYTES: Final = FENCES.itemsize
+ALARMS_BYTES: Final = ALARMS.itemsize
 assert POSITION.itemsize == 2 * CACHE_LINE_BYTES
 assert FENCES.itemsize == CACHE_LINE_BYTES
 assert FENCE_PENDING.itemsize == 2 * CACHE_LINE_BYTES
@@ -116,6 +120,10 @@ LIVE: Final = np.dtype(
 
 GROUP_DEFAULT: Final = 1
 """Dealer group of a vehicle that fleet has not given to one (0 in `group`)."""
+
+ROWS_AHEAD: Final = 8
+"""Kernels ask for the row of the vehicle this many reports ahead: with 100,000 vehicles each row is a miss, some 80 ns
+each if waited for."""
 
 # Counters of update_positions, in the order of its int64 array.
 COUNT_APPLIED: Final = 0
@@ -244,7 +252,12 @@ def update_positions(rows, position, counters):  # type: ignore[no-untyped-def]
         position: (capacity,) POSITION.
         counters: (len(COUNTERS),) int64, added to.
     """
+    first = position.ctypes.data
     for i in range(rows.shape[0]):
+        if i + ROWS_AHEAD < rows.shape[0]:
+            ahead = first + POSITION_BYTES * np.int64(rows[i + ROWS_AHEAD].vehicle_id)
+            prefetch(ahead)
+            prefetch(ahead + CACHE_LINE_BYTES)
         row = rows[i]
         vehicle = np.int64(row.vehicle_id)
         if vehicle <= 0 or vehicle >= position.shape[0]:

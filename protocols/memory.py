@@ -96,6 +96,23 @@ def copy(typingctx: Any, target: Any, source: Any, length: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typingctx: Any, address: Any) -> Any:
+    """prefetch(address): ask for the cache line at an address, to be written soon. Any address may be asked for."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        number = ir.IntType(32)
+        asked = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [pointer, number, number, number]), "llvm.prefetch.p0"
+        )
+        # For writing (1), to stay in all levels (3), data (1).
+        builder.call(asked, [_pointer(builder, arguments[0], 8), number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def load_acquire(typingctx: Any, address: Any) -> Any:
     """load_acquire(address) -> int64: what the writer stored before its store_release is visible after this."""
 

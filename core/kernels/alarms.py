@@ -21,7 +21,8 @@ from numba import njit, types
 
 from core.kernels.facts import FACTS_TYPE
 from core.limits import FACTS_PER_ROW_MAX
-from core.vehicle_table import ALARM_BITS, ALARM_EPISODES, ALARMS_TYPE, REPORTS_TYPE
+from core.vehicle_table import ALARM_BITS, ALARM_EPISODES, ALARMS_BYTES, ALARMS_TYPE, REPORTS_TYPE, ROWS_AHEAD
+from protocols.memory import prefetch
 from protocols.report import FLAG_TIME_BAD
 
 ALARM_MASK: Final = sum(1 << bit for bit in ALARM_BITS)
@@ -61,7 +62,10 @@ def judge_alarms(rows, start, alarms, facts, counters):  # type: ignore[no-untyp
         The first row not judged (n when all were) and the number of facts written.
     """
     written = 0
+    first_latch = alarms.ctypes.data
     for i in range(start, rows.shape[0]):
+        if i + ROWS_AHEAD < rows.shape[0]:
+            prefetch(first_latch + ALARMS_BYTES * np.int64(rows[i + ROWS_AHEAD].terminal))
         if written + FACTS_PER_ROW_MAX > facts.shape[0]:
             return i, written
         row = rows[i]

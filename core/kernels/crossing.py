@@ -23,8 +23,16 @@ from numba import njit, types
 from core.kernels.facts import FACTS_TYPE
 from core.kernels.geofence import HEAD_GROUPS, HEAD_IDS, HEAD_STORES, locate, near, number_of
 from core.limits import FACTS_PER_ROW_MAX, FENCE_BLOCKS_MAX, FENCES_PER_VEHICLE_MAX
-from core.vehicle_table import FENCE_PENDING_TYPE, FENCE_SLOTS, FENCES_TYPE, GROUP_DEFAULT, REPORTS_TYPE
-from protocols.memory import load_i32
+from core.vehicle_table import (
+    FENCE_PENDING_TYPE,
+    FENCE_SLOTS,
+    FENCES_BYTES,
+    FENCES_TYPE,
+    GROUP_DEFAULT,
+    REPORTS_TYPE,
+    ROWS_AHEAD,
+)
+from protocols.memory import load_i32, prefetch
 from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD
 
 PHASE_ENTERING: Final = 1
@@ -167,7 +175,10 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     fence_stores = load_i32(table + 4 * HEAD_STORES)
     enter_fixes, enter_ms, exit_fixes, exit_ms = rule[0], rule[1], rule[2], rule[3]
     written = 0
+    first_row = fences.ctypes.data
     for i in range(start, rows.shape[0]):
+        if i + ROWS_AHEAD < rows.shape[0]:
+            prefetch(first_row + FENCES_BYTES * np.int64(rows[i + ROWS_AHEAD].vehicle_id))
         if written + FACTS_PER_ROW_MAX > facts.shape[0]:
             return i, written
         row = rows[i]

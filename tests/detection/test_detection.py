@@ -25,7 +25,7 @@ FENCES = [square(1), square(2, half_m=450), circle(3, radius_m=480), *(square(k,
 SMALLEST = DetectionSettings(facts_max=FACTS_PER_ROW_MAX)
 
 
-def stream(seed: int, length: int = 400) -> np.ndarray:
+def stream(seed: int, length: int = 300) -> np.ndarray:
     """Return reports of three cars with two terminals that drive about the fences, some late, some repeated."""
     rng = random.Random(seed)
     made: list[dict[str, Any]] = []
@@ -73,8 +73,8 @@ def test_the_stream_of_these_tests_is_worth_it() -> None:
     assert len(events) > 100
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 50), st.lists(st.integers(0, 400), max_size=12))
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 50), st.lists(st.integers(0, 300), max_size=12))
 def test_any_cut_into_batches_gives_the_same_events_in_the_same_order(seed: int, cuts: list[int]) -> None:
     whole = stream(seed)
     expected = detection(*FENCES).judge(whole)
@@ -88,7 +88,7 @@ def frames(made: np.ndarray, first: int, last: int) -> np.ndarray:
     return made[(made["sequence"] >= first) & (made["sequence"] < last)]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 50), st.data())
 def test_a_crash_anywhere_and_a_replay_from_the_snapshot_give_the_same_events_once(
     tmp_path: Path, seed: int, data: st.DataObject
