@@ -115,11 +115,11 @@ STORE_READERS: Final = 2
 """Reads at once on one store: one big and one small. One more waits its turn."""
 
 REFUSED_TRIES: Final = 3
-"""A block is tried this often before it counts as refused for its content."""
+"""A segment, and in the end each of its refused rows, is tried this often before it counts as refused for content."""
 
 BISECTION_INSERTS_MAX: Final = 1_000
-"""Inserts spent on looking for the refused rows of one segment: 15 halvings of 20,000 rows, thrice each, find about 20
-scattered ones. Beyond it, blocks go to `report_refused` whole: slower to repair, but the recorder goes on."""
+"""Inserts spent on looking for the refused rows of one segment: each costs 2 * 15 halvings of 20,000 rows and two more
+tries, so about 30 scattered ones are found. Beyond it, parts go to `report_refused` whole: the recorder goes on."""
 
 REFUSED_REASON_CHARACTERS_MAX: Final = 500
 """A store's reason, cut."""
@@ -128,6 +128,16 @@ QUERY_ROWS_MAX: Final = 100_000
 QUERY_S_MAX: Final = 10.0
 QUERY_MEMORY_BYTES_MAX: Final = 512 * 1024 * 1024
 """One read: rows answered, seconds, and memory (a third of the embedded store's). Beyond each the query is refused."""
+
+QUERY_ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""One answer as ClickHouse counts it: 100,000 rows of 640 bytes. On the socket, as JSON, it may be four times that."""
+
+QUERY_REQUEST_BYTES_MAX: Final = 128 * 1024
+QUERY_REQUEST_S: Final = 5.0
+"""A question on the socket: 16,384 characters of SQL as JSON at most, and it must come at once."""
+
+QUERY_BACKLOG: Final = 8
+"""Askers waiting for the one question under way; one more waits in connect()."""
 
 TRACK_POINTS_MAX: Final = 100_000
 """A day at one report a second is 86,400 points. A longer track is read in pieces."""

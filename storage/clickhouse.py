@@ -24,8 +24,9 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from core import limits
 from protocols.report import FLAG_TIME_BAD
-from storage.errors import ContentRefusedError, StorageError, StoreNewerError
+from storage.errors import ContentRefusedError, QueryRefusedError, StorageError, StoreNewerError
 from storage.native import byte_view, encode_block, encode_phones, encode_reports, encode_slices, encode_texts
+from storage.reading import only_reads
 from storage.tables.report import MIGRATIONS, REFUSED_COLUMNS, REPORT_COLUMNS, SCHEMA_VERSION_TABLE
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -64,6 +65,19 @@ _INSERT_SETTINGS: Final[Mapping[str, object]] = {
     "insert_deduplicate": 1,
     "max_insert_threads": 1,
     "max_threads": 1,
+}
+
+_ANSWER_SETTINGS: Final[Mapping[str, object]] = {
+    "final": 1,
+    "max_threads": 1,
+    "max_result_rows": limits.QUERY_ROWS_MAX,
+    "max_result_bytes": limits.QUERY_ANSWER_BYTES_MAX,
+    "result_overflow_mode": "throw",
+    "max_execution_time": limits.QUERY_S_MAX,
+    "timeout_overflow_mode": "throw",
+    "max_memory_usage": limits.QUERY_MEMORY_BYTES_MAX,
+    # Last: with it nothing can be changed any more, not by the query's own SETTINGS either.
+    "readonly": 1,
 }
 
 _T = TypeVar("_T")
@@ -124,6 +138,13 @@ class MileageDay(NamedTuple):
     time_ms_min: int
     time_ms_max: int
     speed_kmh10_max: int
+
+
+class Answer(NamedTuple):
+    """What a query by others gave: integers, floats, texts, dates and bytes (String columns) as they come."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
 
 
 class _Address(NamedTuple):
@@ -246,6 +267,8 @@ class ReportStore:
         self._writer: Any = None
         self._writing = threading.Lock()
         self._readers: list[Any] = []
+        self._answerer: Any = None
+        self._answering = threading.Lock()
         self._reader_free = threading.Semaphore(limits.STORE_READERS)
 
     # --- connecting ---------------------------------------------------------------------------------------------------
@@ -299,27 +322,38 @@ class ReportStore:
 
     @contextmanager
     def _read_by(self) -> Iterator[Any]:
-        """Hold one of the reading clients."""
+        """Hold one of the reading clients. One whose query failed is not used again.
+
+        Embedded ClickHouse keeps what a failed query had written of its answer, and puts it before the answer of the
+        next query on that connection.
+        """
         with self._reader_free:
             with self._opening:
                 client = self._readers.pop() if self._readers else None
             if client is None:
                 client = self._connect()
+                with _store_errors():
+                    # Held by the connection and not sent with each query: the embedded engine's client would set it
+                    # beside a query, and could not take it back.
+                    client.set_client_setting("readonly", 2)
             try:
                 with _store_errors():
                     yield client
-            finally:
-                with self._opening:
-                    self._readers.append(client)
+            except BaseException:
+                client.close()
+                raise
+            with self._opening:
+                self._readers.append(client)
 
     def close(self) -> None:
         """Let go of the store. The embedded engine is shut down with the last client of the process."""
-        with self._writing, self._opening:
-            clients = [*self._readers, *([self._writer] if self._writer is not None else [])]
+        with self._writing, self._answering, self._opening:
+            clients = [*self._readers, self._writer, self._answerer]
             self._readers.clear()
-            self._writer = None
+            self._writer = self._answerer = None
         for client in clients:
-            client.close()
+            if client is not None:
+                client.close()
 
     # --- schema -------------------------------------------------------------------------------------------------------
 
@@ -399,8 +433,8 @@ class ReportStore:
     ) -> Stored:
         """Store the rows; those that the store refuses go to `report_refused` with its reason.
 
-        A block refused `REFUSED_TRIES` times is cut in halves, down to single rows. Tokens of the halves follow from
-        the token and the range, so a repeat after a crash takes the same way and stores nothing twice.
+        A segment refused `REFUSED_TRIES` times is cut in halves, these again, down to single rows. Tokens of the parts
+        follow from the token and the range, so a repeat after a crash takes the same way and stores nothing twice.
 
         Raises:
             StorageError: the store is away, slow or full; begin again with the same rows and token.
@@ -413,7 +447,8 @@ class ReportStore:
             whole = (first, end) == (0, rows.size)
             part_token = token if whole else f"{token}/{first}-{end}"
             reason = ""
-            for _ in range(limits.REFUSED_TRIES):
+            # The parts of a refused block are only searched; what is to be set aside is asked again.
+            for _ in range(limits.REFUSED_TRIES if whole or end - first == 1 else 1):
                 inserts += 1
                 try:
                     self.insert_segment(rows[first:end], data, part_token)
@@ -466,7 +501,6 @@ class ReportStore:
         """
         settings = {
             "final": 1,
-            "readonly": 2,
             "max_threads": self._query_threads_max,
             "max_result_rows": rows_max,
             "result_overflow_mode": "throw",
@@ -478,6 +512,31 @@ class ReportStore:
             answer = client.query(sql, parameters=parameters, settings=settings, column_formats=formats)
             rows: list[tuple[Any, ...]] = answer.result_rows
         return rows
+
+    def answer(self, sql: str) -> Answer:
+        """Answer a SELECT that somebody typed: read-only, bounded, one at a time. String columns come as bytes.
+
+        Raises:
+            QueryRefusedError: not a plain SELECT, wrong SQL, or over a bound; the text says which.
+            StorageError: the store is away.
+        """
+        plain = only_reads(sql)
+        with self._answering:
+            if self._answerer is None:
+                client = self._connect()
+                with _store_errors():
+                    for name, value in _ANSWER_SETTINGS.items():
+                        client.set_client_setting(name, value)
+                self._answerer = client
+            try:
+                found = self._answerer.query(plain, query_formats={"*String": "bytes"})
+                return Answer(tuple(found.column_names), found.result_rows)
+            except ClickHouseError as error:
+                # As in `_read_by`: what a failed query leaves behind must not come before the next answer.
+                self._answerer.close()
+                self._answerer = None
+                refused = getattr(error, "code", None) is not None
+                raise (QueryRefusedError if refused else StorageError)(_reason(error)) from error
 
     def last_positions(
         self, vehicle_ids: Sequence[int] | None = None, *, after: int = 0, limit: int = limits.VEHICLES_MAX
