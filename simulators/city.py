@@ -451,12 +451,12 @@ def grow(seed: int) -> Plan:
         across = int(2 * HALF_M / (0.5 * apart_m))
         spots = rng.permutation(across * across)
         shift = rng.uniform(0, 1, (across * across, 2))
-        for spot in spots:
-            x = -HALF_M + (spot % across + shift[spot, 0]) * 0.5 * apart_m
-            y = -HALF_M + (spot // across + shift[spot, 1]) * 0.5 * apart_m
-            if _is_shut(field.shut, x, y, rank):
-                continue
-            for family in (int(spot) % 2, 1 - int(spot) % 2):
+        xs = -HALF_M + (spots % across + shift[spots, 0]) * 0.5 * apart_m
+        ys = -HALF_M + (spots // across + shift[spots, 1]) * 0.5 * apart_m
+        inside = [((at + HALF_M) / CELL_M).astype(int).clip(0, CELLS - 1) for at in (ys, xs)]
+        may = (field.shut[inside[0], inside[1]] >> rank) & 1 == 0
+        for spot, x, y in zip(spots[may].tolist(), xs[may].tolist(), ys[may].tolist(), strict=True):
+            for family in (spot % 2, 1 - spot % 2):
                 if _is_near(taken[family], x, y, apart_m * _sample(field.spacing, x, y)):
                     continue
                 rasters = (field.cos2, field.sin2, field.spacing, field.shut, taken[family])

@@ -9,6 +9,8 @@ to take next: a car then follows its destination's column, whatever detour it to
 """
 
 import functools
+import itertools
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -260,24 +262,36 @@ def _reach_out(plan: Plan) -> list[np.ndarray]:
     return longer
 
 
-def _thin(line: np.ndarray, tolerance_m: float = 1.5) -> np.ndarray:
+@njit("f8[:,::1](f8[:,::1], f8)", cache=True, nogil=True)
+def _thin(line: np.ndarray, tolerance_m: float) -> np.ndarray:
     """Drop points that lie within tolerance of the line without them (Douglas and Peucker, 1973)."""
-    keep = np.zeros(len(line), bool)
-    keep[[0, -1]] = True
-    spans = [(0, len(line) - 1)]
-    while spans:
-        a, b = spans.pop()
-        if b - a < 2:
-            continue
-        chord = line[b] - line[a]
-        offset = line[a + 1 : b] - line[a]
-        length = np.hypot(*chord)
-        away = np.abs(chord[0] * offset[:, 1] - chord[1] * offset[:, 0]) / length if length else np.hypot(*offset.T)
-        far = int(np.argmax(away))
-        if away[far] > tolerance_m:
-            keep[a + 1 + far] = True
-            spans += [(a, a + 1 + far), (a + 1 + far, b)]
+    n = line.shape[0]
+    keep = np.zeros(n, np.bool_)
+    keep[0] = keep[n - 1] = True
+    spans = np.empty((n + 1, 2), np.int64)
+    spans[0, 0], spans[0, 1] = 0, n - 1
+    waiting = 1
+    while waiting:
+        waiting -= 1
+        a, b = spans[waiting]
+        dx, dy = line[b, 0] - line[a, 0], line[b, 1] - line[a, 1]
+        length = np.hypot(dx, dy)
+        far, far_m = -1, tolerance_m
+        for i in range(a + 1, b):
+            x, y = line[i, 0] - line[a, 0], line[i, 1] - line[a, 1]
+            away = abs(dx * y - dy * x) / length if length else np.hypot(x, y)
+            if away > far_m:
+                far, far_m = i, away
+        if far >= 0:
+            keep[far] = True
+            spans[waiting, 0], spans[waiting, 1] = a, far
+            spans[waiting + 1, 0], spans[waiting + 1, 1] = far, b
+            waiting += 2
     return line[keep]
+
+
+THIN_M: Final = 1.5
+"""Points of a street nearer than this to the line without them are left out: under a lane's width."""
 
 
 def _clusters(places: np.ndarray, apart_m: float) -> np.ndarray:
@@ -339,7 +353,9 @@ def _pieces(plan: Plan) -> list[tuple[int, int, int, np.ndarray]]:
                 between = np.concatenate([line[int(here[0]) + 1 : -1], line[: int(np.ceil(there[0]))]])
             # Points close to a junction that was moved would make a kink.
             away = np.minimum(np.hypot(*(between - middle[a]).T), np.hypot(*(between - middle[b]).T))
-            pieces.append((number, a, b, _thin(np.concatenate([[middle[a]], between[away > MERGE_M], [middle[b]]]))))
+            pieces.append(
+                (number, a, b, _thin(np.concatenate([[middle[a]], between[away > MERGE_M], [middle[b]]]), THIN_M))
+            )
     return _without_dead_ends(pieces)
 
 
@@ -382,47 +398,59 @@ def _edges(plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pieces = _pieces(plan)
     numbers = {junction: n for n, junction in enumerate(sorted({j for piece in pieces for j in piece[1:3]}))}
     places = np.zeros((len(numbers), 2))
-    edges = np.zeros(2 * len(pieces), EDGE)
-    points = []
-    first_point = first_lane = 0
+    rows: list[tuple[float, ...]] = []
+    points: list[tuple[float, float, float]] = []
+    lane = 0
     centres = np.array([district[2:] for district in plan.districts])
-    for number, (street, a, b, line) in enumerate(pieces):
+    middles = np.array([line[len(line) // 2] for *_, line in pieces])
+    districts = np.argmin(((middles[:, None] - centres) ** 2).sum(axis=2), axis=1).tolist()
+    # Lines have three points on average: plain Python is faster here than numpy.
+    for (street, a, b, line), district in zip(pieces, districts, strict=True):
         rank = plan.streets[street].rank
         places[numbers[a]], places[numbers[b]] = line[0], line[-1]
-        district = int(np.argmin(((centres - line[len(line) // 2]) ** 2).sum(axis=1)))
-        along = np.zeros(len(line))
-        np.cumsum(np.hypot(*(line[1:] - line[:-1]).T), out=along[1:])
-        dense = np.arange(0.0, along[-1], 40.0)
-        column = ((np.interp(dense, along, line[:, 0]) + HALF_M) / CELL_M).astype(int)
-        row = ((np.interp(dense, along, line[:, 1]) + HALF_M) / CELL_M).astype(int)
-        over_water = bool(plan.water[row, column].any())
-        ways = ((a, b, line, along), (b, a, line[::-1], along[-1] - along[::-1]))
-        for way, (start, end, course, along) in enumerate(ways):
-            (x0, y0), (x1, y1) = course[:2].tolist()
-            (x2, y2), (x3, y3) = course[-2:].tolist()
-            edges[2 * number + way] = (
-                numbers[start],
-                numbers[end],
-                first_point,
-                len(course),
-                first_lane,
-                LANES[rank],
-                street,
-                rank,
-                district,
-                0,
-                # The expressway dives under the river; everything else bridges it.
-                over_water and rank == EXPRESSWAY,
-                over_water and rank != EXPRESSWAY,
-                along[-1],
-                LIMIT_KMH[rank] / 3.6,
-                np.arctan2(y3 - y2, x3 - x2),
-                np.arctan2(y1 - y0, x1 - x0),
+        # Only wide streets cross the river. The expressway dives under it; the others bridge it.
+        over_water = rank <= ARTERIAL and _is_over_water(plan, line)
+        forth: list[tuple[float, float]] = list(map(tuple, line.tolist()))
+        for start, end, course in ((a, b, forth), (b, a, forth[::-1])):
+            first_point, along = len(points), 0.0
+            before = course[0]
+            for corner in course:
+                along += math.dist(before, corner)
+                points.append((*corner, along))
+                before = corner
+            (x0, y0), (x1, y1), (x2, y2), (x3, y3) = *course[:2], *course[-2:]
+            rows.append(
+                (
+                    numbers[start],
+                    numbers[end],
+                    first_point,
+                    len(course),
+                    lane,
+                    LANES[rank],
+                    street,
+                    rank,
+                    district,
+                    0,
+                    over_water and rank == EXPRESSWAY,
+                    over_water and rank != EXPRESSWAY,
+                    along,
+                    LIMIT_KMH[rank] / 3.6,
+                    math.atan2(y3 - y2, x3 - x2),
+                    math.atan2(y1 - y0, x1 - x0),
+                )
             )
-            points.append(np.column_stack([course, along]))
-            first_point += len(course)
-            first_lane += LANES[rank]
-    return edges, np.concatenate(points).view(POINT)[:, 0].copy(), places
+            lane += LANES[rank]
+    return np.array(rows, EDGE), np.array(points, POINT), places
+
+
+def _is_over_water(plan: Plan, line: np.ndarray) -> bool:
+    for (x0, y0), (x1, y1) in itertools.pairwise(line.tolist()):
+        part = np.linspace(0.0, 1.0, 2 + int(math.hypot(x1 - x0, y1 - y0) / 40.0))
+        column = ((x0 + (x1 - x0) * part + HALF_M) / CELL_M).astype(int)
+        row = ((y0 + (y1 - y0) * part + HALF_M) / CELL_M).astype(int)
+        if plan.water[row, column].any():
+            return True
+    return False
 
 
 def _light_up(rng: np.random.Generator, edges: np.ndarray, nodes: np.ndarray) -> None:

@@ -4,6 +4,7 @@ Bytes in, bytes out; `Server` puts it behind a listening socket in a thread. It 
 pieces of its own making: nothing of the intake is used.
 """
 
+import contextlib
 import selectors
 import socket
 import threading
@@ -73,9 +74,9 @@ class Platform:
 class Server:
     """Platforms behind a listening socket on loopback, one a connection, in a thread. Use as a context manager."""
 
-    def __init__(self, make: Callable[[], Platform] = Platform) -> None:
+    def __init__(self, make: Callable[[], Platform] = Platform, port: int = 0) -> None:
         self._make = make
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=1024)
         self._listener.setblocking(False)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.platforms: list[Platform] = []
@@ -110,7 +111,8 @@ class Server:
                         data = b""
                         self.resets += 1
                     if data:
-                        connection.sendall(key.data.receive(data))
+                        with contextlib.suppress(ConnectionError):
+                            connection.sendall(key.data.receive(data))
                     else:
                         selector.unregister(connection)
                         connection.close()
