@@ -13,8 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
+    import trio
+
+    from api.parts import Parts
     from core.config import Config
     from core.data_directory import DataDirectory
+    from core.metrics import Metrics
 
 VERSION: Final = "0.1.0"
 
@@ -117,50 +121,368 @@ def up(config: "Config") -> int:
 
 
 async def serve(config: "Config", data: "DataDirectory") -> None:
-    """Put the parts together and run them; a signal stops them in order."""
+    """Put the parts together and run them; a signal stops them in order.
+
+    Start order matters: kernels are compiled before chdb is opened, chdb before the database and the API's thread, for
+    the engine changes signal handlers as it starts. What stops first is whoever asks, then whoever answers, then
+    whoever stores: at the end everything acknowledged is stored, or waits in the journal for the next start.
+    """
+    import gc
     import logging
+    import resource
 
     import trio
 
     from api.app import create_app
-    from api.parts import Parts
     from api.server import ApiServer
-    from core.metrics import Metrics
+    from core.actor import run_actor
 
     log = logging.getLogger("up")
-    metrics = Metrics()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    log.info("descriptors: %d (was %d)", hard, soft)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        # ---- composition: intake, stores, log, fleet, detection, recorder, vehicles stand here ---------------------
-        async def append(event: Any) -> Any:
-            raise OSError("the event log is not there")
-
-        parts = Parts(
-            node=config.node,
-            version=VERSION,
-            key=data.api_key(),
-            reads_open=config.demo and config.http_is_loopback,
-            metrics_open=config.metrics == "open" or (config.metrics == "loopback" and config.http_is_loopback),
-            metrics=metrics,
-            faults=lambda: ["tcp: nothing listens for terminals", "store: none is open"],
-            positions=lambda after, limit: [],
-            vehicle=lambda vehicle_id: None,
-            events=lambda after, prefix, limit: [],
-            command=lambda command_id: [],
-            command_fault=lambda message, fields: "commands cannot be sent: no intake runs",
-            append=append,
-        )
-        # ---- end of composition ------------------------------------------------------------------------------------
-        server = ApiServer(create_app(parts), *config.http_address)
-        await trio.to_thread.run_sync(server.start)
-        try:
-            data.publish("", server.address, {"api": server.native_id})
-            log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
-            async for number in signals:
-                log.info("%s: stopping", signal.Signals(number).name)
-                break
-        finally:
+        stop = trio.Event()
+        node = await trio.to_thread.run_sync(Node, config, data, trio.lowlevel.current_trio_token(), stop)
+        await node.fleet.load()
+        server = ApiServer(create_app(node.parts()), *config.http_address)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_actor, node.writer.run, "log")
+            nursery.start_soon(run_actor, node.recorder.run, "recorder")
+            async with trio.open_nursery() as live:
+                live.start_soon(node.gateway.run)
+                await trio.to_thread.run_sync(server.start)
+                node.intake.start()
+                # A hundred thousand parked tasks make a full collection take most of a second: keep what is here out
+                # of it, and collect the rest seldom.
+                gc.freeze()
+                gc.set_threshold(100_000, 50, 100)
+                threads = {**node.intake.thread_ids, "api": server.native_id}
+                data.publish(node.tcp, server.address, threads)
+                log.info("terminals on %s, registration %s", node.tcp, config.registration)
+                log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
+                live.start_soon(wait_for_signal, signals, stop)
+                await stop.wait()
+                log.info("stopping")
+                live.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(server.stop)
+                await node.close()
+            nursery.cancel_scope.cancel()
+    if node.intake.error:
+        raise OSError(node.intake.error, os.strerror(node.intake.error), str(config.journal_path))
+
+
+async def wait_for_signal(signals: "Any", stop: "trio.Event") -> None:
+    """Set the event at the first signal."""
+    async for _ in signals:
+        stop.set()
+        return
+
+
+CATCH_UP_S_MAX: Final = 60.0
+"""How long a stop waits for the store to take what is sealed; the rest is stored after the next start."""
+
+
+class Node:
+    """The parts of `carillon up`, made in the order they need one another. Making them blocks: databases open.
+
+    Attributes are the parts that are run (writer, recorder, gateway, intake); `parts` is what the API sees of them.
+    """
+
+    def __init__(
+        self, config: "Config", data: "DataDirectory", token: "trio.lowlevel.TrioToken", stop: "trio.Event"
+    ) -> None:
+        from actors.credentials import Credentials
+        from actors.detection import Detection
+        from actors.fleet import Fleet
+        from actors.gateway import Gateway
+        from actors.reception import Reception
+        from actors.recorder import Recorder
+        from actors.vehicle import Counts, Epochs, Vehicle
+        from api.server import ServerError
+        from core.clock import wall_ms
+        from core.intake.intake import Intake, listen
+        from core.intake.journal import Journal
+        from core.limits import LINKS_MAX
+        from core.log import LogWriter
+        from core.position import Position
+        from core.vehicle_table import VehicleTable
+        from protocols.jt808.kernels import KERNELS as JT808
+        from storage import migrate
+        from storage.clickhouse import ReportStore
+        from storage.errors import AnsweredTwiceError
+        from storage.eventlog import EventLog
+        from storage.registry import Registry
+
+        self.config = config
+        self.data = data
+        self.store = ReportStore(config.reports)
+        self.store.ensure_schema()
+        migrate(config.business)
+        self.eventlog = EventLog(config.business, owner=config.node)
+        self.registry = Registry(self.eventlog)
+        self.boot = self.registry.next_boot()
+        self.journal = Journal(
+            config.journal_path, keep_ms=config.journal_keep_h * 3_600_000, bytes_max=config.journal_bytes_max
+        )
+        self.table = VehicleTable()
+        self.table.update_positions(rows_of(self.store.last_positions()))
+        self.detection = Detection(self.table, fences_of(self.registry.load_geofences()))
+        self.fleet = Fleet(self.registry, config.registration, table=self.table)
+        self.writer = LogWriter(self.eventlog.append, refusals=(AnsweredTwiceError,))
+        try:
+            listener = listen(*config.tcp_address)
+        except OSError as error:
+            raise ServerError(f"cannot listen on {config.tcp} for terminals: {error.strerror}") from error
+        host, port = listener.getsockname()[:2]
+        self.tcp = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.recorder = Recorder(self.journal, JT808, self.store, config.node)
+        self.intake = Intake(
+            self.journal,
+            JT808,
+            listener,
+            boot=self.boot,
+            ack_after=config.ack_after,
+            ack_window_ms=config.ack_window_ms,
+            idle_s=config.idle_s,
+            links_max=LINKS_MAX,
+            on_sealed=lambda: token.run_sync_soon(self.recorder.wake, idempotent=True),
+            on_end=lambda error: token.run_sync_soon(stop.set),
+        )
+        credentials = Credentials.from_file(data.path)
+        epochs = Epochs(self.boot)
+        self.counts = Counts()
+        position = Position()
+
+        def make_vehicle(vehicle_id: int, on_drained: Callable[[], None]) -> Vehicle:
+            return Vehicle(
+                vehicle_id,
+                self.fleet,
+                self.intake,
+                self.writer,
+                credentials,
+                wall_ms,
+                config.node,
+                epochs=epochs,
+                counts=self.counts,
+                done=position.done,
+                on_drained=on_drained,
+            )
+
+        self.gateway = Gateway(
+            self.journal,
+            JT808,
+            self.intake.hand_up_fd,
+            links=self.intake,
+            fleet=self.fleet,
+            table=self.table,
+            detection=self.detection,
+            log=self.writer,
+            commands=self.eventlog,
+            snapshot=data.path / "detection.snapshot",
+            position=position,
+            make_vehicle=make_vehicle,
+        )
+        self.gateway.attach(
+            Reception(
+                self.fleet,
+                self.intake,
+                wall_ms,
+                node=config.node,
+                boot=self.boot,
+                counts=self.counts,
+                done=position.done,
+                hand_over=self.gateway.put_known,
+                on_drained=lambda: self.gateway.drained(0),
+            )
+        )
+        self.writer.on_committed = self.gateway.committed
+        self._token = token
+
+    async def close(self) -> None:
+        """Stop the intake, store what it has sealed, let go of the stores."""
+        import logging
+
+        import trio
+
+        await self.gateway.stop()
+        await trio.to_thread.run_sync(self.intake.stop)
+        with trio.move_on_after(CATCH_UP_S_MAX) as scope:
+            await self.recorder.catch_up()
+        if scope.cancelled_caught:
+            logging.getLogger("up").warning("the store did not take everything; the rest waits in the journal")
+        await trio.to_thread.run_sync(self.store.close)
+        await trio.to_thread.run_sync(self.eventlog.close)
+
+    def faults(self) -> list[str]:
+        """Say why the node cannot do its work now; nothing when it can. Blocks: it writes to the database."""
+        from storage.errors import StorageError
+
+        faults = []
+        if self.intake.ended:
+            faults.append("tcp: the intake has ended")
+        elif not self.intake.thread_ids:
+            faults.append("tcp: nothing listens for terminals yet")
+        if self.journal.last_error:
+            faults.append(f"journal: {self.journal.last_error}")
+        if self.recorder.fault:
+            faults.append(f"store: {self.recorder.fault}")
+        try:
+            self.eventlog.ping_write()
+        except StorageError as error:
+            faults.append(f"log: {error}")
+        return faults
+
+    def parts(self) -> "Parts":
+        """Return what the API sees of this node."""
+        from actors.commands import Invalid, read_request
+        from api.embedded import LiveCars, LogReads, append_through
+        from api.parts import Parts, Terminal
+        from core.events import CommandRequested, Event
+
+        config = self.config
+        online = self.fleet.occupancy.online
+
+        def terminals_of(vehicle_id: int) -> list[Terminal]:
+            known = self.fleet.terminals_of(vehicle_id)
+            return [Terminal(terminal=t.terminal, phone=t.phone, terminal_id=t.terminal_id) for t in known]
+
+        def is_online(vehicle_id: int) -> bool:
+            return any(t.terminal in online for t in self.fleet.terminals_of(vehicle_id))
+
+        def command_fault(message: str, fields: dict[str, object]) -> str | None:
+            payload = CommandRequested(vehicle_id=0, message=message, fields=fields)
+            event = Event(id="", type="command.requested", time_ms=0, subject="", actor="api", payload=payload)
+            try:
+                read_request(event)
+            except Invalid as error:
+                return str(error)
+            return None
+
+        cars = LiveCars(self.table, terminals_of, is_online)
+        reads = LogReads(self.eventlog)
+        return Parts(
+            node=config.node,
+            version=VERSION,
+            key=self.data.api_key(),
+            reads_open=config.demo and config.http_is_loopback,
+            metrics_open=metrics_open(config),
+            metrics=self.metrics(),
+            faults=self.faults,
+            positions=cars.positions,
+            vehicle=cars.vehicle,
+            events=reads.events,
+            command=reads.command,
+            command_fault=command_fault,
+            append=append_through(self._token, self.writer.append),
+        )
+
+    def metrics(self) -> "Metrics":
+        """Return every figure of the node."""
+        from actors.vehicle import COUNTS
+        from core.intake import loop
+        from core.metrics import Metrics
+
+        metrics = Metrics()
+        metrics.array("intake", self.intake.state[loop.COUNT :], loop.COUNTERS, gauges=("links_live",))
+        metrics.gauge("journal_bytes", "Bytes of sealed journal segments.", self.journal.size)
+        metrics.gauge("journal_segments", "Sealed journal segments.", lambda: len(self.journal.segments))
+        metrics.counted("journal_full", "Times no segment could be prepared.", lambda: self.journal.full)
+        metrics.counted("journal_corrupt", "Damaged places met in sealed segments.", lambda: self.journal.corrupt)
+        metrics.statistics(
+            "recorder",
+            self.recorder.statistics,
+            (
+                ("segments", "Segments stored."),
+                ("stored", "Reports stored."),
+                ("refused", "Reports the store refused, kept in report_refused."),
+                ("unreadable", "Locations inside frames that could not be read."),
+                ("failures", "Calls of the store that failed and were repeated."),
+                ("behind", "Sealed segments that wait to be stored."),
+            ),
+            gauges=("behind",),
+        )
+        metrics.statistics(
+            "gateway",
+            self.gateway.statistics,
+            (
+                ("batches", "Batches read behind the journal's tail."),
+                ("rows", "Locations judged."),
+                ("frames", "Frames brought to vehicles."),
+                ("events", "Facts that detection found."),
+                ("sequence", "Last journal record taken."),
+                ("conversation_sequence", "Journal records up to this one are done with."),
+                ("detection_sequence", "Journal records up to this one are in detection's snapshot."),
+                ("vehicles", "Vehicles with a task."),
+                ("held", "Frames in front of full mailboxes."),
+                ("commands_open", "Commands without a decision."),
+                ("snapshots", "Snapshots of detection."),
+            ),
+            gauges=("sequence", "conversation_sequence", "detection_sequence", "vehicles", "held", "commands_open"),
+        )
+        metrics.statistics(
+            "log",
+            self.writer.statistics,
+            (
+                ("appended", "Events appended."),
+                ("batches", "Transactions."),
+                ("refused", "Events the log would not take."),
+                ("failures", "Calls of the log that failed and were repeated."),
+                ("waiting", "Events that wait."),
+                ("waiting_safety", "Safety events that wait."),
+                ("seq", "Highest number in the log seen."),
+            ),
+            gauges=("waiting", "waiting_safety", "seq"),
+        )
+        metrics.statistics(
+            "fleet",
+            self.fleet.statistics,
+            (
+                ("terminals", "Terminals known."),
+                ("vehicles", "Vehicles known."),
+                ("sessions", "Terminals logged in."),
+                ("registered", "Terminals registered since the start."),
+                ("failures", "Calls of the registry that failed and were repeated."),
+            ),
+            gauges=("terminals", "vehicles", "sessions"),
+        )
+        for name in COUNTS:
+            text = f"Conversation: {name.replace('_', ' ')}."
+            metrics.counted(f"vehicle_{name}", text, lambda name=name: self.counts[name])  # type: ignore[misc]
+        return metrics
+
+
+def rows_of(positions: "Sequence[Any]") -> "Any":
+    """Return stored last positions as (n,) REPORT rows, to fill the vehicle table with at a start."""
+    import numpy as np
+
+    from protocols.report import REPORT
+
+    rows = np.zeros(len(positions), REPORT)
+    for row, position in zip(rows, positions, strict=True):
+        for name, value in position._asdict().items():
+            row[name] = value
+    return rows
+
+
+def fences_of(geofences: "Sequence[Any]") -> "list[Any]":
+    """Return stored geofences as the index takes them."""
+    from core.kernels.geofence import Circle, Fence, Polygon
+
+    def units(point: "Sequence[float]") -> tuple[int, int]:
+        return round(point[1] * 1e7), round(point[0] * 1e7)
+
+    fences = []
+    for stored in geofences:
+        shape: Any
+        if stored.kind == "circle":
+            lat, lon = units(stored.geometry["centre"])
+            shape = Circle(lat, lon, float(stored.geometry["radius_m"]))
+        else:
+            shape = Polygon([[units(point) for point in ring] for ring in stored.geometry["coordinates"]])
+        fences.append(Fence(stored.id, shape, stored.group, stored.store))
+    return fences
 
 
 # --- the same parts as separate processes -----------------------------------------------------------------------------

@@ -75,6 +75,8 @@ class Occupancy:
         self._terminals: dict[int, set[int]] = {}
         self._refusals: dict[int, int] = {}
         self.sessions = 0
+        self.online: set[int] = set()
+        """Terminals logged in. Other threads may ask whether one is in it."""
 
     def heard(self, link: int, vehicle_id: int) -> None:
         """Note, when a frame is put into a vehicle's mailbox, that the link's end must be told to that vehicle."""
@@ -94,6 +96,7 @@ class Occupancy:
         terminals = self._terminals.setdefault(link, set())
         self.sessions += terminal not in terminals
         terminals.add(terminal)
+        self.online.add(terminal)
 
     def ended(self, link: int, terminal: int) -> bool:
         """Note that a terminal's session is over; True when nobody else is logged in on that link."""
@@ -102,6 +105,7 @@ class Occupancy:
             return True
         self.sessions -= terminal in terminals
         terminals.discard(terminal)
+        self.online.discard(terminal)
         if not terminals:
             del self._terminals[link]
         return not terminals

@@ -66,6 +66,8 @@ class Recorder:
         self._limiter = trio.CapacityLimiter(1)
         self._counts = {"segments": 0, "stored": 0, "refused": 0, "unreadable": 0, "failures": 0}
         self._last_failure = ""
+        self.fault = ""
+        """Why the store does not take reports now; empty while it does."""
         self.on_stored = lambda: None
 
     def wake(self) -> None:
@@ -85,6 +87,7 @@ class Recorder:
         for segment in self._journal.sealed_after(self._position.sequence):
             attempt = partial(trio.to_thread.run_sync, self._record, segment, limiter=self._limiter)
             await until_it_holds(attempt, f"storing segment {segment.id}", failed=self._failed)
+            self.fault = ""
             self._position.advance(segment.last_sequence)
             self.on_stored()
 
@@ -105,3 +108,4 @@ class Recorder:
     def _failed(self, error: Exception) -> None:
         self._counts["failures"] += 1
         self._last_failure = repr(error)
+        self.fault = str(error)

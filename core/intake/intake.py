@@ -84,7 +84,9 @@ class Intake:
     ) -> None:
         self.journal = journal
         self.boot = boot
-        self.thread_ids: dict[str, int] = {}
+        self.ended = False
+        self.error = 0
+        """errno of the journal's failure that ended the loop, 0 for none."""
         self._kernels = kernels
         self._listener = listener
         self._on_sealed = on_sealed
@@ -151,16 +153,21 @@ class Intake:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def thread_ids(self) -> dict[str, int]:
+        """Native ids of the threads by name; empty before `start`."""
+        return {thread.name: thread.native_id for thread in self._threads if thread.native_id}
+
     def _run(self) -> None:
-        self.thread_ids["intake"] = threading.get_native_id()
         kernels = self._kernels
         error = loop.run_loop(self.state, kernels.split, kernels.identify, kernels.reply, COMMAND_QUEUE_BYTES)
         if error:
             log.critical("the journal failed: %s; nothing is acknowledged any more", os.strerror(error))
+        self.error = error
+        self.ended = True
         self._on_end(error)
 
     def _keep(self) -> None:
-        self.thread_ids["journal"] = threading.get_native_id()
         self.journal.keep(self._on_sealed)
 
     def stop(self) -> None:

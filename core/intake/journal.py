@@ -451,7 +451,7 @@ def read_segment(journal: Journal, segment: Segment, kernels: Kernels) -> tuple[
     frames = np.zeros(4096, np.int64)
     identity = np.zeros(IDENTITY_WORDS, np.int64)
     out = np.zeros(OUT_WORDS, np.int64)
-    rows = np.zeros(24_000 + ROWS_PER_FRAME_MAX, REPORT)
+    rows = np.zeros(32_768 + ROWS_PER_FRAME_MAX, REPORT)
     found = 0
     unreadable = 0
     at = SEGMENT_HEADER_BYTES

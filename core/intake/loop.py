@@ -29,7 +29,9 @@ from core.limits import (
     ROUND_BYTES_MAX,
     ROUND_ROWS_MAX,
     SEAL_ROWS,
+    SEAL_ROWS_MAX,
     SEAL_S,
+    SEAL_S_MIN,
     SEGMENT_BYTES,
     SEND_POOL_CHUNK_BYTES,
 )
@@ -261,6 +263,7 @@ SEALED_MAX: Final = 256
 SEALED_WORDS: Final = 4  # fd, id, bytes, last sequence
 TICK_EVERY_MS: Final = 1000
 _SEAL_MS: Final = int(SEAL_S * 1000)
+_SEAL_MS_MIN: Final = int(SEAL_S_MIN * 1000)
 assert STAGING_BYTES <= SEGMENT_BYTES - SEGMENT_HEADER_BYTES
 assert RECEIVE_BYTES // 15 * REPLY_BYTES_MAX < ARENA_BYTES - ARENA_COMMIT_BYTES
 
@@ -694,7 +697,9 @@ def _commit(s: Any) -> int:
         s[STAGED_RECORDS] = 0
     _answer(s)
     if s[SEGMENT_FD] >= 0 and s[SEGMENT_RECORDS] >= SEAL_ROWS:
-        _seal(s)
+        age_ms = s[NOW_MS] - s[SEGMENT_OPENED_MS]
+        if age_ms >= _SEAL_MS_MIN or s[SEGMENT_RECORDS] >= SEAL_ROWS_MAX:
+            _seal(s)
     return 0
 
 

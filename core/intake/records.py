@@ -27,6 +27,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from core.intake.links import KIND_ASSEMBLED
 from protocols.memory import (
     load_acquire,
     load_i64,
@@ -292,7 +293,10 @@ def read_records(
                 store_u32(row + _ROW_ITEMS_OFFSET, items + at + RECORD_HEADER_BYTES)
                 row += REPORT_BYTES
             row_count += found
-        if frame_class != CLASS_REPORT and frame_class != CLASS_UNREADABLE and frame_class != CLASS_UNKNOWN:
+        # Whoever put a message together from fragments must hear that it is in the journal, whatever it says.
+        if load_u8(record + AT_KIND) == KIND_ASSEMBLED or (
+            frame_class != CLASS_REPORT and frame_class != CLASS_UNREADABLE and frame_class != CLASS_UNKNOWN
+        ):
             store_i64(frames + 8 * frame_count, at)
             frame_count += 1
         last = load_i64(record + AT_SEQUENCE)

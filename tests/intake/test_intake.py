@@ -114,8 +114,8 @@ def test_an_assembled_message_enters_the_journal_as_a_frame_and_a_report_as_a_ro
     link = rig.login(client, 7, 70)
     rig.intake.reenter(link, 70, 170, toy.frame("F", 7, 1))
     rig.intake.reenter(link, 70, 170, toy.frame("R", 7, 2, 99))
-    rig.read_until(lambda: len(rig.frames) == 2 and len(rig.rows) == 1)
-    assert rig.frames[1].kind == KIND_ASSEMBLED
+    rig.read_until(lambda: len(rig.frames) == 3 and len(rig.rows) == 1)
+    assert [f.kind for f in rig.frames[1:]] == [KIND_ASSEMBLED] * 2
     assert rig.rows == [(7, 2, 99)]
 
 

@@ -1,0 +1,340 @@
+"""The gateway: follows the journal live, and brings what it finds to whoever acts on it.
+
+Each batch goes two ways. Its rows, the locations, go to the vehicle table and to detection, whose facts are in the log
+before the next batch is looked at. Its frames, the conversation, go to the mailbox of their car, or to the reception
+when nobody knows the terminal. Two positions come of it: detection's stands in its snapshot, the conversation's is the
+last record before the oldest one that some car is not done with. After a restart both read on from there, with the
+same code; what is done twice says the same things under the same ids.
+
+The gateway also follows the event log for commands, and hands each to its car.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+import trio
+
+from actors.detection import Detection, SnapshotError
+from actors.fleet import Fleet
+from actors.reception import Reception
+from actors.vehicle import Vehicle
+from core.actor import run_actor
+from core.events import CommandProgress, CommandRequested, Event
+from core.intake.journal import Batch, Journal, Reader
+from core.intake.links import KIND_LINK_CLOSED, Frame, Links
+from core.log import LogWriter
+from core.position import Position
+from core.vehicle_table import VehicleTable
+from protocols.seam import Kernels
+
+SNAPSHOT_EVERY_S: Final = 30.0
+"""Detection's state is written this often while there is something new: a crash judges at most so much again."""
+COMMANDS_READ: Final = 256
+MAILBOX_RETRY_S: Final = 0.01
+RECEPTION: Final = 0
+"""Key of the reception among the mailboxes; vehicles begin at 1."""
+COMMANDS_POSITION: Final = "gateway.commands"
+
+
+class CommandLog(Protocol):
+    """What is needed of the event log to follow commands. Blocks: called in a worker thread."""
+
+    def read(self, after_seq: int, limit: int, type_prefix: str) -> list[Event]: ...
+    def position(self, reader: str) -> int: ...
+    def set_position(self, reader: str, seq: int) -> None: ...
+
+
+class GatewayStatistics(msgspec.Struct, frozen=True):
+    """What has come up and where it stands."""
+
+    batches: int
+    rows: int
+    frames: int
+    unreadable: int
+    """Locations inside frames that could not be read; they stay in the journal."""
+    events: int
+    """Facts that detection found."""
+    sequence: int
+    """Last record of the journal taken."""
+    conversation_sequence: int
+    """All records up to this one are done with by the cars."""
+    detection_sequence: int
+    """All records up to this one are in detection's last snapshot."""
+    vehicles: int
+    """Cars with a task."""
+    held: int
+    """Frames that wait in front of full mailboxes; their connections are not read."""
+    commands_open: int
+    mailboxes_full: int
+    """Times a command waited for room in its car's mailbox."""
+    snapshots: int
+
+
+class Gateway:
+    """Reads the journal's tail. `run` until cancelled.
+
+    Args:
+        hand_up_fd: eventfd that the intake rings when there is something new.
+        make_vehicle: (vehicle_id, on_drained) -> its actor, not yet running.
+        reception: its `hand_over` is set to `put_known` by the caller.
+        snapshot: file of detection's state.
+        position: of the conversation; the actors' `done` is its `done`.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        kernels: Kernels,
+        hand_up_fd: int,
+        *,
+        links: Links,
+        fleet: Fleet,
+        table: VehicleTable,
+        detection: Detection,
+        log: LogWriter,
+        commands: CommandLog,
+        snapshot: Path,
+        position: Position,
+        make_vehicle: Callable[[int, Callable[[], None]], Vehicle],
+    ) -> None:
+        self._journal = journal
+        self._kernels = kernels
+        self._hand_up_fd = hand_up_fd
+        self._links = links
+        self._fleet = fleet
+        self._table = table
+        self._detection = detection
+        self._log = log
+        self._commands = commands
+        self._snapshot = snapshot
+        self._position = position
+        self._make_vehicle = make_vehicle
+        self._conversation_file = journal.position("conversation")
+        self._detection_file = journal.position("detection")
+        self._vehicles: dict[int, Vehicle] = {}
+        self._reception: Reception | None = None
+        self._held: dict[int, deque[Frame]] = {}
+        self._paused: dict[int, set[int]] = {}
+        self._nursery: trio.Nursery | None = None
+        self._command_seq = 0
+        self._commands_open: dict[str, int] = {}
+        self._command_wake = trio.Event()
+        self._judged = 0
+        self._taken = 0
+        self._snapshot_s = 0.0
+        self._counts = dict.fromkeys(
+            ("batches", "rows", "frames", "unreadable", "events", "snapshots", "mailboxes_full"), 0
+        )
+
+    def attach(self, reception: Reception) -> None:
+        """Name the reception, which hands frames back to `put_known` and so is made after the gateway."""
+        self._reception = reception
+
+    async def run(self) -> None:
+        """Read on from where the last run stood, then live, until cancelled.
+
+        Raises:
+            OSError: the journal is damaged inside what was synced. Going on would lose what was acknowledged.
+        """
+        assert self._reception is not None
+        try:
+            self._judged = max(0, self._detection.restore(self._snapshot))
+        except SnapshotError:
+            # Judged again from the oldest record there is: the same facts under the same ids.
+            self._judged = 0
+        start = min(self._judged, self._conversation_file.sequence)
+        reader = Reader(self._journal, self._kernels, start)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(run_actor, self._reception.run, "reception")
+                nursery.start_soon(run_actor, self._follow_commands, "commands")
+                await self._tail(reader)
+        finally:
+            reader.close()
+
+    async def _tail(self, reader: Reader) -> None:
+        self._snapshot_s = trio.current_time()
+        while True:
+            while (batch := reader.read()) is not None:
+                await self._take(batch)
+                # A long way to catch up must not keep the cars' tasks from running.
+                await trio.lowlevel.checkpoint()
+            self._conversation_file.advance(self._position.sequence)
+            if self._taken > self._detection_file.sequence and trio.current_time() - self._snapshot_s > (
+                SNAPSHOT_EVERY_S
+            ):
+                await self.take_snapshot()
+            with trio.move_on_after(SNAPSHOT_EVERY_S):
+                await trio.lowlevel.wait_readable(self._hand_up_fd)
+                os.eventfd_read(self._hand_up_fd)
+
+    async def _take(self, batch: Batch) -> None:
+        rows = batch.rows
+        self._counts["batches"] += 1
+        self._counts["unreadable"] += batch.unreadable
+        if len(rows):
+            self._counts["rows"] += len(rows)
+            self._table.update_positions(rows)
+            fresh = rows if rows[0]["sequence"] > self._judged else rows[rows["sequence"] > self._judged]
+            events = self._detection.judge(fresh)
+            if events:
+                self._counts["events"] += len(events)
+                await self._log.append(events)
+        done_before = self._conversation_file.sequence
+        for frame in batch.frames:
+            if frame.sequence > done_before:
+                self._counts["frames"] += 1
+                self.route(frame)
+        self._position.taken(batch.sequence, 0)
+        self._taken = batch.sequence
+        self._judged = max(self._judged, batch.sequence)
+
+    async def take_snapshot(self) -> None:
+        """Write detection's state, which is that behind the last batch: its facts are in the log."""
+        self._snapshot_s = trio.current_time()
+        sequence = self._taken
+        if sequence <= self._detection_file.sequence:
+            return
+        await trio.to_thread.run_sync(self._detection.snapshot, self._snapshot, sequence)
+        self._detection_file.advance(sequence)
+        self._counts["snapshots"] += 1
+
+    # --- frames to cars -----------------------------------------------------------------------------------------------
+
+    def route(self, frame: Frame) -> None:
+        """Bring a frame to its car, or to every car on a link that has closed."""
+        occupancy = self._fleet.occupancy
+        if frame.kind == KIND_LINK_CLOSED:
+            vehicles = occupancy.vehicles(frame.link)
+            self._position.taken(frame.sequence, len(vehicles))
+            for vehicle_id in vehicles:
+                self._put(vehicle_id, frame)
+            occupancy.forget(frame.link)
+            return
+        assert self._reception is not None
+        self._position.taken(frame.sequence, 1)
+        if self._reception.wants(frame):
+            self._put(RECEPTION, frame)
+            return
+        terminal = self._fleet.terminal(frame.phone)
+        assert terminal is not None
+        occupancy.heard(frame.link, terminal.vehicle_id)
+        self._put(terminal.vehicle_id, frame)
+
+    def put_known(self, frame: Frame) -> bool:
+        """Put the frame of a terminal that the reception has just registered into its car's mailbox."""
+        terminal = self._fleet.terminal(frame.phone)
+        assert terminal is not None
+        return self._vehicle(terminal.vehicle_id).put(frame)
+
+    def _put(self, key: int, frame: Frame) -> None:
+        """Put a frame into a mailbox, or hold it in front and stop reading its connection.
+
+        What is held is bounded by what one connection sends in the two or three rounds until it is no longer read.
+        """
+        held = self._held.get(key)
+        if held is None and self._offer(key, frame):
+            return
+        self._held.setdefault(key, deque()).append(frame)
+        paused = self._paused.setdefault(key, set())
+        if frame.link not in paused and frame.kind != KIND_LINK_CLOSED:
+            paused.add(frame.link)
+            self._links.pause(frame.link)
+
+    def _offer(self, key: int, frame: Frame) -> bool:
+        if key == RECEPTION:
+            assert self._reception is not None
+            return self._reception.put(frame)
+        return self._vehicle(key).put(frame)
+
+    def drained(self, key: int) -> None:
+        """There is room again in a mailbox: put what is held, and read its connections once nothing is."""
+        held = self._held.get(key)
+        while held:
+            if not self._offer(key, held[0]):
+                return
+            held.popleft()
+        self._held.pop(key, None)
+        for link in self._paused.pop(key, ()):
+            self._links.resume(link)
+
+    def _vehicle(self, vehicle_id: int) -> Vehicle:
+        vehicle = self._vehicles.get(vehicle_id)
+        if vehicle is None:
+            assert self._nursery is not None
+            vehicle = self._make_vehicle(vehicle_id, lambda: self.drained(vehicle_id))
+            self._vehicles[vehicle_id] = vehicle
+            self._nursery.start_soon(run_actor, vehicle.run, f"vehicle:{vehicle_id}")
+        return vehicle
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def committed(self, _seq: int, types: frozenset[str]) -> None:
+        """Hear that events are in the log (LogWriter.on_committed)."""
+        if any(kind.startswith("command.") for kind in types):
+            self._command_wake.set()
+
+    async def _follow_commands(self) -> None:
+        """Hand each command to its car. After a restart those that were never decided are handed over again."""
+        self._command_seq = await trio.to_thread.run_sync(self._commands.position, COMMANDS_POSITION)
+        undecided: dict[str, Event] = {}
+        while events := await self._read_commands():
+            for event in events:
+                self._note(event, undecided)
+        for event in undecided.values():
+            await self._hand_over(event)
+        while True:
+            self._command_wake = trio.Event()
+            while events := await self._read_commands():
+                fresh: dict[str, Event] = {}
+                for event in events:
+                    self._note(event, fresh)
+                for event in fresh.values():
+                    await self._hand_over(event)
+            oldest = min(self._commands_open.values(), default=self._command_seq + 1) - 1
+            await trio.to_thread.run_sync(self._commands.set_position, COMMANDS_POSITION, oldest)
+            await self._command_wake.wait()
+
+    async def _read_commands(self) -> Sequence[Event]:
+        events = await trio.to_thread.run_sync(self._commands.read, self._command_seq, COMMANDS_READ, "command.")
+        if events:
+            self._command_seq = events[-1].seq
+        return events
+
+    def _note(self, event: Event, fresh: dict[str, Event]) -> None:
+        payload: Any = event.payload
+        if isinstance(payload, CommandRequested):
+            fresh[event.id] = event
+            self._commands_open[event.id] = event.seq
+        elif isinstance(payload, CommandProgress) and event.answers:
+            fresh.pop(payload.command, None)
+            self._commands_open.pop(payload.command, None)
+
+    async def _hand_over(self, event: Event) -> None:
+        # A car without a terminal gets a task as well: it lets the command expire in its time, and says so.
+        vehicle = self._vehicle(event.payload.vehicle_id)
+        while not vehicle.request(event):
+            self._counts["mailboxes_full"] += 1
+            await trio.sleep(MAILBOX_RETRY_S)
+
+    def statistics(self) -> GatewayStatistics:
+        """Return what has come up and where it stands."""
+        return GatewayStatistics(
+            **self._counts,
+            sequence=self._taken,
+            conversation_sequence=self._conversation_file.sequence,
+            detection_sequence=self._detection_file.sequence,
+            vehicles=len(self._vehicles),
+            held=sum(len(held) for held in self._held.values()),
+            commands_open=len(self._commands_open),
+        )
+
+    async def stop(self) -> None:
+        """Say how far everything has come, before the process ends."""
+        self._conversation_file.advance(self._position.sequence)
+        await self.take_snapshot()
