@@ -175,7 +175,12 @@ def _land(rng: np.random.Generator) -> Land:
         ]
     )
     fringe = np.column_stack([[0.10, 0.07, 0.05], [2.0, 3.0, 5.0], rng.uniform(0, 2 * np.pi, 3)])
-    return Land(river, grids, parks, fringe)
+    land = Land(river, grids, parks, fringe)
+    # A park that would lie in the river moves away from it, to the side it is on.
+    from_river, _ = _from_river(land, parks[:, 0], parks[:, 1])
+    short_m = np.maximum(0.0, parks[:, 2] + RIVER_HALF_M + 2 * BANK_M - np.abs(from_river))
+    parks[:, 1] += np.where(from_river >= 0, short_m, -short_m)
+    return land
 
 
 def _river_y(land: Land, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -219,7 +219,8 @@ def _crossings(lines: list[np.ndarray], ranks: np.ndarray) -> tuple[np.ndarray, 
     pairs = np.empty((200_000, 2), np.int64)
     at = np.empty((200_000, 2))
     found = _cross(rows, street, np.ascontiguousarray(ranks[street], dtype=np.int32), cells, pairs, at)
-    pairs, at = pairs[:found], at[:found]
+    # Kept clear of 1: added to a segment's number it would round to the next one, which the last segment has not.
+    pairs, at = pairs[:found], np.minimum(at[:found], 1 - 1e-9)
     return street[pairs].astype(np.int64), within[pairs] + at
 
 
