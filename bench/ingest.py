@@ -40,6 +40,8 @@ SEALED_AND_STORED_S: Final = SEAL_S + 0.5
 IDLE_S: Final = 3.0
 WARM_UP_S: Final = 1.0
 SETTLE_S_MAX: Final = 300.0
+QUIET_S: Final = 15.0
+"""Several times the longest pause between two inserts while any segment waits."""
 PACED_SECONDS_FACTOR: Final = 2.5
 """Turns of an open loop last longer: their reports are few."""
 
@@ -202,13 +204,14 @@ class Settling:
                     + self._server.log_end()
                 )
 
-    def until_quiet(self, acked: int) -> None:
-        """Wait until so many are stored and no more come: repeats stand among the rows for a while."""
-        self(acked)
-        before = -1
-        while (rows := stored_rows(self._server)) != before:
+    def until_quiet(self) -> None:
+        """Wait until no more rows come: whether all are there, the comparison of sets will tell."""
+        before, unchanged_s = -1, 0.0
+        while unchanged_s < QUIET_S:
+            rows = stored_rows(self._server)
+            unchanged_s = unchanged_s + 1.0 if rows == before else 0.0
             before = rows
-            time.sleep(2 * SEALED_AND_STORED_S)
+            time.sleep(1.0)
 
 
 def measure_cpu(
@@ -405,7 +408,7 @@ def measure_fleet(
             after = server.cpu_ns()
             resident["end"] = server.resident_bytes()
             result = client.result()
-            Settling(server).until_quiet(result.acked)
+            Settling(server).until_quiet()
         effective = [one.seconds for one in asked if one.state == "effective"]
         server.stop()
     comparison = compare_stopped([record], data, PHONE_FIRST)
@@ -478,7 +481,7 @@ def measure_kill(
                 driver.join()
             unacknowledged = client.drain()
             result = client.result()
-        Settling(server).until_quiet(result.acked)
+        Settling(server).until_quiet()
         server.stop()
     finally:
         server.kill()
