@@ -628,7 +628,31 @@ def lines_of(stream: BinaryIO) -> Iterator[str]:
 
 def run_query(options: argparse.Namespace) -> int:
     """Ask the stored reports a question in SQL."""
-    return complain("query: the store is not part of this version yet", EXIT_REFUSED)
+    import contextlib
+
+    from storage.query import as_json, as_text, ask_or_open
+
+    from core.data_directory import DataDirectory
+    from storage.clickhouse import ReportStore, is_embedded
+    from storage.errors import QueryRefusedError, StorageError
+
+    config = read_config(options)
+    with contextlib.ExitStack() as stack:
+
+        def open_store() -> ReportStore:
+            if is_embedded(config.reports):
+                if not (config.data_path / "version").exists():
+                    raise StorageError(f"there is no data in {config.data_path}")
+                # An embedded store has one process: whoever starts meanwhile is told who has it.
+                stack.enter_context(DataDirectory(config.data_path))
+            return ReportStore(config.reports)
+
+        try:
+            table = ask_or_open(config.data_path / "run" / "query.sock", open_store, options.sql)
+        except (QueryRefusedError, StorageError) as error:
+            return complain(f"query: {error}", EXIT_FAILED)
+    print(as_json(table) if options.json else as_text(table))
+    return EXIT_OK
 
 
 def run_frames(options: argparse.Namespace) -> int:

@@ -83,7 +83,7 @@ def warm(modules: Sequence[str], report: Callable[[str], object] = print) -> int
 def fingerprint(name: str) -> str:
     """Return a hash over numba, the processor and the state of every project file the module reaches by import."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{sys.version_info[:2]} {version('numba')} {version('llvmlite')} {_processor()}".encode())
+    digest.update(_machine().encode())
     for file in sorted(reached_files(name)):
         state = file.stat()
         # What numba itself goes by.
@@ -92,14 +92,15 @@ def fingerprint(name: str) -> str:
 
 
 @functools.cache
-def _processor() -> str:
+def _machine() -> str:
     """Return what decides which machine code is right here: numba compiles for this very processor."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return ""
+        text = ""
     wanted = ("model name", "flags", "Features", "CPU part")
-    return "".join(line for line in text.split("\n\n", 1)[0].splitlines(keepends=True) if line.startswith(wanted))
+    processor = [line for line in text.split("\n\n", 1)[0].splitlines() if line.startswith(wanted)]
+    return "\n".join([str(sys.version_info[:2]), version("numba"), version("llvmlite"), *processor])
 
 
 def reached_files(name: str) -> set[Path]:
@@ -132,9 +133,14 @@ def _source(name: str) -> Path | None:
 
 @functools.cache
 def _imports(file: Path) -> tuple[str, ...]:
+    """Return what a file imports as it is imported itself: a kernel sees nothing that a function imports."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
+    statements: list[ast.stmt] = list(ast.parse(file.read_bytes()).body)
+    while statements:
+        node = statements.pop()
+        if isinstance(node, ast.If | ast.Try):
+            statements += [*node.body, *node.orelse]
+        elif isinstance(node, ast.Import):
             names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             # `from core.kernels import geodesy` reaches the module geodesy.
