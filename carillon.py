@@ -630,11 +630,10 @@ def run_query(options: argparse.Namespace) -> int:
     """Ask the stored reports a question in SQL."""
     import contextlib
 
-    from storage.query import as_json, as_text, ask_or_open
-
     from core.data_directory import DataDirectory
     from storage.clickhouse import ReportStore, is_embedded
     from storage.errors import QueryRefusedError, StorageError
+    from storage.query import as_json, as_text, ask_or_open
 
     config = read_config(options)
     with contextlib.ExitStack() as stack:
