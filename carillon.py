@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
+    import logging
+
     import trio
 
     from api.parts import Parts
@@ -43,6 +45,7 @@ KERNELS: Final = (
     "core.intake.loop",
     "protocols.jt808.kernels",
     "storage.native",
+    "storage.summary",
     "simulators.roads",
     "simulators.city",
     "simulators.traffic",
@@ -161,6 +164,8 @@ async def serve(config: "Config", data: "DataDirectory") -> None:
                 data.publish(node.tcp, server.address, threads)
                 log.info("terminals on %s, registration %s", node.tcp, config.registration)
                 log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
+                if config.demo:
+                    live.start_soon(run_demo, node, log)
                 live.start_soon(wait_for_signal, signals, stop)
                 await stop.wait()
                 log.info("stopping")
@@ -180,8 +185,25 @@ async def wait_for_signal(signals: "Any", stop: "trio.Event") -> None:
         return
 
 
+async def run_demo(node: "Node", log: "logging.Logger") -> None:
+    """Let a simulated fleet drive against this server, in a process of its own, until cancelled; draw its fences.
+
+    If the simulator ends it is not started again: its reason stands in the log, and the server goes on.
+    """
+    import trio
+
+    command = [sys.executable, "-m", "carillon", "simulate", "--tcp", node.tcp]
+    command += ["--vehicles", str(node.config.demo_vehicles), "--scenario", "city"]
+    await trio.to_thread.run_sync(node.draw_demo_fences)
+    log.info("demo: %d simulated cars", node.config.demo_vehicles)
+    ended = await trio.run_process(command, check=False, stdin=None)
+    log.error("demo: the simulator ended with status %d", ended.returncode)
+
+
 CATCH_UP_S_MAX: Final = 60.0
 """How long a stop waits for the store to take what is sealed; the rest is stored after the next start."""
+DEMO_FENCE_M: Final = 200.0
+"""Radius of the fences around the demo's stores: a forecourt, and the street in front of it."""
 
 
 class Node:
@@ -213,6 +235,7 @@ class Node:
         from storage.clickhouse import ReportStore
         from storage.errors import AnsweredTwiceError
         from storage.eventlog import EventLog
+        from storage.query import QueryServer
         from storage.registry import Registry
 
         self.config = config
@@ -298,7 +321,23 @@ class Node:
             )
         )
         self.writer.on_committed = self.gateway.committed
+        self.query = QueryServer(self.store, data.run / "query.sock")
+        self.query.__enter__()
         self._token = token
+
+    def draw_demo_fences(self) -> None:
+        """Put a fence around each store of the demo city, if nobody has drawn any, and judge by them from now on."""
+        from simulators.city import to_wgs84
+        from simulators.roads import build
+        from storage.registry import Geofence
+
+        if self.registry.load_geofences(active_only=False):
+            return
+        for dealer in build().dealers:
+            lat, lon = to_wgs84(dealer.x_m, dealer.y_m)
+            place = {"centre": [float(lon), float(lat)], "radius_m": DEMO_FENCE_M}
+            self.registry.save_geofence(Geofence(name=dealer.name_zh, kind="circle", geometry=place))
+        self.detection.swap_fences(fences_of(self.registry.load_geofences()))
 
     async def close(self) -> None:
         """Stop the intake, store what it has sealed, let go of the stores."""
@@ -308,6 +347,7 @@ class Node:
 
         await self.gateway.stop()
         await trio.to_thread.run_sync(self.intake.stop)
+        await trio.to_thread.run_sync(self.query.close)
         with trio.move_on_after(CATCH_UP_S_MAX) as scope:
             await self.recorder.catch_up()
         if scope.cancelled_caught:

@@ -25,9 +25,25 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from core import limits
 from protocols.report import FLAG_TIME_BAD
 from storage.errors import ContentRefusedError, QueryRefusedError, StorageError, StoreNewerError
-from storage.native import byte_view, encode_block, encode_phones, encode_reports, encode_slices, encode_texts
+from storage.native import (
+    NATIVE_DTYPES,
+    byte_view,
+    encode_block,
+    encode_phones,
+    encode_reports,
+    encode_slices,
+    encode_texts,
+)
 from storage.reading import only_reads
-from storage.tables.report import MIGRATIONS, REFUSED_COLUMNS, REPORT_COLUMNS, SCHEMA_VERSION_TABLE
+from storage.summary import ranks, summarise
+from storage.tables.report import (
+    LAST_POSITION_COLUMNS,
+    MIGRATIONS,
+    MILEAGE_COLUMNS,
+    REFUSED_COLUMNS,
+    REPORT_COLUMNS,
+    SCHEMA_VERSION_TABLE,
+)
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 
@@ -60,8 +76,6 @@ _INSERT_SETTINGS: Final[Mapping[str, object]] = {
     "async_insert": 0,
     # Collapsing repeats while inserting costs 1.82 instead of 0.49 CPU s a million rows; merges and `final` do it.
     "optimize_on_insert": 0,
-    # A crash between the table's part and a view's: the repeat must reach the view, whose own window then decides.
-    "deduplicate_blocks_in_dependent_materialized_views": 1,
     "insert_deduplicate": 1,
     "max_insert_threads": 1,
     "max_threads": 1,
@@ -397,6 +411,22 @@ class ReportStore:
         columns = [(name, kind) for name, (kind, _) in REPORT_COLUMNS.items()]
         block = encode_reports(rows, byte_view(blob), columns)
         self._insert_block("report", list(REPORT_COLUMNS), block, token)
+        # Behind the reports: what refuses them must not have told the summaries. A crash in between brings the segment
+        # again, and each table knows by the token what it has.
+        newest, mileage = summarise(rows)
+        if newest.size:
+            kinds = [(name, REPORT_COLUMNS[name][0]) for name in LAST_POSITION_COLUMNS]
+            parts: list[tuple[str, str, np.ndarray | bytes]] = [
+                (name, kind, np.ascontiguousarray(newest[name]).view(NATIVE_DTYPES[kind])) for name, kind in kinds
+            ]
+            parts.append(("rank", "UInt128", ranks(newest)))
+            names = [*LAST_POSITION_COLUMNS, "rank"]
+            self._insert_block("last_position", names, encode_block(parts, newest.size), token)
+        if mileage.size:
+            days: list[tuple[str, str, np.ndarray | bytes]] = [
+                (name, kind, np.ascontiguousarray(mileage[name])) for name, (kind, _) in MILEAGE_COLUMNS.items()
+            ]
+            self._insert_block("mileage_day", list(MILEAGE_COLUMNS), encode_block(days, mileage.size), token)
 
     def insert_refused(
         self, rows: np.ndarray, blob: bytes | bytearray | memoryview | np.ndarray, reason: str, token: str

@@ -1,14 +1,11 @@
-"""The ClickHouse tables: reports, what views derive from them, and the numbered steps that make a store of them.
+"""The ClickHouse tables: reports, what they say in short, and the numbered steps that make a store of them.
 
-Views keep only minima, maxima and the latest row, so that a segment inserted again changes no figure. Every table,
-views' targets included, syncs each insert and remembers the last 1,000 insert tokens.
+Every table syncs each insert and remembers the last 1,000 insert tokens.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
-
-from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD, ODOMETER_NONE
 
 REPORT_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -40,12 +37,6 @@ ARRIVAL_MS_RANGE: Final = (1_262_304_000_000, 4_102_444_800_000)
 """2010 to 2100 by our own clock. Outside it the server's clock was mad: partitions are months of arrival, and an insert
 that touches more than 100 of them is refused whole."""
 
-BAD_FLAGS: Final = FLAG_TIME_BAD | FLAG_NO_FIX | FLAG_POSITION_BAD
-"""Reports kept from the last position."""
-
-DAY_OFFSET_MS: Final = 8 * 3600 * 1000
-"""A mileage day is a day of GMT+8, the time that terminals speak, for every vehicle until stores have zones."""
-
 DURABLE: Final = (
     "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, "
     "non_replicated_deduplication_window = 1000"
@@ -65,53 +56,38 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(arrival_ms, 'UTC'))
 SETTINGS {DURABLE}
 """
 
-_LAST_POSITION_COLUMNS: Final = (
+LAST_POSITION_COLUMNS: Final = (
     "vehicle_id", "terminal", "time_ms", "arrival_ms", "report_id", "lat_1e7", "lon_1e7", "speed_kmh10", "course_deg",
     "altitude_m", "alarm", "status", "odometer_m", "flags", "sequence",
 )  # fmt: skip
 
+# What a segment says in short is found before it is inserted (storage/summary.py), and inserted under its token.
 _LAST_POSITION = f"""
 CREATE TABLE IF NOT EXISTS last_position (
-    {", ".join(f"{name} {REPORT_COLUMNS[name][0]}" for name in _LAST_POSITION_COLUMNS)},
+    {", ".join(f"{name} {REPORT_COLUMNS[name][0]}" for name in LAST_POSITION_COLUMNS)},
     rank UInt128
 ) ENGINE = ReplacingMergeTree(rank) ORDER BY vehicle_id SETTINGS {DURABLE}
 """
 
-# The latest row is the one of the highest rank: fix time, then journal sequence, then report_id, so that of several
-# reports of one second the same one stays whatever the order of inserts. Arithmetic of UInt128: 64 bits of time, 40 of
-# sequence (a million million reports), 24 of the hash.
-_LAST_POSITION_VIEW = f"""
-CREATE MATERIALIZED VIEW IF NOT EXISTS last_position_view TO last_position AS
-SELECT {", ".join(_LAST_POSITION_COLUMNS)},
-    bitOr(bitOr(bitShiftLeft(toUInt128(time_ms), 64), bitShiftLeft(toUInt128(bitAnd(sequence, 1099511627775)), 24)),
-        toUInt128(bitShiftRight(report_id, 40))) AS rank
-FROM report WHERE bitAnd(flags, {BAD_FLAGS}) = 0
-ORDER BY vehicle_id, rank DESC LIMIT 1 BY vehicle_id
-"""
+MILEAGE_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "vehicle_id": ("Int32", "Int32"),
+        "day": ("Date", "Date"),
+        # Two terminals on one car count from different zeros.
+        "terminal": ("Int32", "Int32"),
+        "odometer_m_min": ("Int64", "SimpleAggregateFunction(min, Int64)"),
+        "odometer_m_max": ("Int64", "SimpleAggregateFunction(max, Int64)"),
+        "time_ms_min": ("Int64", "SimpleAggregateFunction(min, Int64)"),
+        "time_ms_max": ("Int64", "SimpleAggregateFunction(max, Int64)"),
+        "speed_kmh10_max": ("UInt16", "SimpleAggregateFunction(max, UInt16)"),
+    }
+)
+"""Column of the table `mileage_day`: type of its values, type as declared."""
 
 _MILEAGE_DAY = f"""
 CREATE TABLE IF NOT EXISTS mileage_day (
-    vehicle_id Int32,
-    day Date,
-    -- Two terminals on one car count from different zeros.
-    terminal Int32,
-    odometer_m_min SimpleAggregateFunction(min, Int64),
-    odometer_m_max SimpleAggregateFunction(max, Int64),
-    time_ms_min SimpleAggregateFunction(min, Int64),
-    time_ms_max SimpleAggregateFunction(max, Int64),
-    speed_kmh10_max SimpleAggregateFunction(max, UInt16)
+    {", ".join(f"{name} {declared}" for name, (_, declared) in MILEAGE_COLUMNS.items())}
 ) ENGINE = AggregatingMergeTree ORDER BY (vehicle_id, day, terminal) SETTINGS {DURABLE}
-"""
-
-# The day is counted in arithmetic, for `toDate` of a time would depend on the zone data of the machine. FLAG_TIME_BAD
-# keeps the number within what Date holds (1970 to 2149).
-_MILEAGE_DAY_VIEW = f"""
-CREATE MATERIALIZED VIEW IF NOT EXISTS mileage_day_view TO mileage_day AS
-SELECT vehicle_id, toDate(toUInt16(intDiv(time_ms + {DAY_OFFSET_MS}, 86400000))) AS day, terminal,
-    min(odometer_m) AS odometer_m_min, max(odometer_m) AS odometer_m_max,
-    min(time_ms) AS time_ms_min, max(time_ms) AS time_ms_max, max(speed_kmh10) AS speed_kmh10_max
-FROM report WHERE odometer_m != {ODOMETER_NONE} AND bitAnd(flags, {FLAG_TIME_BAD}) = 0
-GROUP BY vehicle_id, day, terminal
 """
 
 REFUSED_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
@@ -153,9 +129,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         _REPORT,
         _LAST_POSITION,
-        _LAST_POSITION_VIEW,
         _MILEAGE_DAY,
-        _MILEAGE_DAY_VIEW,
         _REPORT_REFUSED,
         _STORE_PING,
     ),
