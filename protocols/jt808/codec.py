@@ -90,25 +90,26 @@ def decode_noting(frame: bytes, version: int | None, notes: list[Note] | None) -
             Raw().read(Reader(frame, body_offset, len(frame), header.version, notes), "data")
         return Decoded(header, body, tuple(faults))
     best: tuple[Reader, msgspec.Struct, int] | None = None
+    unfit: str | None = None
     for layout_version in declared.layouts(header.version, len(frame) - body_offset):
         reader = Reader(frame, body_offset, len(frame), layout_version, None if notes is None else [])
         try:
             body = read(declared.body, reader)
         except BodyShort as short:
-            if best is None:
-                faults.append(str(short))
+            unfit = unfit or str(short)
             continue
         if best is None or (reader.offset == reader.end and not reader.misfit):
             best = reader, body, layout_version
         if reader.offset == reader.end and not reader.misfit:
             break
     if best is None:
+        faults.append(unfit or "no layout fits")
         body = Unknown(header.message, frame[body_offset:])
         if notes is not None:
             Raw().read(Reader(frame, body_offset, len(frame), header.version, notes), "data")
         return Decoded(header, body, tuple(faults))
     reader, body, layout_version = best
-    if header.version != 2019:
+    if layout_version < header.version < 2019:
         header = msgspec.structs.replace(header, version=layout_version)
     if reader.offset < reader.end:
         tail = frame[reader.offset :]

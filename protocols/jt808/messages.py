@@ -5,29 +5,41 @@ tests/protocols. Names of fields are keys of the message catalogue: they stay. T
 """
 
 from collections.abc import Callable
-from typing import Annotated, Final, NamedTuple, TypeVar
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from protocols.jt808.wire import (
-    ByVersion,
-    Count,
-    Gbk,
-    IfMore,
-    Items,
-    Many,
-    Nested,
-    Raw,
-    Signed,
-    SignMagnitude,
-    Since,
-    Time,
-    TimeUtc,
-    Unreadable,
-    Unsigned,
-)
+from protocols.jt808 import control, media, video
+from protocols.jt808.location import ALARM_BITS as ALARM_BITS
+from protocols.jt808.location import ITEMS as ITEMS
+from protocols.jt808.location import STATUS_BITS as STATUS_BITS
+from protocols.jt808.location import STATUS_FIXED as STATUS_FIXED
+from protocols.jt808.location import STATUS_SOUTH as STATUS_SOUTH
+from protocols.jt808.location import STATUS_WEST as STATUS_WEST
+from protocols.jt808.location import Analog as Analog
+from protocols.jt808.location import AreaCrossing as AreaCrossing
+from protocols.jt808.location import CarriageTemperature as CarriageTemperature
+from protocols.jt808.location import DriverBehaviour as DriverBehaviour
+from protocols.jt808.location import Fuel as Fuel
+from protocols.jt808.location import InputOutput as InputOutput
+from protocols.jt808.location import Location as Location
+from protocols.jt808.location import ManualAlarm as ManualAlarm
+from protocols.jt808.location import Odometer as Odometer
+from protocols.jt808.location import OverspeedPlace as OverspeedPlace
+from protocols.jt808.location import RecorderSpeed as RecorderSpeed
+from protocols.jt808.location import Satellites as Satellites
+from protocols.jt808.location import SectionTime as SectionTime
+from protocols.jt808.location import SignalStrength as SignalStrength
+from protocols.jt808.location import StorageFault as StorageFault
+from protocols.jt808.location import TyrePressures as TyrePressures
+from protocols.jt808.location import VehicleSignals as VehicleSignals
+from protocols.jt808.location import VideoAlarm as VideoAlarm
+from protocols.jt808.location import VideoCovered as VideoCovered
+from protocols.jt808.location import VideoSignalLost as VideoSignalLost
+from protocols.jt808.wire import ByVersion, Count, Gbk, Many, Nested, Since, Time, Unsigned
 from protocols.jt808.wire import ClippedItem as ClippedItem
 from protocols.jt808.wire import Item as Item
+from protocols.jt808.wire import Unreadable as Unreadable
 
 Struct = msgspec.Struct
 
@@ -52,103 +64,6 @@ PLATE_COLOURS: Final = {
     93: "yellow-green",
     94: "gradient green",
 }
-ALARM_BITS: Final = {
-    0: "emergency button",
-    1: "overspeed",
-    2: "fatigue",
-    3: "danger warning",
-    4: "GNSS module fault",
-    5: "GNSS antenna open",
-    6: "GNSS antenna short",
-    7: "main power low",
-    8: "main power cut",
-    9: "display fault",
-    10: "TTS fault",
-    11: "camera fault",
-    12: "licence-card module fault",
-    13: "overspeed warning",
-    14: "fatigue warning",
-    15: "violation driving",
-    16: "tyre pressure",
-    17: "right-turn blind zone",
-    18: "daily driving over limit",
-    19: "parked too long",
-    20: "in or out of area",
-    21: "in or out of route",
-    22: "section time too short or long",
-    23: "off route",
-    24: "VSS fault",
-    25: "fuel abnormal",
-    26: "stolen",
-    27: "illegal ignition",
-    28: "illegal move",
-    29: "collision",
-    30: "rollover",
-    31: "illegal door opening",
-}
-STATUS_BITS: Final = {
-    0: "ACC on",
-    1: "fixed",
-    2: "south",
-    3: "west",
-    4: "out of service",
-    5: "coordinates encrypted",
-    6: "forward-collision warning",
-    7: "lane-departure warning",
-    8: "load bit 0",
-    9: "load bit 1",
-    10: "fuel cut",
-    11: "electric cut",
-    12: "doors locked",
-    13: "door 1 open",
-    14: "door 2 open",
-    15: "door 3 open",
-    16: "door 4 open",
-    17: "door 5 open",
-    18: "GPS used",
-    19: "BeiDou used",
-    20: "GLONASS used",
-    21: "Galileo used",
-    22: "moving",
-}
-STATUS_FIXED: Final = 1 << 1
-STATUS_SOUTH: Final = 1 << 2
-STATUS_WEST: Final = 1 << 3
-SIGNAL_BITS: Final = dict(
-    enumerate(
-        [
-            "low beam",
-            "high beam",
-            "right turn",
-            "left turn",
-            "brake",
-            "reverse",
-            "fog",
-            "marker",
-            "horn",
-            "air conditioning",
-            "neutral",
-            "retarder",
-            "ABS",
-            "heater",
-            "clutch",
-        ]
-    )
-)
-VIDEO_ALARM_BITS: Final = {
-    0: "signal lost",
-    1: "covered",
-    2: "storage fault",
-    3: "other device fault",
-    4: "overcrowded",
-    5: "abnormal driving",
-    6: "special-alarm recording full",
-}
-CHANNEL_BITS: Final = {bit: f"channel {bit + 1}" for bit in range(32)}
-STORAGE_BITS: Final = {bit: f"main {bit + 1}" if bit < 12 else f"backup {bit - 11}" for bit in range(16)}
-BEHAVIOUR_BITS: Final = {0: "fatigue", 1: "phone", 2: "smoking"}
-PLACES: Final = {0: "none", 1: "circle", 2: "rectangle", 3: "polygon", 4: "section"}
-AREAS: Final = {1: "circle", 2: "rectangle", 3: "polygon", 4: "route"}
 TEXT_BITS: Final = {
     0: "urgent (2019: with bit 1 the class)",
     2: "display",
@@ -192,11 +107,11 @@ class QueryServerTime(Struct, frozen=True):
 class ServerTime(Struct, frozen=True):
     """0x8004: the answer to 0x0004."""
 
-    time_ms: Annotated[int | None, TimeUtc()]
+    time_ms: Annotated[int | None, Time(utc=True)]
 
 
 class ResendRequest(Struct, frozen=True):
-    """0x8003: send these fragments of a message again, byte for byte. Not known to 2011."""
+    """0x8003, and 0x0005 since 2019: send these fragments of a message again, byte for byte. Not known to 2011."""
 
     first_serial: Annotated[int, Unsigned(2)]
     """Serial of the message's first fragment."""
@@ -238,157 +153,6 @@ class Authenticate(Struct, frozen=True):
 # --- location ---------------------------------------------------------------------------------------------------------
 
 
-class Odometer(Struct, frozen=True):
-    distance_km10: Annotated[int, Unsigned(4, unit="km", scale=0.1)]
-
-
-class Fuel(Struct, frozen=True):
-    volume_l10: Annotated[int, Unsigned(2, unit="L", scale=0.1)]
-
-
-class RecorderSpeed(Struct, frozen=True):
-    speed_kmh10: Annotated[int, Unsigned(2, unit="km/h", scale=0.1)]
-
-
-class ManualAlarm(Struct, frozen=True):
-    """An alarm that someone has to confirm by hand (0x8203)."""
-
-    alarm_serial: Annotated[int, Unsigned(2)]
-
-
-class TyrePressures(Struct, frozen=True):
-    """One byte a wheel from the left front, row by row; 0xff: no wheel. 30 bytes in the standard."""
-
-    pressures: Annotated[bytes, Raw()]
-
-
-class CarriageTemperature(Struct, frozen=True):
-    temperature_c: Annotated[int, SignMagnitude(2, unit="°C")]
-
-
-class OverspeedPlace(Struct, frozen=True):
-    kind: Annotated[int, Unsigned(1, names=PLACES)]
-    place_id: Annotated[int | None, Unsigned(4), IfMore()] = None
-
-
-class AreaCrossing(Struct, frozen=True):
-    kind: Annotated[int, Unsigned(1, names=AREAS)]
-    area_id: Annotated[int, Unsigned(4)]
-    direction: Annotated[int, Unsigned(1, names={0: "in", 1: "out"})]
-
-
-class SectionTime(Struct, frozen=True):
-    section_id: Annotated[int, Unsigned(4)]
-    time_s: Annotated[int, Unsigned(2, unit="s")]
-    result: Annotated[int, Unsigned(1, names={0: "too short", 1: "too long"})]
-
-
-class VideoAlarm(Struct, frozen=True):
-    """JT/T 1078."""
-
-    alarm: Annotated[int, Unsigned(4, bits=VIDEO_ALARM_BITS)]
-
-
-class VideoSignalLost(Struct, frozen=True):
-    channels: Annotated[int, Unsigned(4, bits=CHANNEL_BITS)]
-
-
-class VideoCovered(Struct, frozen=True):
-    channels: Annotated[int, Unsigned(4, bits=CHANNEL_BITS)]
-
-
-class StorageFault(Struct, frozen=True):
-    stores: Annotated[int, Unsigned(2, bits=STORAGE_BITS)]
-
-
-class DriverBehaviour(Struct, frozen=True):
-    kinds: Annotated[int, Unsigned(2, bits=BEHAVIOUR_BITS)]
-    degree: Annotated[int | None, Unsigned(1), IfMore()] = None
-    """0-100; left out by some."""
-
-
-class VehicleSignals(Struct, frozen=True):
-    signals: Annotated[int, Unsigned(4, bits=SIGNAL_BITS)]
-
-
-class InputOutput(Struct, frozen=True):
-    state: Annotated[int, Unsigned(2, bits={0: "deep sleep", 1: "sleep"})]
-
-
-class Analog(Struct, frozen=True):
-    channel_1: Annotated[int, Unsigned(2)]
-    channel_0: Annotated[int, Unsigned(2)]
-
-
-class SignalStrength(Struct, frozen=True):
-    strength: Annotated[int, Unsigned(1)]
-
-
-class Satellites(Struct, frozen=True):
-    satellites: Annotated[int, Unsigned(1)]
-
-
-ITEMS: Final[dict[int, type[Struct]]] = {
-    0x01: Odometer,
-    0x02: Fuel,
-    0x03: RecorderSpeed,
-    0x04: ManualAlarm,
-    0x05: TyrePressures,
-    0x06: CarriageTemperature,
-    0x11: OverspeedPlace,
-    0x12: AreaCrossing,
-    0x13: SectionTime,
-    0x14: VideoAlarm,
-    0x15: VideoSignalLost,
-    0x16: VideoCovered,
-    0x17: StorageFault,
-    0x18: DriverBehaviour,
-    0x25: VehicleSignals,
-    0x2A: InputOutput,
-    0x2B: Analog,
-    0x30: SignalStrength,
-    0x31: Satellites,
-}
-
-DeclaredItem = TypeVar("DeclaredItem", bound=Struct)
-
-
-class Location(Struct, frozen=True):
-    """The body of 0x0200: a head of 28 bytes, then items.
-
-    Coordinates are as on the wire: 1e-6 degree without a sign; the hemisphere is in the status word. The properties
-    put both together.
-    """
-
-    alarm: Annotated[int, Unsigned(4, bits=ALARM_BITS)]
-    status: Annotated[int, Unsigned(4, bits=STATUS_BITS)]
-    latitude: Annotated[int, Unsigned(4, unit="°", scale=1e-6)]
-    longitude: Annotated[int, Unsigned(4, unit="°", scale=1e-6)]
-    altitude_m: Annotated[int, Signed(2, unit="m")] = 0
-    speed_kmh10: Annotated[int, Unsigned(2, unit="km/h", scale=0.1)] = 0
-    course_deg: Annotated[int, Unsigned(2, unit="°")] = 0
-    time_ms: Annotated[int | None, Time()] = None
-    items: Annotated[tuple[Struct, ...], Items(ITEMS)] = ()
-
-    @property
-    def lat_1e7(self) -> int:
-        """Latitude in 1e-7 degree, north positive."""
-        return -10 * self.latitude if self.status & STATUS_SOUTH else 10 * self.latitude
-
-    @property
-    def lon_1e7(self) -> int:
-        """Longitude in 1e-7 degree, east positive."""
-        return -10 * self.longitude if self.status & STATUS_WEST else 10 * self.longitude
-
-    @property
-    def fixed(self) -> bool:
-        return bool(self.status & STATUS_FIXED)
-
-    def item(self, kind: type[DeclaredItem]) -> DeclaredItem | None:
-        """Return the first item of a kind, None when there is none."""
-        return next((item for item in self.items if isinstance(item, kind)), None)
-
-
 class LocationReply(Struct, frozen=True, kw_only=True):
     """0x0201: the answer to 0x8201. 2011 has no serial."""
 
@@ -397,15 +161,11 @@ class LocationReply(Struct, frozen=True, kw_only=True):
 
 
 class LocationBatch(Struct, frozen=True, kw_only=True):
-    """0x0704: locations sent late. `count` follows from the list unless a terminal says otherwise."""
+    """0x0704: locations sent late. `count` is None unless the terminal's number differs from the list."""
 
-    count: Annotated[int, Count(2, of="locations")] = -1
+    count: Annotated[int | None, Count(2, of="locations")] = None
     kind: Annotated[int, Unsigned(1, names={0: "normal", 1: "blind-zone re-report"})] = 0
     locations: Annotated[tuple[Location | Unreadable, ...], Many(Nested(Location, prefix=2), count="count")] = ()
-
-    def __post_init__(self) -> None:
-        if self.count < 0:
-            msgspec.structs.force_setattr(self, "count", len(self.locations))
 
 
 class QueryLocation(Struct, frozen=True):
@@ -454,21 +214,110 @@ def authenticate_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
     return (2019, 2013) if version == 2019 else (version,)
 
 
+def resend_layouts(_version: int, _body_bytes: int) -> tuple[int, ...]:
+    """The terminal's request is of 2019 and has its count in two bytes."""
+    return (2019,)
+
+
+def maker_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
+    """Attributes with a maker of 5 bytes or, when that does not come out even, of 11 (the layout we call 2020)."""
+    return (version, 2020)
+
+
+def control_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
+    """Commands with their count or, when that does not come out even, without (the layout we call 2020)."""
+    return (2019, 2020) if version == 2019 else (version,)
+
+
 MESSAGES: Final[dict[int, Message]] = {
     0x0001: Message(TerminalGeneralReply),
     0x0002: Message(Heartbeat),
     0x0003: Message(Logout),
     0x0004: Message(QueryServerTime),
+    0x0005: Message(ResendRequest, resend_layouts),
     0x0100: Message(Register, register_layouts),
     0x0102: Message(Authenticate, authenticate_layouts),
+    0x0104: Message(control.ParametersReply),
+    0x0107: Message(control.AttributesReply, maker_layouts),
+    0x0108: Message(control.UpgradeResult),
     0x0200: Message(Location),
     0x0201: Message(LocationReply),
+    0x0301: Message(control.EventReport),
+    0x0302: Message(control.QuestionReply),
+    0x0303: Message(control.InfoOrder),
+    0x0500: Message(control.ControlReply),
+    0x0608: Message(control.AreasReply),
+    0x0700: Message(media.RecorderData),
+    0x0701: Message(media.Waybill),
+    0x0702: Message(media.Driver),
     0x0704: Message(LocationBatch),
+    0x0705: Message(media.CanData),
+    0x0800: Message(media.MediaEvent),
+    0x0801: Message(media.MediaData),
+    0x0802: Message(media.MediaFound),
+    0x0805: Message(media.ShootReply),
+    0x0900: Message(media.Transparent),
+    0x0901: Message(media.Compressed),
+    0x0A00: Message(media.RsaKey),
+    0x1003: Message(video.VideoAttributes),
+    0x1005: Message(video.Passengers),
+    0x1205: Message(video.RecordingsFound),
+    0x1206: Message(video.UploadDone),
+    0x1211: Message(video.FileInfo),
+    0x1212: Message(video.FileInfo),
     0x8001: Message(PlatformGeneralReply),
     0x8003: Message(ResendRequest),
     0x8004: Message(ServerTime),
     0x8100: Message(RegisterReply),
+    0x8103: Message(control.SetParameters),
+    0x8104: Message(control.QueryAllParameters),
+    0x8105: Message(control.TerminalControl),
+    0x8106: Message(control.QueryParameters),
+    0x8107: Message(control.QueryAttributes),
+    0x8108: Message(control.Upgrade),
     0x8201: Message(QueryLocation),
+    0x8202: Message(control.TrackTemporarily),
+    0x8203: Message(control.ConfirmAlarm),
+    0x8204: Message(control.CheckLink),
     0x8300: Message(Text),
+    0x8301: Message(control.SetEvents),
+    0x8302: Message(control.Question),
+    0x8303: Message(control.SetInfoMenu),
+    0x8304: Message(control.Info),
+    0x8400: Message(control.CallBack),
+    0x8401: Message(control.SetPhonebook),
+    0x8500: Message(control.ControlVehicle, control_layouts),
+    0x8600: Message(control.SetCircles),
+    0x8601: Message(control.DeleteAreas),
+    0x8602: Message(control.SetRectangles),
+    0x8603: Message(control.DeleteAreas),
+    0x8604: Message(control.SetPolygon),
+    0x8605: Message(control.DeleteAreas),
+    0x8606: Message(control.SetRoute),
+    0x8607: Message(control.DeleteAreas),
+    0x8608: Message(control.QueryAreas),
+    0x8700: Message(media.RecorderCollect),
+    0x8701: Message(media.RecorderCollect),
+    0x8702: Message(media.QueryDriver),
+    0x8800: Message(media.MediaReply),
+    0x8801: Message(media.Shoot),
+    0x8802: Message(media.SearchMedia),
+    0x8803: Message(media.UploadMedia),
+    0x8804: Message(media.RecordAudio),
+    0x8805: Message(media.UploadOneMedia),
+    0x8900: Message(media.Transparent),
+    0x8A00: Message(media.RsaKey),
+    0x9003: Message(video.QueryVideoAttributes),
+    0x9101: Message(video.OpenLive),
+    0x9102: Message(video.ControlLive),
+    0x9105: Message(video.LiveState),
+    0x9201: Message(video.OpenPlayback),
+    0x9202: Message(video.ControlPlayback),
+    0x9205: Message(video.SearchRecordings),
+    0x9206: Message(video.UploadRecording),
+    0x9207: Message(video.ControlUpload),
+    0x9212: Message(video.FileReply),
+    0x9301: Message(video.RotateCamera),
+    **dict.fromkeys((0x9302, 0x9303, 0x9304, 0x9305, 0x9306), Message(video.AdjustCamera)),
 }
 """What is declared, by message id. Anything else is Unknown."""

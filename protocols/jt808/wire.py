@@ -273,54 +273,35 @@ class Digits(Raw):
 
 
 class Time(Wire):
-    """Six bytes of BCD, YY MM DD hh mm ss of 2000-2099 in GMT+8, as UTC epoch milliseconds.
+    """Six bytes of BCD, YY MM DD hh mm ss of 2000-2099 in GMT+8 (or UTC), as UTC epoch milliseconds.
 
     None for what is no time (hexadecimal digits, month 13, all zero); None is written as six zero bytes.
     """
 
     unit = "ms"
 
+    def __init__(self, utc: bool = False) -> None:
+        self.shift_ms = TIME_ZONE_MS if utc else 0
+
     def read(self, reader: Reader, name: str) -> int | None:
         data = reader.take(6, name)
         value = bcd_time_ms(data)
+        if value is not None:
+            value += self.shift_ms
         if value is None and data != bytes(6):
             reader.faults.append(f"{name}: {data.hex()} is no time")
         reader.note(name, 6, value, self)
         return value
 
     def write(self, writer: Writer, value: int | None) -> None:
-        writer.data += bytes(6) if value is None else time_bcd(value)
+        writer.data += bytes(6) if value is None else time_bcd(value - self.shift_ms)
 
     def meaning(self, value: Any) -> str:
         if value is None:
             return "no time"
-        digits = time_bcd(value).hex()
-        return "20{}-{}-{} {}:{}:{} GMT+8".format(*(digits[i : i + 2] for i in range(0, 12, 2)))
-
-
-class TimeUtc(Wire):
-    """Six bytes of BCD like Time, but in UTC: the one field of the standard that is (0x8004)."""
-
-    unit = "ms"
-
-    def read(self, reader: Reader, name: str) -> int | None:
-        data = reader.take(6, name)
-        value = bcd_time_ms(data)
-        if value is None:
-            reader.faults.append(f"{name}: {data.hex()} is no time")
-        else:
-            value += TIME_ZONE_MS
-        reader.note(name, 6, value, self)
-        return value
-
-    def write(self, writer: Writer, value: int) -> None:
-        writer.data += time_bcd(value - TIME_ZONE_MS)
-
-    def meaning(self, value: Any) -> str:
-        if value is None:
-            return "no time"
-        digits = time_bcd(value - TIME_ZONE_MS).hex()
-        return "20{}-{}-{} {}:{}:{} UTC".format(*(digits[i : i + 2] for i in range(0, 12, 2)))
+        digits = time_bcd(value - self.shift_ms).hex()
+        zone = "UTC" if self.shift_ms else "GMT+8"
+        return "20{}-{}-{} {}:{}:{} {}".format(*(digits[i : i + 2] for i in range(0, 12, 2)), zone)
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -381,7 +362,10 @@ class Nested(Wire):
 
 
 class Count(Unsigned):
-    """How many there are in a list that stands further behind, in the field `of` of the same Struct."""
+    """How many there are in a list that stands further behind, in the field `of` of the same Struct.
+
+    Its value is None as long as it tells the truth; a terminal's number that differs from the list is kept.
+    """
 
     def __init__(self, size: int, of: str) -> None:
         super().__init__(size)
@@ -392,7 +376,7 @@ class Many(Wire):
     """A tuple of fields of one kind, as many as `count` says; without it, to the end of the body.
 
     `count` is the size in bytes of a number right in front of the list, or the name of an earlier Count field. A list
-    that ends early is kept as far as it is whole, with a fault.
+    that ends early is kept as far as it is whole, with a fault. In 2011 a field `here` gives the items in this packet.
     """
 
     def __init__(self, of: Wire, count: int | str = 0) -> None:
@@ -402,7 +386,8 @@ class Many(Wire):
     def read(self, reader: Reader, name: str) -> tuple[Any, ...]:
         values: list[Any] = []
         if isinstance(self.count, str):
-            count = reader.values[self.count]
+            here = reader.values.get("here")
+            count = (reader.values.get(self.count) or 0) if here is None else here
         elif self.count:
             count = Unsigned(self.count).read(reader, f"{name}.count")
         else:
@@ -428,13 +413,13 @@ class Many(Wire):
 
 
 class ByVersion(Wire):
-    """One field with a different wire type in different versions: the one for the newest version not after ours."""
+    """One field with a different wire type in different versions: the newest one not after ours, else the oldest."""
 
     def __init__(self, forms: Mapping[int, Wire]) -> None:
         self.forms = forms
 
     def at(self, version: int) -> Wire:
-        return self.forms[max(since for since in self.forms if since <= version)]
+        return self.forms[max((since for since in self.forms if since <= version), default=min(self.forms))]
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -623,6 +608,12 @@ def read(struct: type[msgspec.Struct], reader: Reader, name: str = "") -> Any:
         reader.values = values
         values[field_name] = wire.read(reader, prefix + field_name)
     reader.values = outer_values
+    for field_name, wire, conditions in layout(struct, reader.version):
+        if isinstance(wire, Count) and field_name in values:
+            listed = len(values[wire.of])
+            # Where the count may be left out, None stands for that: an empty list keeps its 0.
+            if values[field_name] == listed and (listed or not conditions):
+                values[field_name] = None
     return struct(**values)
 
 
@@ -645,6 +636,10 @@ def write(body: msgspec.Struct, writer: Writer) -> None:
     """
     for name, wire, conditions in layout(type(body), writer.version):
         value = getattr(body, name)
+        if value is None and isinstance(wire, Count):
+            listed = len(getattr(body, wire.of) or ())
+            if listed or not conditions:
+                value = listed
         optional = isinstance(wire, Time) or (isinstance(wire, Unsigned) and wire.absent is not None)
         expected = True
         for condition in conditions:

@@ -121,7 +121,7 @@ def test_every_cut_of_a_frame_is_covered() -> None:
             check_cover(explain_wire(wire[cut:]), wire[cut:])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(locations | batches, headers, st.data())
 def test_random_frames_whole_and_broken_are_covered(body: object, header: Header, data: st.DataObject) -> None:
     wire = bytearray(wrap(framed(body, header)))
@@ -133,7 +133,7 @@ def test_random_frames_whole_and_broken_are_covered(body: object, header: Header
     check_cover(explain_wire(bytes(wire)), bytes(wire))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text() | st.text(alphabet="07edE123 x:", max_size=200))
 def test_no_text_makes_it_raise(text: str) -> None:
     answer = explain(text)

@@ -143,7 +143,7 @@ def slow_rows(frame: bytes) -> tuple[list[tuple[int, ...]], int]:
                 flags |= FLAG_ITEMS_CLIPPED
             rows.append(slow_row(header, location, raw, at + 2, flags))
         at += 2 + len(raw)
-    return rows, len(body.locations) - len(rows) + (len(body.locations) < body.count)
+    return rows, len(body.locations) - len(rows) + (len(body.locations) < (body.count or 0))
 
 
 def agree(frame: bytes) -> None:
@@ -220,13 +220,13 @@ def framed(body: object, header: Header) -> bytes:
     return encode_frame(body, header)  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(locations | batches | st.builds(LocationReply, reply_serial=st.just(7), location=locations), headers)
 def test_kernels_agree_with_the_declared_decoder(body: object, header: Header) -> None:
     agree(framed(body, header))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(locations | batches, headers, st.data())
 def test_kernels_agree_with_the_declared_decoder_on_broken_frames(
     body: object, header: Header, data: st.DataObject
@@ -242,7 +242,7 @@ def test_times_agree_on_every_day_and_on_every_wrong_field() -> None:
     frame = bytearray(encode_frame(Location(0, 2, 0, 0, time_ms=ARRIVAL_MS), header))
     for month in range(14):
         for day in range(33):
-            for year in (0, 19, 20, 24, 26, 99):
+            for year in (0, 24, 99):
                 frame[34:37] = bytes.fromhex(f"{year:02}{month:02}{day:02}")
                 agree(bytes(frame))
     for at in range(34, 40):
@@ -274,6 +274,12 @@ def test_classes() -> None:
     assert class_of(0x0200, bytes(28), encryption=1) == CLASS_FRAME
     batch = framed(LocationBatch(locations=(location, Unreadable(b"1"), Location(6, 0, 0, 0))), Header(0, "1", 1))
     assert identify(batch)[1][IDENTITY_ALARM] == 0x80000007
+
+
+def test_every_declared_uplink_has_a_class() -> None:
+    declared = {message for message in MESSAGES if message < 0x8000}
+    assert declared <= set(kernels.UPLINKS)
+    assert all(message < 0x8000 for message in kernels.UPLINKS)
 
 
 def test_a_packet_item_that_counts_no_packets_is_a_whole_message_with_a_fault() -> None:
@@ -350,7 +356,7 @@ def test_report_ids_stay_what_they_were() -> None:
     assert decode(frame, ARRIVAL_MS)[0]["report_id"].tolist() == [13_239_846_850_857_274_203]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([0x0002, 0x0200, 0x7E7D, 0x7D7E, 0x0704]),
     headers,

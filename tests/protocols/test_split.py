@@ -40,7 +40,7 @@ def test_byte_by_byte() -> None:
     assert stream.rest == b"\x7e"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(DANGEROUS, min_size=1, max_size=4), st.booleans(), st.data())
 def test_frames_of_dangerous_bytes_come_through_any_two_cuts(
     frames: list[bytes], shared: bool, data: st.DataObject
@@ -52,7 +52,7 @@ def test_frames_of_dangerous_bytes_come_through_any_two_cuts(
     assert [unwrap(wrap(frame)) for frame in frames] == frames
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(st.sampled_from([0x7D, 0x7E, 0x01, 0x02, 0x30, 0x00]), max_size=300).map(bytes), st.data())
 def test_garbage_gives_the_same_as_the_slow_reader_at_any_cut(garbage: bytes, data: st.DataObject) -> None:
     pieces = garbage.split(b"\x7e")

@@ -157,7 +157,7 @@ READ: list[tuple[str, Read]] = [
     (AT + "direction", of_location("course_deg")),
     (AT + "time", of_location("time_ms")),
     (r"items\[(?P<i>\d+)\]\.len", lambda d, m, frame: len(encode_body(location_of(d, m)))),
-    (r"num|total", of_body("count")),
+    (r"num|total", lambda d, m, f: len(d.body.locations) if d.body.count is None else d.body.count),  # type: ignore[attr-defined]
     (r"location_type|type@0x0704", of_body("kind")),
     # Items of the standard.
     (ITEM + r"0x01(\.mileage)?", of_item("Odometer", "distance_km10")),
@@ -365,7 +365,7 @@ def test_every_frame_cut_at_every_byte() -> None:
 
 def test_neighbours_that_share_a_flag_cut_at_every_byte() -> None:
     wires = [bytes.fromhex(row["hex"]) for row in VECTORS]
-    wires = sorted((wire for wire in wires if len(frames_of(wire)) == 1), key=len)[:100]
+    wires = sorted((wire for wire in wires if len(frames_of(wire)) == 1), key=len)[:60]
     for first, second in itertools.pairwise(wires):
         joined = first[:-1] + second
         expected = frames_of(first) + frames_of(second)

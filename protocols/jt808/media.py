@@ -1,0 +1,244 @@
+"""Messages that carry data: pictures and sound, the drive recorder, waybills, drivers, CAN, transparent and RSA."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from protocols.jt808.location import LocationHead
+from protocols.jt808.wire import (
+    ByVersion,
+    Count,
+    Digits,
+    Gbk,
+    IfMore,
+    Many,
+    Nested,
+    Raw,
+    Since,
+    Time,
+    Unsigned,
+    Until,
+)
+
+Struct = msgspec.Struct
+
+MEDIA_KINDS: Final = {0: "picture", 1: "audio", 2: "video"}
+MEDIA_FORMATS: Final = {0: "JPEG", 1: "TIF", 2: "MP3", 3: "WAV", 4: "WMV"}
+MEDIA_EVENTS: Final = {
+    0: "platform's order",
+    1: "timed",
+    2: "robbery",
+    3: "collision or rollover",
+    4: "door opened",
+    5: "door closed",
+    6: "doors closed and speed passed 20 km/h",
+    7: "distance",
+}
+SHOT_RESULTS: Final = {0: "ok", 1: "failed", 2: "channel unsupported"}
+RESOLUTIONS: Final = {
+    0x00: "lowest",
+    0x01: "320x240",
+    0x02: "640x480",
+    0x03: "800x600",
+    0x04: "1024x768",
+    0x05: "176x144",
+    0x06: "352x288",
+    0x07: "704x288",
+    0x08: "704x576",
+    0xFF: "highest",
+}
+CARD_RESULTS: Final = {0: "ok", 1: "authentication failed", 2: "card locked", 3: "pulled out", 4: "checksum"}
+KEEP: Final = {0: "keep", 1: "delete"}
+STORE: Final = {0: "upload", 1: "store"}
+TRANSPARENT: Final = {
+    0x00: "GNSS detail",
+    0x0B: "licence IC card",
+    0x41: "serial port 1",
+    0x42: "serial port 2",
+    0xF7: "peripherals' status",
+    0xF8: "peripherals' information",
+}
+
+
+class RecorderCollect(Struct, frozen=True):
+    """0x8700, and 0x8701 with parameters: a GB/T 19056 block for the recorder."""
+
+    command: Annotated[int, Unsigned(1)]
+    block: Annotated[bytes, Raw()] = b""
+
+
+class RecorderData(Struct, frozen=True):
+    """0x0700."""
+
+    reply_serial: Annotated[int, Unsigned(2)]
+    command: Annotated[int, Unsigned(1)]
+    block: Annotated[bytes, Raw()] = b""
+
+
+class Waybill(Struct, frozen=True):
+    """0x0701."""
+
+    content: Annotated[bytes, Raw(prefix=4)]
+
+
+class Driver(Struct, frozen=True, kw_only=True):
+    """0x0702. By the text the card's fields come only with a card that was read; terminals send them anyway."""
+
+    state: Annotated[int | None, Unsigned(1, names={1: "card in", 2: "card out"}), Since(2013)] = None
+    time_ms: Annotated[int | None, Time(), Since(2013)] = None
+    result: Annotated[int | None, Unsigned(1, names=CARD_RESULTS), Since(2013), IfMore()] = None
+    name: Annotated[str | None, Gbk(prefix=1), IfMore()] = None
+    id_card_2011: Annotated[str | None, Gbk(20), Until(2011), IfMore()] = None
+    certificate: Annotated[str | None, ByVersion({2011: Gbk(40), 2013: Gbk(20)}), IfMore()] = None
+    issuer: Annotated[str | None, Gbk(prefix=1), IfMore()] = None
+    valid_until: Annotated[str | None, Digits(4), Since(2013), IfMore()] = None
+    id_card: Annotated[str | None, Gbk(20), Since(2013), IfMore()] = None
+
+
+class QueryDriver(Struct, frozen=True):
+    """0x8702."""
+
+
+class CanFrame(Struct, frozen=True):
+    """id: bit 31 the channel, 30 extended, 29 averaged, 28-0 the CAN id."""
+
+    id: Annotated[int, Unsigned(4)]
+    data: Annotated[bytes, Raw(8)]
+
+
+class CanData(Struct, frozen=True, kw_only=True):
+    """0x0705. `time` of the first frame is hhmmss and four digits of milliseconds."""
+
+    count: Annotated[int | None, Count(2, of="frames")] = None
+    time: Annotated[str, Digits(5)]
+    frames: Annotated[tuple[CanFrame, ...], Many(Nested(CanFrame), count="count")] = ()
+
+
+class MediaEvent(Struct, frozen=True):
+    """0x0800."""
+
+    media_id: Annotated[int, Unsigned(4)]
+    kind: Annotated[int, Unsigned(1, names=MEDIA_KINDS)]
+    format: Annotated[int, Unsigned(1, names=MEDIA_FORMATS)]
+    event: Annotated[int, Unsigned(1, names=MEDIA_EVENTS)]
+    channel: Annotated[int, Unsigned(1)]
+
+
+class MediaData(Struct, frozen=True, kw_only=True):
+    """0x0801, in fragments as a rule: only the first holds more than data."""
+
+    media_id: Annotated[int, Unsigned(4)]
+    kind: Annotated[int, Unsigned(1, names=MEDIA_KINDS)]
+    format: Annotated[int, Unsigned(1, names=MEDIA_FORMATS)]
+    event: Annotated[int, Unsigned(1, names=MEDIA_EVENTS)]
+    channel: Annotated[int, Unsigned(1)]
+    total: Annotated[int | None, Unsigned(4), Until(2011)] = None
+    number: Annotated[int | None, Unsigned(4), Until(2011)] = None
+    location: Annotated[LocationHead | None, Nested(LocationHead), Since(2013)] = None
+    data: Annotated[bytes, Raw()] = b""
+
+
+class MediaReply(Struct, frozen=True, kw_only=True):
+    """0x8800. No list: all is there."""
+
+    reply_serial: Annotated[int | None, Unsigned(2), Until(2011)] = None
+    media_id: Annotated[int, Unsigned(4)]
+    missing: Annotated[tuple[int, ...] | None, Many(Unsigned(2), count=1), IfMore()] = None
+
+
+class Shoot(Struct, frozen=True):
+    """0x8801. Command 0 stops, 0xffff records, anything else is the number of shots."""
+
+    channel: Annotated[int, Unsigned(1)]
+    command: Annotated[int, Unsigned(2)]
+    interval_s: Annotated[int, Unsigned(2, unit="s")]
+    store: Annotated[int, Unsigned(1, names=STORE)]
+    resolution: Annotated[int, Unsigned(1, names=RESOLUTIONS)]
+    quality: Annotated[int, Unsigned(1)]
+    brightness: Annotated[int, Unsigned(1)]
+    contrast: Annotated[int, Unsigned(1)]
+    saturation: Annotated[int, Unsigned(1)]
+    chroma: Annotated[int, Unsigned(1)]
+
+
+class ShootReply(Struct, frozen=True):
+    """0x0805."""
+
+    reply_serial: Annotated[int, Unsigned(2)]
+    result: Annotated[int, Unsigned(1, names=SHOT_RESULTS)]
+    media_ids: Annotated[tuple[int, ...] | None, Many(Unsigned(4), count=2), IfMore()] = None
+
+
+class SearchMedia(Struct, frozen=True):
+    """0x8802. Channel 0: all; no times: no bounds."""
+
+    kind: Annotated[int, Unsigned(1, names=MEDIA_KINDS)]
+    channel: Annotated[int, Unsigned(1)]
+    event: Annotated[int, Unsigned(1, names=MEDIA_EVENTS)]
+    start_ms: Annotated[int | None, Time()] = None
+    end_ms: Annotated[int | None, Time()] = None
+
+
+class UploadMedia(Struct, frozen=True, kw_only=True):
+    """0x8803."""
+
+    kind: Annotated[int, Unsigned(1, names=MEDIA_KINDS)]
+    channel: Annotated[int, Unsigned(1)]
+    event: Annotated[int, Unsigned(1, names=MEDIA_EVENTS)]
+    start_ms: Annotated[int | None, Time()] = None
+    end_ms: Annotated[int | None, Time()] = None
+    delete: Annotated[int, Unsigned(1, names=KEEP)]
+
+
+class StoredMedia(Struct, frozen=True, kw_only=True):
+    media_id: Annotated[int | None, Unsigned(4), Since(2013)] = None
+    kind: Annotated[int, Unsigned(1, names=MEDIA_KINDS)]
+    channel: Annotated[int, Unsigned(1)]
+    event: Annotated[int, Unsigned(1, names=MEDIA_EVENTS)]
+    location: Annotated[LocationHead, Nested(LocationHead)]
+
+
+class MediaFound(Struct, frozen=True, kw_only=True):
+    """0x0802."""
+
+    reply_serial: Annotated[int, Unsigned(2)]
+    total: Annotated[int, Unsigned(2)]
+    items: Annotated[
+        tuple[StoredMedia, ...], ByVersion({2011: Many(Nested(StoredMedia), count=2), 2013: Many(Nested(StoredMedia))})
+    ] = ()
+
+
+class RecordAudio(Struct, frozen=True):
+    """0x8804. 0 s: on and on."""
+
+    command: Annotated[int, Unsigned(1, names={0: "stop", 1: "start"})]
+    time_s: Annotated[int, Unsigned(2, unit="s")]
+    store: Annotated[int, Unsigned(1, names=STORE)]
+    rate: Annotated[int, Unsigned(1, names={0: "8k", 1: "11k", 2: "23k", 3: "32k"})]
+
+
+class UploadOneMedia(Struct, frozen=True):
+    """0x8805."""
+
+    media_id: Annotated[int, Unsigned(4)]
+    delete: Annotated[int, Unsigned(1, names=KEEP)]
+
+
+class Transparent(Struct, frozen=True):
+    """0x0900 and 0x8900."""
+
+    kind: Annotated[int, Unsigned(1, names=TRANSPARENT)]
+    data: Annotated[bytes, Raw()] = b""
+
+
+class Compressed(Struct, frozen=True):
+    """0x0901: a gzip stream that holds a whole message body. Whoever inflates it bounds the result."""
+
+    data: Annotated[bytes, Raw(prefix=4)]
+
+
+class RsaKey(Struct, frozen=True):
+    """0x0A00 and 0x8A00."""
+
+    exponent: Annotated[int, Unsigned(4)]
+    modulus: Annotated[bytes, Raw(128)]
