@@ -34,9 +34,9 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
 .facts b { color: var(--ink); font-weight: 600; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr));
   gap: .75rem 1.5rem; margin: 0; }
-.figures div { display: flex; flex-direction: column-reverse; border-top: 1px solid var(--line); padding-top: .5rem; }
-.figures dt { color: var(--soft); font-size: .8125rem; line-height: 1.35; } .figures dd { margin: 0; font-size: 1.25rem;
-  font-variant-numeric: tabular-nums; }
+.figures div { display: flex; flex-direction: column; border-top: 1px solid var(--line); padding-top: .5rem; }
+.figures dt { color: var(--soft); font-size: .8125rem; line-height: 1.35; }
+.figures dd { order: -1; margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9375rem; }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top;

@@ -24,4 +24,13 @@ def start_logging(level: str) -> None:
         logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
 
 
-LIBRARIES: Final = ("uvicorn", "uvicorn.access", "litestar", "clickhouse_connect", "sqlalchemy", "numba", "asyncio")
+LIBRARIES: Final = (
+    "uvicorn",
+    "uvicorn.access",
+    "litestar",
+    "clickhouse_connect",
+    "sqlalchemy",
+    "alembic",
+    "numba",
+    "asyncio",
+)
