@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TextIO
 
+from simulators.city import CITY_NAME
 from simulators.faults import End, Pause, Piece
 from simulators.fleet import SLOT_MS, Fleet
 from simulators.roads import build
@@ -438,7 +439,7 @@ def simulate(
         )
         stack.callback(loop.close)
         stack.enter_context(_stopped_by_signals(stop))
-        say(f"simulate: {vehicles} cars in {len(city.edges)} lanes' worth of streets, scenario {scenario}, to {tcp}")
+        say(f"simulate: {vehicles} cars in {CITY_NAME[1]} (seed {seed}), scenario {scenario}, to {tcp}")
         shown_s = began_s
         while not stop.is_set() and (duration_s is None or time.monotonic() - began_s < duration_s):
             loop.turn(SLOT_MS / 1000)
