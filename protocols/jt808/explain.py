@@ -187,7 +187,7 @@ def _unread(wire: bytes, offset: int, end: int) -> dict[str, Any]:
 
 
 def explain_text(answer: dict[str, Any]) -> str:
-    """Return an explanation as a table for a terminal, ending in a line break."""
+    """Return an explanation as a table for a terminal: lines without a line break at the end."""
     lines: list[str] = []
     if "error" in answer:
         lines.append(f"error at offset {answer['offset']}: {answer['error']}")
@@ -210,4 +210,4 @@ def explain_text(answer: dict[str, Any]) -> str:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
         ]
     lines += [f"fault: {fault}" for fault in answer.get("faults", ())]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)

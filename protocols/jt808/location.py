@@ -4,7 +4,7 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from protocols.jt808.wire import IfMore, Items, Raw, Signed, SignMagnitude, Time, Unsigned
+from protocols.jt808.wire import IfMore, Items, Raw, Signed, SignMagnitude, Time, Unsigned, bits_text
 
 Struct = msgspec.Struct
 
@@ -51,8 +51,6 @@ STATUS_BITS: Final = {
     5: "coordinates encrypted",
     6: "forward-collision warning",
     7: "lane-departure warning",
-    8: "load bit 0",
-    9: "load bit 1",
     10: "fuel cut",
     11: "electric cut",
     12: "doors locked",
@@ -67,6 +65,9 @@ STATUS_BITS: Final = {
     21: "Galileo used",
     22: "moving",
 }
+LOADS: Final = {0: "", 1: "half loaded", 2: "load reserved", 3: "fully loaded"}
+"""Bits 8 and 9 of the status word together; 0 is empty, and what cars say that do not know."""
+LOAD_BITS: Final = 0x300
 STATUS_FIXED: Final = 1 << 1
 STATUS_SOUTH: Final = 1 << 2
 STATUS_WEST: Final = 1 << 3
@@ -222,6 +223,14 @@ ITEMS: Final[dict[int, type[Struct]]] = {
 DeclaredItem = TypeVar("DeclaredItem", bound=Struct)
 
 
+class Status(Unsigned):
+    """The status word: single bits, and the load in two of them."""
+
+    def meaning(self, value: int) -> str:
+        words = [bits_text(value & ~LOAD_BITS, STATUS_BITS), LOADS[(value & LOAD_BITS) >> 8]]
+        return ", ".join(word for word in words if word)
+
+
 class LocationHead(Struct, frozen=True):
     """The first 28 bytes of a location.
 
@@ -230,7 +239,7 @@ class LocationHead(Struct, frozen=True):
     """
 
     alarm: Annotated[int, Unsigned(4, bits=ALARM_BITS)]
-    status: Annotated[int, Unsigned(4, bits=STATUS_BITS)]
+    status: Annotated[int, Status(4)]
     latitude: Annotated[int, Unsigned(4, unit="°", scale=1e-6)]
     longitude: Annotated[int, Unsigned(4, unit="°", scale=1e-6)]
     altitude_m: Annotated[int, Signed(2, unit="m")] = 0

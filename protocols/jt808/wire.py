@@ -106,6 +106,8 @@ class Wire:
     unit = ""
     scale = 1.0
     """What one step of the number means in `unit`."""
+    none_written = False
+    """None has bytes of its own: six zeros for a time, `absent` for a number."""
 
     def read(self, reader: Reader, name: str) -> Any:
         raise NotImplementedError
@@ -135,6 +137,7 @@ class Unsigned(Wire):
         """`names` are the words of single values, `bits` of single bits; None is written as `absent`."""
         self.size = size
         self.absent = absent
+        self.none_written = absent is not None
         self.unit = unit
         self.scale = scale
         self.names = names
@@ -279,6 +282,7 @@ class Time(Wire):
     """
 
     unit = "ms"
+    none_written = True
 
     def __init__(self, utc: bool = False) -> None:
         self.shift_ms = TIME_ZONE_MS if utc else 0
@@ -593,6 +597,19 @@ def layout(struct: type[msgspec.Struct], version: int) -> tuple[Field, ...]:
     return tuple(fields)
 
 
+class CountField(NamedTuple):
+    name: str
+    wire: Count
+    conditions: tuple[Condition, ...]
+
+
+@cache
+def counts(struct: type[msgspec.Struct], version: int) -> tuple[CountField, ...]:
+    """Return those of a layout's fields that count a list."""
+    fields = layout(struct, version)
+    return tuple(CountField(name, wire, more) for name, wire, more in fields if isinstance(wire, Count))
+
+
 def read(struct: type[msgspec.Struct], reader: Reader, name: str = "") -> Any:
     """Read one Struct. A field that is not there keeps its default.
 
@@ -608,8 +625,8 @@ def read(struct: type[msgspec.Struct], reader: Reader, name: str = "") -> Any:
         reader.values = values
         values[field_name] = wire.read(reader, prefix + field_name)
     reader.values = outer_values
-    for field_name, wire, conditions in layout(struct, reader.version):
-        if isinstance(wire, Count) and field_name in values:
+    for field_name, wire, conditions in counts(struct, reader.version):
+        if field_name in values:
             listed = len(values[wire.of])
             # Where the count may be left out, None stands for that: an empty list keeps its 0.
             if values[field_name] == listed and (listed or not conditions):
@@ -638,27 +655,25 @@ def write(body: msgspec.Struct, writer: Writer) -> None:
         value = getattr(body, name)
         if value is None and isinstance(wire, Count):
             listed = len(getattr(body, wire.of) or ())
-            if listed or not conditions:
-                value = listed
-        optional = isinstance(wire, Time) or (isinstance(wire, Unsigned) and wire.absent is not None)
-        expected = True
-        for condition in conditions:
-            if isinstance(condition, IfBit):
-                expected = expected and bool((getattr(body, condition.field) or 0) >> condition.bit & 1)
-            elif isinstance(condition, IfEqual):
-                expected = expected and getattr(body, condition.field) in condition.values
-            elif value is None:
-                expected = False
-        if not expected:
+            value = listed if listed or not conditions else None
+        if conditions and not all(_expects(condition, body, value) for condition in conditions):
             if value is not None:
                 raise ValueError(f"{type(body).__name__}.{name} is given and its condition does not hold")
             continue
-        if value is None and not optional:
+        if value is None and not wire.none_written:
             raise ValueError(f"{type(body).__name__}.{name} is missing")
         try:
             wire.write(writer, value)
         except ValueError as error:
             raise ValueError(f"{type(body).__name__}.{name}: {error}") from None
+
+
+def _expects(condition: Condition, body: msgspec.Struct, value: Any) -> bool:
+    if isinstance(condition, IfBit):
+        return bool((getattr(body, condition.field) or 0) >> condition.bit & 1)
+    if isinstance(condition, IfEqual):
+        return getattr(body, condition.field) in condition.values
+    return value is not None
 
 
 def bits_text(value: int, bits: Mapping[int, str]) -> str:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,8 @@ def check_cover(answer: dict[str, Any], wire: bytes) -> None:
         assert answer["error"]
         assert 0 <= answer["offset"] <= len(wire)
     json.dumps(answer)
-    assert explain_text(answer).endswith("\n")
+    table = explain_text(answer)
+    assert all(field["name"] in table for field in answer["fields"])
 
 
 def named(answer: dict[str, Any]) -> dict[str, Any]:
@@ -51,6 +53,13 @@ def test_the_worked_location() -> None:
     assert fields["items[0].id"]["meaning"] == "Odometer"
     assert fields["items[0].Odometer.distance_km10"]["meaning"] == "123.4 km"
     assert fields["checksum"]["meaning"] == "right"
+
+
+def test_the_load_is_two_bits() -> None:
+    location = WORKED[3][2]
+    for bits, words in ((0, "ACC on"), (1, "ACC on, half loaded"), (3, "ACC on, fully loaded")):
+        wire = encode(msgspec.structs.replace(location, status=1 | bits << 8), Header(0x0200, "1", 1))  # type: ignore[type-var]
+        assert named(explain_wire(wire))["status"]["meaning"] == words
 
 
 @pytest.mark.parametrize("wire", [wire for wire, _, _ in WORKED])

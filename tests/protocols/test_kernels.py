@@ -150,7 +150,8 @@ def agree(frame: bytes) -> None:
     """Hold the kernels against the declared decoder on one frame."""
     frame_class, identity = identify(frame)
     try:
-        header = declared_decode(frame).header
+        declared = declared_decode(frame)
+        header = declared.header
     except ProtocolError:
         assert frame_class == CLASS_BAD
         return
@@ -162,6 +163,9 @@ def agree(frame: bytes) -> None:
     assert identity[IDENTITY_FRAGMENT_INDEX] == header.index
     assert identity[IDENTITY_FORM] == (header.version == 2019)
     assert identity[IDENTITY_BODY_OFFSET] + identity[IDENTITY_BODY_LENGTH] == len(frame)
+    if len(frame) <= 1023 + 12:
+        faulty = any("header says" in fault or "packet item" in fault for fault in declared.faults)
+        assert identity[IDENTITY_LENGTH_FAULT] == faulty
     rows, identity = decode(frame, ARRIVAL_MS)
     expected, unreadable = slow_rows(frame)
     assert [tuple(row) for row in rows.tolist()] == expected
