@@ -37,12 +37,14 @@ from storage.native import (
 from storage.reading import only_reads
 from storage.summary import ranks, summarise
 from storage.tables.report import (
+    DURABLE,
     LAST_POSITION_COLUMNS,
     MIGRATIONS,
     MILEAGE_COLUMNS,
     REFUSED_COLUMNS,
     REPORT_COLUMNS,
     SCHEMA_VERSION_TABLE,
+    TUNING,
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -223,6 +225,12 @@ def _run_in_thread(function: Callable[[], _T]) -> _T:
     return outcome[0]
 
 
+def _has(client: Any, setting: str) -> bool:
+    """Tell whether the engine knows a table setting."""
+    sql = "SELECT count() FROM system.merge_tree_settings WHERE name = {name:String}"
+    return int(client.command(sql, parameters={"name": setting})) > 0
+
+
 def _reason(error: BaseException) -> str:
     """Return the error's text on one line, bounded."""
     return " ".join(str(error).split())[: limits.REFUSED_REASON_CHARACTERS_MAX]
@@ -383,9 +391,10 @@ class ReportStore:
             version = int(client.command("SELECT max(version) FROM schema_version"))
             if version > SCHEMA_VERSION:
                 raise StoreNewerError(f"the reports are of version {version}, this program knows {SCHEMA_VERSION}")
+            settings = DURABLE + "".join(f", {name} = {value}" for name, value in TUNING.items() if _has(client, name))
             for step in range(version, SCHEMA_VERSION):
                 for statement in MIGRATIONS[step]:
-                    client.command(statement)
+                    client.command(statement.replace(DURABLE, settings))
                 client.command(
                     f"INSERT INTO schema_version VALUES ({step + 1}, {time.time_ns() // 1_000_000})",
                     settings={"async_insert": 0},

@@ -58,13 +58,25 @@ def _encode_phones(high, low, out):  # type: ignore[no-untyped-def]
     for row in range(high.size):
         length_at = at
         at += 1
-        for place in range(31, -1, -1):
-            word = low[row] if place < 16 else high[row]
-            nibble = np.int64((word >> np.uint64(4 * (place & 15))) & np.uint64(15))
-            if nibble or at > length_at + 1 or place == 0:
+        # Only the digits there are: most phones have 11 of 32.
+        word = low[row]
+        digits = 1
+        while digits < 16 and word >> np.uint64(4 * digits):
+            digits += 1
+        if high[row]:
+            rest = high[row]
+            digits = 17
+            while digits < 32 and rest >> np.uint64(4 * (digits - 16)):
+                digits += 1
+            for place in range(digits - 17, -1, -1):
+                nibble = np.int64((rest >> np.uint64(4 * place)) & np.uint64(15))
                 out[at] = nibble + (48 if nibble < 10 else 55)
                 at += 1
-        out[length_at] = at - length_at - 1
+        for place in range(min(digits, 16) - 1, -1, -1):
+            nibble = np.int64((word >> np.uint64(4 * place)) & np.uint64(15))
+            out[at] = nibble + (48 if nibble < 10 else 55)
+            at += 1
+        out[length_at] = digits
     return at
 
 

@@ -17,6 +17,7 @@ from protocols.report import (
 )
 from storage.clickhouse import ReportStore, Stored
 from storage.errors import ContentRefusedError, StorageError, StoreNewerError
+from storage.native import encode_phones
 
 NOW_MS = 1_760_000_000_000
 DAY_MS = 86_400_000
@@ -252,3 +253,13 @@ def test_a_server_that_is_away_is_no_refused_content() -> None:
 def test_a_wrong_dsn_is_named(dsn: str) -> None:
     with pytest.raises(ValueError, match=r"chdb://|clickhouse://|database name"):
         ReportStore(dsn)
+
+
+def test_phones_are_encoded_as_they_are_spelled() -> None:
+    numbers = [0, 1, 0x9, 0xA, 0x10, 2**64 - 1, 2**64, 2**80 - 1, 0x13912345678, 1 << 127]
+    numbers += [int("1" + "0" * length, 16) for length in range(31)]
+    rows = np.zeros(len(numbers), REPORT)
+    rows["phone_high"] = [number >> 64 for number in numbers]
+    rows["phone_low"] = [number & (2**64 - 1) for number in numbers]
+    spelled = [f"{number:X}".encode() for number in numbers]
+    assert encode_phones(rows).tobytes() == b"".join(bytes([len(text)]) + text for text in spelled)
