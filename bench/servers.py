@@ -158,6 +158,14 @@ class ChildServer:
         except ValueError:
             return status, text.decode(errors="replace")
 
+    def figure(self, name: str) -> float:
+        """Return one figure of /metrics."""
+        status, text = self.ask("GET", "/metrics")
+        for line in str(text).splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split()[1])
+        raise BenchError(f"/metrics answered {status} and has no {name}")
+
     def query(self, sql: str, timeout_s: float = 60.0) -> list[dict[str, Any]]:
         """Ask the running server in SQL, as an operator would: `carillon query SQL --data DIR --json`."""
         answer = subprocess.run(
