@@ -37,6 +37,8 @@ PHONE_FIRST: Final = 13_000_000_000
 
 SEALED_AND_STORED_S: Final = SEAL_S + 0.5
 """A report acknowledged now stands in a segment that is sealed within SEAL_S, and is inserted soon after."""
+COUNTS: Final = "SELECT count() AS reports, uniq(vehicle_id, time_ms, report_id) AS about_distinct FROM report"
+"""What an operator sees of the running server; exact sets are compared once it has stopped."""
 IDLE_S: Final = 3.0
 WARM_UP_S: Final = 1.0
 SETTLE_S_MAX: Final = 300.0
@@ -408,6 +410,7 @@ def measure_fleet(
             resident["end"] = server.resident_bytes()
             result = client.result()
             Settling(server).until_quiet()
+            queried = server.query(COUNTS)[0]
         effective = [one.seconds for one in asked if one.state == "effective"]
         server.stop()
     comparison = compare_stopped([record], data, PHONE_FIRST)
@@ -429,6 +432,7 @@ def measure_fleet(
         "resident_mb": {name: round(value / 1e6, 1) for name, value in resident.items()},
         "resident_kb_per_terminal": round((resident["end"] - resident["idle"]) / terminals / 1000, 2),
         "client": result,
+        "queried": queried,
         "sets": comparison,
     }
 
@@ -481,6 +485,7 @@ def measure_kill(
             unacknowledged = client.drain()
             result = client.result()
         Settling(server).until_quiet()
+        queried = server.query(COUNTS)[0]
         server.stop()
     finally:
         server.kill()
@@ -491,6 +496,7 @@ def measure_kill(
         "start_s": starts_s,
         "unacknowledged": unacknowledged,
         "client": result,
+        "queried": queried,
         "sets": comparison,
     }
 

@@ -23,7 +23,7 @@ TURN_S: Final = 2.0
 
 
 def measure(work: Path) -> dict[str, Any]:
-    """Run the short form of every bench; about two minutes."""
+    """Run the short form of every bench: some five minutes, most of them waiting for segments to be sealed."""
     say("decoders ...")
     figures: dict[str, Any] = {"decode": decode.measure(frames_count=50_000, rounds=5, seed=SEED)}
     say("server against the machine's limit ...")
