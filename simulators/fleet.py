@@ -59,6 +59,7 @@ class Fleet:
     """Terminals 0 to n-1, each in the car of the same number.
 
     Args:
+        first: number of the first terminal's identity: two fleets with one platform must not share phones.
         start_ms: UTC epoch ms at which it all begins; cut to a whole second.
         interval_ms: between two reports of a driving car.
         dial_over_ms: terminals dial for the first time spread over this time.
@@ -74,6 +75,7 @@ class Fleet:
         ledger: Ledger,
         interval_ms: int = 10_000,
         dial_over_ms: int = 5_000,
+        first: int = 0,
     ) -> None:
         start_ms = start_ms // 1000 * 1000
         self.scenario = scenario
@@ -95,7 +97,8 @@ class Fleet:
         faulty = rng.random(count) < scenario.faulty_share
         self.terminals: list[Terminal] = []
         for number in range(count):
-            terminal = Terminal(identity(number), self._locator(number), ledger, start_ms, spread[number], interval_ms)
+            who = identity(first + number)
+            terminal = Terminal(who, self._locator(number), ledger, start_ms, spread[number], interval_ms)
             terminal.dial_ms = NEVER if self.world.dark[number] else start_ms + int(spread[number] * dial_over_ms)
             self.terminals.append(terminal)
             self._wheel.put(number, min(terminal.dial_ms, terminal.report_due_ms))

@@ -379,6 +379,7 @@ def simulate(
     report_interval_s: float = 10.0,
     journal_acknowledged: Path | None = None,
     start_ms: int | None = None,
+    first: int = 0,
     stop: threading.Event | None = None,
     say: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> dict[str, Any]:
@@ -395,6 +396,8 @@ def simulate(
         report_interval_s: virtual seconds between two reports of a driving car (parked ones: see Scenario).
         journal_acknowledged: file to write each report sent and acknowledged to (see Record, read_record).
         start_ms: virtual UTC epoch ms to begin at, instead of the above.
+        first: number of the first terminal. Several processes with one platform (each may hold 20,000 open files at
+            most on some machines) take numbers of their own, since a number is a phone.
         say: takes progress lines.
 
     Returns:
@@ -428,6 +431,7 @@ def simulate(
             ledger,
             interval_ms=int(report_interval_s * 1000),
             dial_over_ms=int(max(1000, vehicles * FIRST_DIAL_MS) * speed),
+            first=first,
         )
         began_s = time.monotonic()
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -499,6 +503,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     about = "; ".join(f"{name}: {scenario.about}" for name, scenario in SCENARIOS.items())
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="city", help=about)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first terminal, for several fleets at once")
     parser.add_argument("--speed", type=float, default=1.0, help="virtual seconds a second")
     parser.add_argument("--seconds", type=float, default=None, help="how long, by the wall clock; else until stopped")
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between two reports of a driving car")
@@ -522,6 +527,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.seconds,
             options.interval,
             options.record,
+            first=options.first,
         )
     except (ValueError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)

@@ -242,6 +242,11 @@ def test_the_world_is_the_same_whoever_asks(city: roads.City) -> None:
     assert one.fixes(np.array([4, 2])) == [two.fixes(np.array([4]))[0], two.fixes(np.array([2]))[0]]
 
 
+def test_two_fleets_need_not_share_phones(city: roads.City) -> None:
+    one, two = (Fleet(city, 5, SCENARIOS["city"], 1, START_MS, Ledger(), first=first) for first in (0, 5))
+    assert len({terminal.identity.phone for fleet in (one, two) for terminal in fleet.terminals}) == 10
+
+
 def test_the_wheel_wakes_each_number_once_at_its_latest_time() -> None:
     wheel = Wheel(4, 0)
     wheel.put(0, 120)
