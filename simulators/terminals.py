@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from protocols.jt808.codec import BODY_BYTES_MAX, Header, ProtocolError, decode, encode
+from protocols.jt808.control import TrackTemporarily
 from protocols.jt808.framing import checksum, wrap
 from protocols.jt808.messages import (
     Authenticate,
@@ -596,18 +597,15 @@ class Terminal:
             place = location(self._locate(), self.identity.model.recorder)
             self._say(0x0201, LocationReply(reply_serial=header.serial, location=place), now_ms)
         else:
-            if header.message == 0x8202:
-                self._track(decoded.body, now_ms)
+            if isinstance(message, TrackTemporarily):
+                self._track(message.interval_s, message.valid_s or 0, now_ms)
             result = 0 if header.message in ACCEPTED else 3
             self._say(0x0001, TerminalGeneralReply(header.serial, header.message, result), now_ms)
 
-    def _track(self, message: object, now_ms: int) -> None:
-        """0x8202: report more often for a while (interval s as W, 0 stops; for how long s as D)."""
-        data = getattr(message, "data", b"")
-        if len(data) < 2:
-            return
-        interval_s = _WORD.unpack_from(data)[0]
-        valid_s = struct.unpack_from(">I", data, 2)[0] if interval_s and len(data) >= 6 else 0
+    def _track(self, interval_s: int, valid_s: int, now_ms: int) -> None:
+        """0x8202: report more often for a while; interval 0 ends it."""
+        if not interval_s:
+            valid_s = 0
         self._tracking_ms, self._tracking_until_ms = interval_s * 1000, now_ms + valid_s * 1000
         if valid_s:
             self.report_due_ms = min(self.report_due_ms, now_ms + self._tracking_ms)

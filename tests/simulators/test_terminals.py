@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.jt808.codec import Header, decode, encode, encode_body
+from protocols.jt808.control import TrackTemporarily
 from protocols.jt808.framing import unwrap
 from protocols.jt808.messages import Odometer, PlatformGeneralReply, QueryLocation, RecorderSpeed, Text, Unknown
 from simulators.terminals import (
@@ -359,12 +360,16 @@ def test_temporary_tracking_goes_before_the_interval_and_ends() -> None:
     platform = Platform()
     terminal = online(platform)
     like = platform.frames[0].header
-    terminal.receive(platform.ask(Unknown(0x8202, bytes.fromhex("000100000005")), 0x8202, like), START_MS)
+    terminal.receive(platform.ask(TrackTemporarily(1, 5), 0x8202, like), START_MS)
     assert terminal.report_due_ms <= START_MS + 1000
     terminal.report(FIX, START_MS + 1000)
     assert terminal.report_due_ms == START_MS + 2000
     terminal.report(FIX, START_MS + 5000)
     assert terminal.report_due_ms == START_MS + 15_000
+    for tracking in (TrackTemporarily(1, 60), TrackTemporarily(0)):
+        terminal.receive(platform.ask(tracking, 0x8202, like), START_MS + 6000)
+    terminal.report(FIX, START_MS + 7000)
+    assert terminal.report_due_ms == START_MS + 17_000
 
 
 def test_offline_it_has_nothing_to_do_but_dial() -> None:
