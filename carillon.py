@@ -507,8 +507,10 @@ def rows_of(positions: "Sequence[Any]") -> "Any":
 
 
 def fences_of(geofences: "Sequence[Any]") -> "list[Any]":
-    """Return stored geofences as the index takes them."""
-    from core.kernels.geofence import Circle, Fence, Polygon
+    """Return stored geofences as the index takes them. One that cannot be indexed is left out, and said."""
+    import logging
+
+    from core.kernels.geofence import Circle, Fence, FenceError, Polygon, build_index
 
     def units(point: "Sequence[float]") -> tuple[int, int]:
         return round(point[1] * 1e7), round(point[0] * 1e7)
@@ -521,7 +523,13 @@ def fences_of(geofences: "Sequence[Any]") -> "list[Any]":
             shape = Circle(lat, lon, float(stored.geometry["radius_m"]))
         else:
             shape = Polygon([[units(point) for point in ring] for ring in stored.geometry["coordinates"]])
-        fences.append(Fence(stored.id, shape, stored.group, stored.store))
+        fence = Fence(stored.id, shape, stored.group, stored.store)
+        try:
+            build_index([fence])
+        except FenceError as error:
+            logging.getLogger("up").error("geofence %d is left out: %s", stored.id, error)
+            continue
+        fences.append(fence)
     return fences
 
 
