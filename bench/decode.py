@@ -188,12 +188,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
+    where = machine.description()  # before: the tree may change while a bench runs
     result = measure(options.frames, options.rounds, options.seed)
     for name, figures in result["ns_per_frame"].items():
         print(f"{name:16}" + "".join(f"{step:>10} {value:8.1f}" for step, value in figures.items()) + "  ns a frame")
     print(f"kernels to C: {result['ratio_to_c']['all']}; {result['bytes_per_frame']} bytes a frame")
     if options.json:
-        print(msgspec.json.encode({"bench": "decode", **result, **machine.description()}).decode())
+        print(msgspec.json.encode({"bench": "decode", **result, **where}).decode())
     return 0
 
 

@@ -584,6 +584,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, help="directory to leave everything in; else a temporary one, deleted")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     options = parser.parse_args(arguments)
+    where = machine.description()  # before: the tree may change while a bench runs
     work = options.work or Path(tempfile.mkdtemp(prefix="carillon-bench-"))
     work.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}
@@ -627,7 +628,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(comparison)
     if options.json:
         whole = {"bench": f"ingest.{options.mode}", "seed": options.seed, "server": options.server, "ack": figures}
-        print(msgspec.json.encode(whole | machine.description()).decode())
+        print(msgspec.json.encode(whole | where).decode())
     return 0 if all(comparison.right for comparison in found) else 1
 
 

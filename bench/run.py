@@ -37,6 +37,7 @@ def measure(work: Path) -> dict[str, Any]:
 
 def main() -> int:
     """Run everything; the exit status is 1 when a report was lost, invented or stored twice."""
+    where = machine.description()  # before: the tree may change while a bench runs
     work = Path(tempfile.mkdtemp(prefix="carillon-bench-"))
     try:
         figures = measure(work)
@@ -53,7 +54,7 @@ def main() -> int:
     print(f"{p99_ms:.1f} ms p99 from socket to acknowledgement ({ingest.LOADS[-1].name})")
     print(ingest.table("sync", figures["cpu"]))
     whole = {"bench": "run", "cpu_us_per_report": cpu_us, "ack_ms_p99": p99_ms, "seed": SEED, **figures}
-    print(msgspec.json.encode(whole | machine.description()).decode())
+    print(msgspec.json.encode(whole | where).decode())
     return 0 if all(comparison.right for comparison in ingest.comparisons(figures)) else 1
 
 
