@@ -159,8 +159,8 @@ class Intake:
         return {thread.name: thread.native_id for thread in self._threads if thread.native_id}
 
     def _run(self) -> None:
-        kernels = self._kernels
-        error = loop.run_loop(self.state, kernels.split, kernels.identify, kernels.reply, COMMAND_QUEUE_BYTES)
+        entries = self._kernels.entries
+        error = loop.run_loop(self.state, entries.split, entries.identify, entries.reply, COMMAND_QUEUE_BYTES)
         if error:
             log.critical("the journal failed: %s; nothing is acknowledged any more", os.strerror(error))
         self.error = error

@@ -35,7 +35,19 @@ from core.limits import (
     SEGMENT_BYTES,
     SEND_POOL_CHUNK_BYTES,
 )
-from protocols.memory import copy, load_acquire, load_i64, load_u32, store_i64, store_release, store_u8, store_u32
+from protocols.memory import (
+    call3,
+    call4,
+    call5,
+    copy,
+    load_acquire,
+    load_i64,
+    load_u32,
+    store_i64,
+    store_release,
+    store_u8,
+    store_u32,
+)
 from protocols.seam import (
     CLASS_BAD,
     CLASS_FRAGMENT,
@@ -44,7 +56,6 @@ from protocols.seam import (
     CLASS_REPORT,
     CLASS_UNKNOWN,
     CLASS_UNREADABLE,
-    IDENTIFY_SIGNATURE,
     IDENTITY_ALARM,
     IDENTITY_LENGTH_FAULT,
     IDENTITY_PHONE_HIGH,
@@ -52,7 +63,6 @@ from protocols.seam import (
     IDENTITY_REPLY_SERIAL,
     REASON_NAMES,
     REPLY_BYTES_MAX,
-    REPLY_SIGNATURE,
     RESULT_FAILURE,
     RESULT_OK,
     RESULT_UNSUPPORTED,
@@ -60,7 +70,6 @@ from protocols.seam import (
     SPLIT_BAD,
     SPLIT_FRAME,
     SPLIT_MORE,
-    SPLIT_SIGNATURE,
 )
 
 # --- the state block --------------------------------------------------------------------------------------------------
@@ -763,27 +772,27 @@ def _accept(s: Any) -> int:
     return 0
 
 
-@njit(_i64(_State, _i64, types.FunctionType(REPLY_SIGNATURE), _i64, _i64, _i64), cache=True, nogil=True)
-def _reply(s: Any, fd: int, reply: Any, frame: int, length: int, result: int) -> int:
+@njit(_i64(_State, _i64, _i64, _i64, _i64, _i64), cache=True, nogil=True)
+def _reply(s: Any, fd: int, reply: int, frame: int, length: int, result: int) -> int:
     """Let the protocol build its general reply to a frame, to go out at the commit."""
     row = s[LINKS] + fd * LINK_BYTES
     serial = load_i64(row + 8 * SERIAL)
     store_i64(row + 8 * SERIAL, (serial + 1) & 0xFFFF)
     store_i64(s[IDENTITY] + 8 * IDENTITY_REPLY_SERIAL, serial)
-    return _span(s, fd, reply(frame, length, s[IDENTITY], result, s[ARENA] + s[ARENA_USED]))
+    return _span(s, fd, call5(reply, frame, length, s[IDENTITY], result, s[ARENA] + s[ARENA_USED]))
 
 
 @njit(
-    _i64(_State, _i64, _i64, types.FunctionType(IDENTIFY_SIGNATURE), types.FunctionType(REPLY_SIGNATURE)),
+    _i64(_State, _i64, _i64, _i64, _i64),
     cache=True,
     nogil=True,
 )
-def _take_frame(s: Any, fd: int, length: int, identify: Any, reply: Any) -> int:
+def _take_frame(s: Any, fd: int, length: int, identify: int, reply: int) -> int:
     """Judge one frame, which stands where its record's payload would. 0 when it counts as bad."""
     row = s[LINKS] + fd * LINK_BYTES
     frame = s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES
     identity = s[IDENTITY]
-    frame_class = identify(frame, length, identity)
+    frame_class = call3(identify, frame, length, identity)
     if frame_class == CLASS_BAD:
         s[_BAD_HEADER] += 1
         return 0
@@ -842,14 +851,14 @@ def _take_frame(s: Any, fd: int, length: int, identify: Any, reply: Any) -> int:
     _i64(
         _State,
         _i64,
-        types.FunctionType(SPLIT_SIGNATURE),
-        types.FunctionType(IDENTIFY_SIGNATURE),
-        types.FunctionType(REPLY_SIGNATURE),
+        _i64,
+        _i64,
+        _i64,
     ),
     cache=True,
     nogil=True,
 )
-def _receive(s: Any, fd: int, split: Any, identify: Any, reply: Any) -> int:
+def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
     """Read a connection once and take every whole frame out of what came."""
     row = s[LINKS] + fd * LINK_BYTES
     partial = load_i64(row + 8 * PARTIAL)
@@ -869,7 +878,7 @@ def _receive(s: Any, fd: int, split: Any, identify: Any, reply: Any) -> int:
     end = partial + received
     bad_run = load_i64(row + 8 * BAD_RUN)
     while at < end:
-        status = split(scratch + at, end - at, s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, s[RESULT])
+        status = call4(split, scratch + at, end - at, s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, s[RESULT])
         at += load_i64(s[RESULT])
         if status == SPLIT_MORE:
             break
@@ -902,8 +911,8 @@ def _receive(s: Any, fd: int, split: Any, identify: Any, reply: Any) -> int:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-@njit(_i64(_State, _i64, types.FunctionType(IDENTIFY_SIGNATURE)), cache=True, nogil=True)
-def _carry_out(s: Any, command: int, identify: Any) -> int:
+@njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
+def _carry_out(s: Any, command: int, identify: int) -> int:
     """Carry out one command. Layout: u32 total, u32 payload length, operation, link, high, low, terminal, vehicle."""
     length = load_u32(command + 4)
     operation = load_i64(command + 8)
@@ -913,7 +922,7 @@ def _carry_out(s: Any, command: int, identify: Any) -> int:
     if operation == REENTER:
         frame = s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES
         copy(frame, payload, length)
-        frame_class = identify(frame, length, s[IDENTITY])
+        frame_class = call3(identify, frame, length, s[IDENTITY])
         s[URGENT] = 1
         return _stage(s, length, link, load_i64(command + 40), load_i64(command + 48), KIND_ASSEMBLED, frame_class)
     fd = _fd_of(s, link)
@@ -943,8 +952,8 @@ def _carry_out(s: Any, command: int, identify: Any) -> int:
     return _interest(s, fd, _CTL_MOD)
 
 
-@njit(_i64(_State, types.FunctionType(IDENTIFY_SIGNATURE), _i64), cache=True, nogil=True)
-def _carry_out_all(s: Any, identify: Any, queue_bytes: int) -> int:
+@njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
+def _carry_out_all(s: Any, identify: int, queue_bytes: int) -> int:
     """Carry out what the actors asked for up to now; 0, or the errno of a commit in between."""
     tail = load_acquire(s[SELF] + 8 * COMMAND_TAIL)
     head = s[COMMAND_HEAD]
@@ -1036,15 +1045,15 @@ def _tick(s: Any) -> int:
 @njit(
     _i64(
         _State,
-        types.FunctionType(SPLIT_SIGNATURE),
-        types.FunctionType(IDENTIFY_SIGNATURE),
-        types.FunctionType(REPLY_SIGNATURE),
+        _i64,
+        _i64,
+        _i64,
         _i64,
     ),
     cache=True,
     nogil=True,
 )
-def run_loop(s: Any, split: Any, identify: Any, reply: Any, queue_bytes: int) -> int:
+def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) -> int:
     """Run rounds until told to stop; returns 0, or the errno of a journal that failed (also in s[ERROR]).
 
     The last round is committed before it returns; connections are left open for the caller to end.

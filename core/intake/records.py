@@ -29,6 +29,8 @@ from numba.extending import intrinsic
 
 from core.intake.links import KIND_ASSEMBLED
 from protocols.memory import (
+    call3,
+    call5,
     load_acquire,
     load_i64,
     load_u8,
@@ -44,8 +46,6 @@ from protocols.seam import (
     CLASS_REPORT,
     CLASS_UNKNOWN,
     CLASS_UNREADABLE,
-    DECODE_SIGNATURE,
-    IDENTIFY_SIGNATURE,
     IDENTITY_ARRIVAL_MS,
     IDENTITY_UNREADABLE,
     ROWS_PER_FRAME_MAX,
@@ -211,8 +211,8 @@ _ROW_ITEMS_OFFSET: Final = REPORT_OFFSET["items_offset"]
         _int64,
         _int64,
         _int64,
-        types.FunctionType(IDENTIFY_SIGNATURE),
-        types.FunctionType(DECODE_SIGNATURE),
+        _int64,
+        _int64,
         _int64,
         _int64,
         _int64,
@@ -227,8 +227,8 @@ def read_records(
     base: int,
     start: int,
     end: int,
-    identify: Any,
-    decode: Any,
+    identify: int,
+    decode: int,
     rows: int,
     rows_max: int,
     frames: int,
@@ -243,6 +243,7 @@ def read_records(
     ROWS_PER_FRAME_MAX rows or no frame offsets are left, with everything before OUT_OFFSET read whole.
 
     Args:
+        identify, decode: entries of the protocol's kernels.
         base: address of the segment's first byte; `end` is its length, or the published offset.
         identity: address of an IDENTITY block, used as scratch. out: address of int64[OUT_WORDS].
 
@@ -278,11 +279,11 @@ def read_records(
         frame_class = load_u8(record + AT_CLASS)
         frame = record + RECORD_HEADER_BYTES
         if frame_class == CLASS_REPORT or frame_class == CLASS_FRAME:
-            identify(frame, length, identity)
+            call3(identify, frame, length, identity)
             store_i64(identity + 8 * IDENTITY_ARRIVAL_MS, load_i64(record + AT_ARRIVAL_MS))
             store_i64(identity + 8 * IDENTITY_UNREADABLE, 0)
             row = rows + row_count * REPORT_BYTES
-            found = decode(frame, length, identity, row, ROWS_PER_FRAME_MAX)
+            found = call5(decode, frame, length, identity, row, ROWS_PER_FRAME_MAX)
             unreadable += load_i64(identity + 8 * IDENTITY_UNREADABLE)
             for _ in range(found):
                 store_i64(row + _ROW_SEQUENCE, load_i64(record + AT_SEQUENCE))

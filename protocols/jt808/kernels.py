@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import cfunc, njit, types
 from numba.extending import intrinsic
 
 from protocols.jt808.framing import FRAME_BYTES_MIN, WIRE_BYTES_MAX
@@ -80,6 +80,7 @@ from protocols.seam import (
     SPLIT_MORE,
     SPLIT_OUTPUT_BYTES,
     SPLIT_SIGNATURE,
+    Entries,
     Kernels,
 )
 
@@ -624,4 +625,31 @@ def reply(frame, length, identity, result, output):  # type: ignore[no-untyped-d
     return out + 1 - output
 
 
-KERNELS: Final = Kernels(split, identify, decode, reply)
+# What the intake calls: no more than the kernel, entered as C would. They must live as long as their addresses.
+@cfunc(SPLIT_SIGNATURE, cache=True)
+def _split_entry(source, length, output, result):  # type: ignore[no-untyped-def]
+    return split(source, length, output, result)
+
+
+@cfunc(IDENTIFY_SIGNATURE, cache=True)
+def _identify_entry(frame, length, identity):  # type: ignore[no-untyped-def]
+    return identify(frame, length, identity)
+
+
+@cfunc(DECODE_SIGNATURE, cache=True)
+def _decode_entry(frame, length, identity, rows, rows_max):  # type: ignore[no-untyped-def]
+    return decode(frame, length, identity, rows, rows_max)
+
+
+@cfunc(REPLY_SIGNATURE, cache=True)
+def _reply_entry(frame, length, identity, result, output):  # type: ignore[no-untyped-def]
+    return reply(frame, length, identity, result, output)
+
+
+KERNELS: Final = Kernels(
+    split,
+    identify,
+    decode,
+    reply,
+    Entries(_split_entry.address, _identify_entry.address, _decode_entry.address, _reply_entry.address),
+)

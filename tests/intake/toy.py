@@ -7,7 +7,7 @@ result, platform serial u16, serial u16, kind, ';'. Big-endian. A report's value
 
 import struct
 
-from numba import njit
+from numba import cfunc, njit
 
 from protocols.memory import (
     copy,
@@ -46,6 +46,7 @@ from protocols.seam import (
     SPLIT_JUNK,
     SPLIT_MORE,
     SPLIT_SIGNATURE,
+    Entries,
     Kernels,
 )
 
@@ -145,7 +146,28 @@ def reply(frame, length, identity, result, output):
     return 8
 
 
-KERNELS = Kernels(split, identify, decode, reply)
+@cfunc(SPLIT_SIGNATURE, cache=True)
+def split_entry(source, length, output, result):
+    return split(source, length, output, result)
+
+
+@cfunc(IDENTIFY_SIGNATURE, cache=True)
+def identify_entry(frame, length, identity):
+    return identify(frame, length, identity)
+
+
+@cfunc(DECODE_SIGNATURE, cache=True)
+def decode_entry(frame, length, identity, rows, rows_max):
+    return decode(frame, length, identity, rows, rows_max)
+
+
+@cfunc(REPLY_SIGNATURE, cache=True)
+def reply_entry(frame, length, identity, result, output):
+    return reply(frame, length, identity, result, output)
+
+
+ENTRIES = Entries(split_entry.address, identify_entry.address, decode_entry.address, reply_entry.address)
+KERNELS = Kernels(split, identify, decode, reply, ENTRIES)
 
 
 def frame(kind: str, phone: int, serial: int, value: int = 0, tail: bytes = b"abc", end: bytes = b"!") -> bytes:
