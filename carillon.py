@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import trio
 
     from api.parts import Parts
+    from api.server import ApiServer
     from core.config import Config
     from core.data_directory import DataDirectory
     from core.metrics import Metrics
@@ -31,6 +32,8 @@ EXIT_USAGE: Final = 2
 """The command line or the configuration is wrong."""
 EXIT_REFUSED: Final = 3
 """This version cannot do that yet, or not with these stores; the reason is on standard error."""
+EXIT_FENCED: Final = 4
+"""Another process has taken over the event log. To start again would take it back: whoever supervises must not."""
 
 EXPLAIN_LINE_BYTES_MAX: Final = 64 * 1024
 """A line of `explain -`. The largest frame is 4,096 bytes, 8,192 digits; spaces may treble that."""
@@ -94,11 +97,11 @@ def read_config(options: argparse.Namespace) -> "Config":
 
 def run_up(options: argparse.Namespace) -> int:
     """Run everything in one process until SIGTERM or SIGINT."""
-    return up(read_config(options))
+    return run_node(read_config(options), with_api=True)
 
 
-def up(config: "Config") -> int:
-    """Run everything in one process until SIGTERM or SIGINT; return the exit status.
+def run_node(config: "Config", *, with_api: bool) -> int:
+    """Run a node, with the API in the same process or without, until SIGTERM or SIGINT; return the exit status.
 
     Raises:
         DataDirectoryError: another process uses the data directory, or a newer version wrote it.
@@ -114,16 +117,20 @@ def up(config: "Config") -> int:
         import trio
 
         from api.server import ServerError
+        from storage.errors import OwnerFencedError, StorageError
 
-        fault = ""
+        fault, status = "", EXIT_OK
         try:
-            trio.run(serve, config, data)
-        except* ServerError as failed:
-            fault = "; ".join(str(error) for error in failed.exceptions)
-    return complain(fault, EXIT_FAILED) if fault else EXIT_OK
+            trio.run(serve, config, data, with_api)
+        except* OwnerFencedError as failed:
+            fault = f"{failed.exceptions[0]}; this node has stopped, what it acknowledged is in its journal"
+            status = EXIT_FENCED
+        except* (ServerError, StorageError) as failed:
+            fault, status = "; ".join(str(error) for error in failed.exceptions), EXIT_FAILED
+    return complain(fault, status) if status else EXIT_OK
 
 
-async def serve(config: "Config", data: "DataDirectory") -> None:
+async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None:
     """Put the parts together and run them; a signal stops them in order.
 
     Start order matters: kernels are compiled before chdb is opened, chdb before the database and the API's thread, for
@@ -136,8 +143,6 @@ async def serve(config: "Config", data: "DataDirectory") -> None:
 
     import trio
 
-    from api.app import create_app
-    from api.server import ApiServer
     from core.actor import run_actor
 
     log = logging.getLogger("up")
@@ -148,22 +153,26 @@ async def serve(config: "Config", data: "DataDirectory") -> None:
         stop = trio.Event()
         node = await trio.to_thread.run_sync(Node, config, data, trio.lowlevel.current_trio_token(), stop)
         await node.fleet.load()
-        server = ApiServer(create_app(node.parts()), *config.http_address)
+        server = api_server(node) if with_api else None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_actor, node.writer.run, "log")
             nursery.start_soon(run_actor, node.recorder.run, "recorder")
             async with trio.open_nursery() as live:
                 live.start_soon(node.gateway.run)
-                await trio.to_thread.run_sync(server.start)
+                if server is not None:
+                    await trio.to_thread.run_sync(server.start)
                 node.intake.start()
                 # A hundred thousand parked tasks make a full collection take most of a second: keep what is here out
                 # of it, and collect the rest seldom.
                 gc.freeze()
                 gc.set_threshold(100_000, 50, 100)
-                threads = {**node.intake.thread_ids, "api": server.native_id}
-                data.publish(node.tcp, server.address, threads)
+                threads = dict(node.intake.thread_ids)
+                if server is not None:
+                    threads["api"] = server.native_id
+                data.publish(node.tcp, "" if server is None else server.address, threads)
                 log.info("terminals on %s, registration %s", node.tcp, config.registration)
-                log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
+                if server is not None:
+                    log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
                 if config.demo:
                     live.start_soon(run_demo, node, log)
                 live.start_soon(wait_for_signal, signals, stop)
@@ -171,11 +180,22 @@ async def serve(config: "Config", data: "DataDirectory") -> None:
                 log.info("stopping")
                 live.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(server.stop)
+                if server is not None:
+                    await trio.to_thread.run_sync(server.stop)
                 await node.close()
             nursery.cancel_scope.cancel()
+    if node.fenced is not None:
+        raise node.fenced
     if node.intake.error:
         raise OSError(node.intake.error, os.strerror(node.intake.error), str(config.journal_path))
+
+
+def api_server(node: "Node") -> "ApiServer":
+    """Return the API over a node of this process, not yet started."""
+    from api.app import create_app
+    from api.server import ApiServer
+
+    return ApiServer(create_app(node.parts()), *node.config.http_address)
 
 
 async def wait_for_signal(signals: "Any", stop: "trio.Event") -> None:
@@ -207,9 +227,10 @@ DEMO_FENCE_M: Final = 200.0
 
 
 class Node:
-    """The parts of `carillon up`, made in the order they need one another. Making them blocks: databases open.
+    """What takes in, judges and stores, made in the order it needs one another. Making it blocks: databases open.
 
     Attributes are the parts that are run (writer, recorder, gateway, intake); `parts` is what the API sees of them.
+    `fenced` is set once another owner has the event log; then `stop` is set too.
     """
 
     def __init__(
@@ -233,7 +254,7 @@ class Node:
         from protocols.jt808.kernels import KERNELS as JT808
         from storage import migrate
         from storage.clickhouse import ReportStore
-        from storage.errors import AnsweredTwiceError
+        from storage.errors import AnsweredTwiceError, OwnerFencedError
         from storage.eventlog import EventLog
         from storage.query import QueryServer
         from storage.registry import Registry
@@ -243,7 +264,15 @@ class Node:
         self.store = ReportStore(config.reports)
         self.store.ensure_schema()
         migrate(config.business)
-        self.eventlog = EventLog(config.business, owner=config.node)
+        self.fenced: OwnerFencedError | None = None
+
+        def fence(error: OwnerFencedError) -> None:
+            self.fenced = error
+            stop.set()
+
+        self.eventlog = EventLog(
+            config.business, owner=config.node, on_fenced=lambda error: token.run_sync_soon(fence, error)
+        )
         self.registry = Registry(self.eventlog)
         self.boot = self.registry.next_boot()
         self.journal = Journal(
@@ -541,9 +570,14 @@ def run_part(options: argparse.Namespace) -> int:
     config = read_config(options)
     if fault := sharing_fault(config):
         return complain(f"{options.command}: {fault}", EXIT_REFUSED)
+    if options.command == "ingest":
+        return run_node(config, with_api=False)
     if options.command == "api":
         return serve_api(config)
-    return complain(f"{options.command}: {NOT_YET[options.command]}", EXIT_REFUSED)
+    return complain(
+        f"{options.command}: there are no business actors yet; facts are in the event log (GET /api/v1/events)",
+        EXIT_REFUSED,
+    )
 
 
 def sharing_fault(config: "Config") -> str | None:
@@ -601,12 +635,6 @@ def serve_api(config: "Config") -> int:
 def metrics_open(config: "Config") -> bool:
     """Tell whether /metrics needs no key."""
     return config.metrics == "open" or (config.metrics == "loopback" and config.http_is_loopback)
-
-
-NOT_YET: Final = {
-    "ingest": "the intake still runs inside `carillon up` only; use that, with these stores if you like",
-    "business": "there are no business actors yet; facts are in the event log (GET /api/v1/events)",
-}
 
 
 # --- tools ------------------------------------------------------------------------------------------------------------
@@ -753,13 +781,17 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", metavar="DIR", help="data directory (default: data)")
 
 
-def add_up(command: argparse.ArgumentParser) -> None:
+def add_ingest(command: argparse.ArgumentParser) -> None:
     add_data(command)
     command.add_argument("--tcp", metavar="HOST:PORT", help="where terminals connect (default: 127.0.0.1:8808)")
+    command.add_argument("--registration", metavar="open|known", help="may unknown terminals register (default: known)")
+
+
+def add_up(command: argparse.ArgumentParser) -> None:
+    add_ingest(command)
     command.add_argument(
         "--http", metavar="HOST:PORT", help="where API and status page answer (default: 127.0.0.1:8080)"
     )
-    command.add_argument("--registration", metavar="open|known", help="may unknown terminals register (default: known)")
     command.add_argument(
         "--demo", action="store_const", const=True, help="simulate a fleet, show it to all on loopback"
     )
@@ -836,7 +868,7 @@ def parser() -> argparse.ArgumentParser:
 
 COMMANDS: Final = (
     Command("up", "run everything in one process", add_up, run_up),
-    Command("ingest", "run the intake as a process of its own (needs shared stores)", add_data, run_part),
+    Command("ingest", "take in, judge and store, without the API (needs shared stores)", add_ingest, run_part),
     Command("business", "run the business actors as a process of their own (needs shared stores)", add_data, run_part),
     Command("api", "run the API as a process of its own (needs shared stores)", add_data, run_part),
     Command("simulate", "drive simulated cars against a server", add_simulate, run_simulate),

@@ -125,6 +125,7 @@ class Gateway:
         self._command_wake = trio.Event()
         self._judged = 0
         self._taken = 0
+        self._taking = False
         self._snapshot_s = 0.0
         self._counts = dict.fromkeys(
             ("batches", "rows", "frames", "unreadable", "events", "snapshots", "mailboxes_full"), 0
@@ -175,6 +176,7 @@ class Gateway:
 
     async def _take(self, batch: Batch) -> None:
         rows = batch.rows
+        self._taking = True
         self._counts["batches"] += 1
         self._counts["unreadable"] += batch.unreadable
         if len(rows):
@@ -193,6 +195,7 @@ class Gateway:
         self._position.taken(batch.sequence, 0)
         self._taken = batch.sequence
         self._judged = max(self._judged, batch.sequence)
+        self._taking = False
 
     async def take_snapshot(self) -> None:
         """Write detection's state, which is that behind the last batch: its facts are in the log."""
@@ -335,6 +338,11 @@ class Gateway:
         )
 
     async def stop(self) -> None:
-        """Say how far everything has come, before the process ends."""
+        """Say how far everything has come, before the process ends.
+
+        Where `run` was cancelled inside a batch, detection has seen it and its facts may not be in the log: that state
+        is not kept, and the next start judges on from the snapshot before.
+        """
         self._conversation_file.advance(self._position.sequence)
-        await self.take_snapshot()
+        if not self._taking:
+            await self.take_snapshot()

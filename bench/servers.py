@@ -215,6 +215,13 @@ class ChildServer:
         if status not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
             raise BenchError(f"the server stopped with status {status}:\n{self.log_end()}")
 
+    def wait(self, seconds: float = STOP_S) -> int:
+        """Wait until it has ended by itself; return its status. Raises BenchError when it does not end."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"the server did not end within {seconds:.0f} s:\n{self.log_end()}") from None
+
     def kill(self) -> None:
         """End it at once (SIGKILL) and wait until it is gone; a second time does nothing."""
         if self._process.poll() is None:
@@ -231,11 +238,22 @@ class ChildServer:
 
 
 def start_carillon(
-    data: Path, *, ack_after: str = "sync", ack_window_ms: int = 10, tcp: int = 0, **settings: object
+    data: Path,
+    *,
+    part: str = "up",
+    ack_after: str = "sync",
+    ack_window_ms: int = 10,
+    tcp: int = 0,
+    **settings: object,
 ) -> ChildServer:
-    """Start `carillon up` with open registration on free ports of loopback, and wait until it is healthy."""
-    command = [sys.executable, str(REPOSITORY / "carillon.py"), "up", "--http", "127.0.0.1:0", "--registration", "open"]
-    return ChildServer(command, data, tcp=tcp, environment=_environment(ack_after, ack_window_ms, settings))
+    """Start `carillon up` with open registration on free ports of loopback, and wait until it is healthy.
+
+    Args:
+        part: or `ingest`, which has no API: it is waited for until it takes terminals.
+    """
+    command = [sys.executable, str(REPOSITORY / "carillon.py"), part, "--registration", "open"]
+    environment = _environment(ack_after, ack_window_ms, {"http": "127.0.0.1:0", **settings})
+    return ChildServer(command, data, tcp=tcp, environment=environment, health=part == "up")
 
 
 def start_intake(data: Path, *, ack_after: str = "sync", ack_window_ms: int = 10, tcp: int = 0) -> ChildServer:

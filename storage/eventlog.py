@@ -8,11 +8,11 @@ that same row. Whoever has seen number N has seen all below it.
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from os import getpid
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 from sqlalchemy import Connection
@@ -144,15 +144,24 @@ def _set_position(connection: Connection, sign: str, reader: str, seq: int) -> N
 class EventLog:
     """The log of one dealer group."""
 
-    def __init__(self, database: Database | str, owner: str = "") -> None:
+    def __init__(
+        self,
+        database: Database | str,
+        owner: str = "",
+        *,
+        on_fenced: Callable[[OwnerFencedError], object] = lambda error: None,
+    ) -> None:
         """
         Args:
             database: or its DSN; then `close` closes it.
             owner: how this process calls itself in `log_owner`, for people; host and process number where empty.
+            on_fenced: called, in the thread that wrote, before OwnerFencedError is raised to the writer. Writers try
+                again what a store does not take; this is for whoever can end the process.
         """
         self._owns_database = isinstance(database, str)
         self.database: Final = Database(database) if isinstance(database, str) else database
         self._owner = owner or f"{socket.gethostname()}:{getpid()}"
+        self._on_fenced = on_fenced
         self._epoch = 0
         self._claiming = threading.Lock()
 
@@ -193,11 +202,16 @@ class EventLog:
                 (transaction.head, _LOG, self._epoch, row[1]),
             ).rowcount
             if updated != 1:
-                raise OwnerFencedError("the log's position row changed under its owner")
+                self._fenced("the event log's position row changed under its owner")
 
     def _check(self, epoch: int, owner: str) -> None:
         if epoch != self._epoch:
-            raise OwnerFencedError(f"the log belongs to {owner} since epoch {epoch}; ours was {self._epoch}")
+            self._fenced(f"the event log belongs to {owner} since epoch {epoch}; ours was {self._epoch}")
+
+    def _fenced(self, reason: str) -> NoReturn:
+        error = OwnerFencedError(reason)
+        self._on_fenced(error)
+        raise error
 
     def append(self, events: Sequence[Event]) -> list[int]:
         """Append the events in one transaction; return each one's number, the existing one for a known id.

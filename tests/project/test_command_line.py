@@ -1,6 +1,7 @@
 """Every subcommand exists, explains itself, and says what is wrong on standard error with the right status."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,32 @@ def test_stores_that_cannot_be_shared_are_refused_with_the_reason(
     monkeypatch.setenv("CARILLON_REPORT_DSN", "clickhouse://127.0.0.1:1")
     assert carillon.main([name, "--data", str(tmp_path)]) == 3
     assert "business_dsn is sqlite" in capsys.readouterr().err
+
+
+def test_what_there_is_not_yet_is_refused_with_the_reason(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARILLON_REPORT_DSN", "clickhouse://127.0.0.1:1")
+    monkeypatch.setenv("CARILLON_BUSINESS_DSN", "postgresql+psycopg://127.0.0.1:1/x")
+    assert carillon.main(["business", "--data", str(tmp_path)]) == 3
+    assert "no business actors yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["up", "ingest"])
+def test_a_store_that_is_away_at_the_start_is_said_plainly(name: str, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "CARILLON_REPORT_DSN": "clickhouse://127.0.0.1:1",
+        "CARILLON_BUSINESS_DSN": "postgresql+psycopg://127.0.0.1:1/x",
+    }
+    command = [sys.executable, "-m", "carillon", name, "--data", str(tmp_path / "data"), "--tcp", "127.0.0.1:0"]
+    answer = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert answer.returncode == 1
+    assert "carillon: " in answer.stderr
+    assert "127.0.0.1:1" in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_help_waits_for_no_compiler_and_no_database() -> None:

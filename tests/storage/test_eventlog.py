@@ -93,16 +93,21 @@ def test_two_owners_lose_nothing_and_number_nothing_twice(business_dsn: str) -> 
     log.close()
 
 
-def test_an_owner_that_was_replaced_writes_nothing_more(log: EventLog) -> None:
+def test_an_owner_that_was_replaced_writes_nothing_more(business_dsn: str) -> None:
+    fenced: list[OwnerFencedError] = []
+    log = EventLog(business_dsn, owner="first", on_fenced=fenced.append)
     log.append([fence(1)])
+    assert not fenced
     newer = EventLog(log.database, owner="newer")
     assert newer.append([fence(2)]) == [2]
     with pytest.raises(OwnerFencedError, match="newer"):
         log.append([fence(3)])
     with pytest.raises(OwnerFencedError), log.transaction() as transaction:
         transaction.set_position("fold", 9)  # also what appends no event
+    assert ["newer" in str(error) for error in fenced] == [True, True], "whoever can end the process has been told"
     assert log.position("fold") == 0
     assert [event.seq for event in newer.read(0)] == [1, 2]
+    log.close()
 
 
 def test_an_intent_is_answered_once(log: EventLog) -> None:
