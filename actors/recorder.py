@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from core.actor import until_it_holds
-from core.intake.journal import Journal, Segment, read_segment
+from core.intake.journal import Journal, Segment, SegmentRoom, read_segment
 from protocols.seam import Kernels
 
 
@@ -61,6 +61,7 @@ class Recorder:
         self._kernels = kernels
         self._store = store
         self._node = node
+        self._room = SegmentRoom()
         self._position = journal.position("recorder")
         self._sealed = trio.Event()
         self._limiter = trio.CapacityLimiter(1)
@@ -97,7 +98,7 @@ class Recorder:
         return RecorderStatistics(**self._counts, last_failure=self._last_failure, behind=behind)
 
     def _record(self, segment: Segment) -> None:
-        rows, blob, unreadable = read_segment(self._journal, segment, self._kernels)
+        rows, blob, unreadable = read_segment(self._journal, segment, self._kernels, self._room)
         if len(rows):
             result = self._store.insert_with_bisection(rows, blob, segment.token(self._node))
             self._counts["stored"] += result.stored

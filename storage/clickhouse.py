@@ -25,15 +25,7 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from core import limits
 from protocols.report import FLAG_TIME_BAD
 from storage.errors import ContentRefusedError, QueryRefusedError, StorageError, StoreNewerError
-from storage.native import (
-    NATIVE_DTYPES,
-    byte_view,
-    encode_block,
-    encode_phones,
-    encode_reports,
-    encode_slices,
-    encode_texts,
-)
+from storage.native import BlockRoom, byte_view, encode_texts
 from storage.reading import only_reads
 from storage.summary import ranks, summarise
 from storage.tables.report import (
@@ -48,6 +40,14 @@ from storage.tables.report import (
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
+
+_REPORT_KINDS: Final = [(name, kind) for name, (kind, _) in REPORT_COLUMNS.items()]
+_LAST_POSITION_KINDS: Final = [
+    *((name, REPORT_COLUMNS[name][0]) for name in LAST_POSITION_COLUMNS),
+    ("rank", "UInt128"),
+]
+_MILEAGE_KINDS: Final = [(name, kind) for name, (kind, _) in MILEAGE_COLUMNS.items()]
+"""Columns of the blocks of a segment: name, ClickHouse type."""
 
 _CONTENT_CODES: Final = frozenset(
     {
@@ -288,6 +288,8 @@ class ReportStore:
         self._opening = threading.Lock()
         self._writer: Any = None
         self._writing = threading.Lock()
+        self._block = BlockRoom()
+        self._encoding = threading.Lock()
         self._readers: list[Any] = []
         self._answerer: Any = None
         self._answering = threading.Lock()
@@ -417,25 +419,17 @@ class ReportStore:
         """
         if rows.size == 0:
             return
-        columns = [(name, kind) for name, (kind, _) in REPORT_COLUMNS.items()]
-        block = encode_reports(rows, byte_view(blob), columns)
-        self._insert_block("report", list(REPORT_COLUMNS), block, token)
-        # Behind the reports: what refuses them must not have told the summaries. A crash in between brings the segment
-        # again, and each table knows by the token what it has.
-        newest, mileage = summarise(rows)
-        if newest.size:
-            kinds = [(name, REPORT_COLUMNS[name][0]) for name in LAST_POSITION_COLUMNS]
-            parts: list[tuple[str, str, np.ndarray | bytes]] = [
-                (name, kind, np.ascontiguousarray(newest[name]).view(NATIVE_DTYPES[kind])) for name, kind in kinds
-            ]
-            parts.append(("rank", "UInt128", ranks(newest)))
-            names = [*LAST_POSITION_COLUMNS, "rank"]
-            self._insert_block("last_position", names, encode_block(parts, newest.size), token)
-        if mileage.size:
-            days: list[tuple[str, str, np.ndarray | bytes]] = [
-                (name, kind, np.ascontiguousarray(mileage[name])) for name, (kind, _) in MILEAGE_COLUMNS.items()
-            ]
-            self._insert_block("mileage_day", list(MILEAGE_COLUMNS), encode_block(days, mileage.size), token)
+        with self._encoding:
+            block = self._block.encode(rows, _REPORT_KINDS, byte_view(blob))
+            self._insert_block("report", _REPORT_KINDS, block, token)
+            # Behind the reports: what refuses them must not have told the summaries. A crash in between brings the
+            # segment again, and each table knows by the token what it has.
+            newest, mileage = summarise(rows)
+            if newest.size:
+                block = self._block.encode(newest, _LAST_POSITION_KINDS, given={"rank": ranks(newest)})
+                self._insert_block("last_position", _LAST_POSITION_KINDS, block, token)
+            if mileage.size:
+                self._insert_block("mileage_day", _MILEAGE_KINDS, self._block.encode(mileage, _MILEAGE_KINDS), token)
 
     def insert_refused(
         self, rows: np.ndarray, blob: bytes | bytearray | memoryview | np.ndarray, reason: str, token: str
@@ -447,25 +441,22 @@ class ReportStore:
         if rows.size == 0:
             return
         data = byte_view(blob)
-        offset, length = rows["items_offset"].copy(), rows["items_length"].copy()
+        shown = rows.copy()
+        offset, length = shown["items_offset"], shown["items_length"]
         outside = (offset < 0) | (length < 0) | (offset.astype(np.int64) + length > data.size)
         offset[outside] = 0
         length[outside] = 0
         refused_ms = time.time_ns() // 1_000_000
         reason_bytes = reason[: limits.REFUSED_REASON_CHARACTERS_MAX].encode("utf-8", "replace")
-        special: dict[str, np.ndarray | bytes] = {
+        given: dict[str, np.ndarray | bytes] = {
             "refused_ms": np.full(rows.size, refused_ms, dtype=np.int64),
             "reason": encode_texts([reason_bytes] * rows.size),
             "token": encode_texts([token.encode()] * rows.size),
-            "phone": encode_phones(rows),
             "row": encode_texts([row.tobytes() for row in rows]),
-            "items": encode_slices(offset, length, data),
         }
-        columns = [
-            (name, kind, special[name] if name in special else rows[name]) for name, kind in REFUSED_COLUMNS.items()
-        ]
-        block = encode_block(columns, rows.size)
-        self._insert_block("report_refused", list(REFUSED_COLUMNS), block, token)
+        columns = list(REFUSED_COLUMNS.items())
+        with self._encoding:
+            self._insert_block("report_refused", columns, self._block.encode(shown, columns, data, given), token)
 
     def insert_with_bisection(
         self, rows: np.ndarray, blob: bytes | bytearray | memoryview | np.ndarray, token: str
@@ -506,10 +497,12 @@ class ReportStore:
                 refused += end - first
         return Stored(stored, refused)
 
-    def _insert_block(self, table: str, columns: Sequence[str], block: bytes, token: str) -> None:
+    def _insert_block(self, table: str, columns: Sequence[tuple[str, str]], block: memoryview, token: str) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        names = [name for name, _ in columns]
         with self._written_by() as client:
-            client.raw_insert(table, column_names=columns, insert_block=block, settings=settings, fmt="Native")
+            # A view is sent as it lies: bytes would be copied behind the statement first.
+            client.raw_insert(table, column_names=names, insert_block=block, settings=settings, fmt="Native")
 
     def ping_write(self) -> None:
         """Write one row, synced. Raises StorageError when the store does not write."""

@@ -441,30 +441,42 @@ def _frame_at(buffer: Any, at: int, kernels: Kernels, identity: Any) -> Frame:
     )
 
 
-def read_segment(journal: Journal, segment: Segment, kernels: Kernels) -> tuple[Any, Any, int]:
+class SegmentRoom:
+    """Memory for one segment at a time: fresh memory for each costs more than decoding it. It grows and is kept."""
+
+    def __init__(self) -> None:
+        self.rows: Any = np.zeros(32_768 + ROWS_PER_FRAME_MAX, REPORT)
+        self.bytes: Any = np.zeros(SEGMENT_BYTES, np.uint8)
+        self.frames: Any = np.zeros(4096, np.int64)
+        self.identity: Any = np.zeros(IDENTITY_WORDS, np.int64)
+        self.out: Any = np.zeros(OUT_WORDS, np.int64)
+
+
+def read_segment(journal: Journal, segment: Segment, kernels: Kernels, room: SegmentRoom) -> tuple[Any, Any, int]:
     """Decode one sealed segment whole.
 
     Returns:
         (rows, blob, unreadable): (n,) REPORT whose items_offset counts from the start of blob, a (size,) uint8 array;
-        and the number of locations inside frames that could not be read.
+        and the number of locations inside frames that could not be read. Both arrays lie in the room: the next read
+        overwrites them.
     """
-    blob = np.fromfile(journal.path(segment.id), np.uint8)
-    frames = np.zeros(4096, np.int64)
-    identity = np.zeros(IDENTITY_WORDS, np.int64)
-    out = np.zeros(OUT_WORDS, np.int64)
-    rows = np.zeros(32_768 + ROWS_PER_FRAME_MAX, REPORT)
+    if len(room.bytes) < segment.size:
+        room.bytes = np.zeros(segment.size, np.uint8)
+    with journal.path(segment.id).open("rb") as file:
+        size = file.readinto(room.bytes.data[: segment.size])
+    frames, identity, out = room.frames, room.identity, room.out
     found = 0
     unreadable = 0
     at = SEGMENT_HEADER_BYTES
     while True:
         status = read_records(
-            blob.ctypes.data,
+            room.bytes.ctypes.data,
             at,
-            segment.size,
+            size,
             kernels.entries.identify,
             kernels.entries.decode,
-            rows.ctypes.data + found * REPORT.itemsize,
-            len(rows) - found,
+            room.rows.ctypes.data + found * REPORT.itemsize,
+            len(room.rows) - found,
             frames.ctypes.data,
             len(frames),
             identity.ctypes.data,
@@ -474,12 +486,12 @@ def read_segment(journal: Journal, segment: Segment, kernels: Kernels) -> tuple[
         found += int(out[OUT_ROWS])
         unreadable += int(out[OUT_UNREADABLE])
         if status == READ_ROWS_FULL:
-            rows = np.concatenate([rows, np.zeros_like(rows)])
+            room.rows = np.concatenate([room.rows, np.zeros_like(room.rows)])
         elif status != READ_FRAMES_FULL:
-            if status == READ_STOPPED:
+            if status == READ_STOPPED or size < segment.size:
                 journal.corrupt += 1
                 log.error("segment %d is damaged at %d of %d bytes", segment.id, at, segment.size)
-            return rows[:found], blob, unreadable
+            return room.rows[:found], room.bytes[:size], unreadable
 
 
 def frames_of(directory: Path, kernels: Kernels, phone: tuple[int, int]) -> Iterator[Frame]:

@@ -9,26 +9,27 @@ from typing import Final
 
 REPORT_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        # Delta and ZSTD on integers: 12 bytes a row on disk, from 60. A hash does not compress: spare the trying.
-        "terminal": ("Int32", "Delta, ZSTD(1)"),
-        "phone": ("String", "ZSTD(1)"),
-        "vehicle_id": ("Int32", "Delta, ZSTD(1)"),
-        "serial": ("UInt16", "Delta, ZSTD(1)"),
-        "time_ms": ("Int64", "Delta, ZSTD(1)"),
-        "arrival_ms": ("Int64", "Delta, ZSTD(1)"),
+        # Delta and LZ4: 24.7 bytes a row on disk. ZSTD(1) would make them 20.4, for 0.97 instead of 0.58 us of CPU a
+        # row inserted and 1.18 instead of 0.68 us merged (synthetic rows). A hash does not compress: spare the trying.
+        "terminal": ("Int32", "Delta, LZ4"),
+        "phone": ("String", "LZ4"),
+        "vehicle_id": ("Int32", "Delta, LZ4"),
+        "serial": ("UInt16", "Delta, LZ4"),
+        "time_ms": ("Int64", "Delta, LZ4"),
+        "arrival_ms": ("Int64", "Delta, LZ4"),
         "report_id": ("UInt64", "NONE"),
-        "lat_1e7": ("Int32", "Delta, ZSTD(1)"),
-        "lon_1e7": ("Int32", "Delta, ZSTD(1)"),
-        "speed_kmh10": ("UInt16", "Delta, ZSTD(1)"),
-        "course_deg": ("UInt16", "Delta, ZSTD(1)"),
-        "altitude_m": ("Int16", "Delta, ZSTD(1)"),
-        "alarm": ("UInt32", "ZSTD(1)"),
-        "status": ("UInt32", "ZSTD(1)"),
-        "odometer_m": ("Int64", "Delta, ZSTD(1)"),
-        "items": ("String", "ZSTD(1)"),
-        "flags": ("UInt32", "ZSTD(1)"),
+        "lat_1e7": ("Int32", "Delta, LZ4"),
+        "lon_1e7": ("Int32", "Delta, LZ4"),
+        "speed_kmh10": ("UInt16", "Delta, LZ4"),
+        "course_deg": ("UInt16", "Delta, LZ4"),
+        "altitude_m": ("Int16", "Delta, LZ4"),
+        "alarm": ("UInt32", "LZ4"),
+        "status": ("UInt32", "LZ4"),
+        "odometer_m": ("Int64", "Delta, LZ4"),
+        "items": ("String", "LZ4"),
+        "flags": ("UInt32", "LZ4"),
         # Journal sequence; never negative. Of two rows of one report the later one stays.
-        "sequence": ("UInt64", "Delta, ZSTD(1)"),
+        "sequence": ("UInt64", "Delta, LZ4"),
     }
 )
 """Column of the table `report`: ClickHouse type, codec. Names are those of REPORT; phone is text, items raw bytes."""

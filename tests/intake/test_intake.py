@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from core.intake.journal import read_segment
+from core.intake.journal import SegmentRoom, read_segment
 from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED
 from core.limits import BAD_FRAMES_MAX, FRAMES_BEFORE_LOGIN_MAX
 from protocols.seam import CLASS_FRAME, CLASS_LOGIN, RESULT_FAILURE, RESULT_OK, RESULT_UNSUPPORTED, RESULT_WRONG
@@ -234,7 +234,7 @@ def test_a_clean_stop_seals_everything_and_the_next_start_goes_on(make_rig: Any)
     rig.stop()
     sealed = rig.journal.sealed_after(0)
     assert sealed[-1].last_sequence == rig.journal.last_sequence
-    rows, blob, unreadable = read_segment(rig.journal, sealed[-1], toy.KERNELS)
+    rows, blob, unreadable = read_segment(rig.journal, sealed[-1], toy.KERNELS, SegmentRoom())
     assert rows["serial"].tolist() == list(range(100))
     assert rows["terminal"].tolist() == [70] * 100
     assert rows["vehicle_id"].tolist() == [170] * 100

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.intake.journal import Journal, Position, Reader, frames_of
+from core.intake.journal import Journal, Position, Reader, SegmentRoom, frames_of, read_segment
 from core.intake.links import KIND_FRAME
 from core.intake.records import (
     RECORD_HEADER_BYTES,
@@ -205,3 +205,28 @@ def test_the_archive_gives_every_frame_of_a_phone(tmp_path: Path) -> None:
     assert [f.sequence for f in found] == [1, 2, 3, 4, 5, 6]
     assert found[0].data == toy.frame("R", 7, 1, 1)
     assert list(frames_of(directory, toy.KERNELS, (0, 8))) == []
+
+
+def test_segments_of_any_size_are_read_into_the_same_room(tmp_path: Path) -> None:
+    sizes = (20, 80_000, 5, 40_000)
+    first = 1
+    for number, count in enumerate(sizes, 1):
+        write_segment(tmp_path, number, first, count)
+        first += count
+    journal = open_journal(tmp_path)
+    # The last lost its end after it was put on record.
+    os.truncate(journal.path(4), SEGMENT_HEADER_BYTES + 64 * 30_000)
+    room = SegmentRoom()
+    first = 1
+    for segment, count in zip(journal.sealed_after(0), (20, 80_000, 5, 30_000), strict=True):
+        assert journal.corrupt == 0
+        rows, blob, unreadable = read_segment(journal, segment, toy.KERNELS, room)
+        assert rows["time_ms"].tolist() == list(range(first, first + count))
+        assert unreadable == 0
+        last = rows[-1]
+        assert blob[last["items_offset"] :][: last["items_length"]].tobytes() == b"abc"
+        first += count
+    assert journal.corrupt == 1
+    grown = room.rows
+    read_segment(journal, journal.sealed_after(0)[1], toy.KERNELS, room)
+    assert room.rows is grown, "a room that had grown was left"

@@ -17,7 +17,7 @@ from protocols.report import (
 )
 from storage.clickhouse import ReportStore, Stored
 from storage.errors import ContentRefusedError, StorageError, StoreNewerError
-from storage.native import encode_phones
+from storage.native import BlockRoom
 
 NOW_MS = 1_760_000_000_000
 DAY_MS = 86_400_000
@@ -262,4 +262,36 @@ def test_phones_are_encoded_as_they_are_spelled() -> None:
     rows["phone_high"] = [number >> 64 for number in numbers]
     rows["phone_low"] = [number & (2**64 - 1) for number in numbers]
     spelled = [f"{number:X}".encode() for number in numbers]
-    assert encode_phones(rows).tobytes() == b"".join(bytes([len(text)]) + text for text in spelled)
+    block = BlockRoom().encode(rows, [("phone", "String")])
+    head = bytes([1, len(numbers)]) + b"\5phone\6String"
+    assert block == head + b"".join(bytes([len(text)]) + text for text in spelled)
+
+
+def test_blocks_of_any_size_are_written_into_the_same_room() -> None:
+    room = BlockRoom()
+    for seed, size in enumerate([700, 1, 255, 256, 257, 1_000, 3]):
+        rows, blob = random_rows(seed, size)
+        # Twice the same items: more bytes than the blob has.
+        rows["items_length"][: size // 2] = rows["items_length"].max()
+        rows["items_offset"][: size // 2] = 0
+        columns = [("alarm", "UInt32"), ("items", "String"), ("sequence", "UInt64"), ("reason", "String")]
+        block = bytes(room.encode(rows, [*columns, ("altitude_m", "Int16")], blob, {"reason": b"\0" * size}))
+        items = b""
+        for row in rows:
+            length = int(row["items_length"])
+            varint = bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])
+            if length >= 16_384:
+                varint = bytes([length & 127 | 128, length >> 7 & 127 | 128, length >> 14])
+            items += varint + blob[row["items_offset"] :][:length].tobytes()
+        count = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+        expected = [b"\5" + count, b"\5alarm\6UInt32", rows["alarm"].tobytes(), b"\5items\6String", items]
+        expected += [b"\x08sequence\6UInt64", rows["sequence"].tobytes(), b"\6reason\6String", b"\0" * size]
+        assert block == b"".join([*expected, b"\naltitude_m\5Int16", rows["altitude_m"].tobytes()])
+
+
+@pytest.mark.parametrize(("offset", "length"), [(-1, 5), (95, 6), (0, -1), (101, 0), (2**31 - 1, 2**31 - 1)])
+def test_items_outside_the_blob_are_refused(offset: int, length: int) -> None:
+    rows = rows_of([{"items_length": 60}, {"items_length": 60}, {"items_offset": offset, "items_length": length}])
+    for first in (0, 1):  # with and without items that overlap before it
+        with pytest.raises(ContentRefusedError, match=f"row {2 - first}: items lie outside the 100 bytes"):
+            BlockRoom().encode(rows[first:], [("items", "String")], np.zeros(100, np.uint8))
