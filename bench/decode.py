@@ -28,20 +28,16 @@ from protocols.jt808.codec import Header, encode
 from protocols.jt808.framing import unwrap
 from protocols.jt808.kernels import KERNELS
 from protocols.jt808.messages import Fuel, Location, Odometer, RecorderSpeed
-from protocols.memory import load_i64, store_i64
+from protocols.memory import call3, call4, call5, load_i64, store_i64
 from protocols.report import REPORT_BYTES, REPORT_OFFSET
 from protocols.seam import (
-    DECODE_SIGNATURE,
-    IDENTIFY_SIGNATURE,
     IDENTITY_ARRIVAL_MS,
     IDENTITY_REPLY_SERIAL,
     IDENTITY_WORDS,
     REPLY_BYTES_MAX,
-    REPLY_SIGNATURE,
     SPLIT_FRAME,
     SPLIT_MORE,
     SPLIT_OUTPUT_BYTES,
-    SPLIT_SIGNATURE,
 )
 
 STEPS: Final = ("split", "identify", "decode", "reply")
@@ -55,10 +51,10 @@ ROW_TIME_MS: Final = REPORT_OFFSET["time_ms"]
         types.int64,
         types.int64,
         types.int64,
-        types.FunctionType(SPLIT_SIGNATURE),
-        types.FunctionType(IDENTIFY_SIGNATURE),
-        types.FunctionType(DECODE_SIGNATURE),
-        types.FunctionType(REPLY_SIGNATURE),
+        types.int64,
+        types.int64,
+        types.int64,
+        types.int64,
     ),
     cache=True,
     nogil=True,
@@ -68,6 +64,7 @@ def decode_stream(data, length, steps, work, split, identify, decode, reply):  #
 
     Args:
         work: address of 64 bytes of results, the identity block, a row, the frame and the reply.
+        split, identify, decode, reply: entries of the protocol's kernels.
     """
     identity = work + 64
     row = identity + 8 * IDENTITY_WORDS
@@ -79,7 +76,7 @@ def decode_stream(data, length, steps, work, split, identify, decode, reply):  #
     at = data
     end = data + length
     while True:
-        outcome = split(at, end - at, frame, result)
+        outcome = call4(split, at, end - at, frame, result)
         at += load_i64(result)
         if outcome == SPLIT_MORE:
             break
@@ -89,13 +86,13 @@ def decode_stream(data, length, steps, work, split, identify, decode, reply):  #
         if steps < 2:
             continue
         frame_length = load_i64(result + 8)
-        kind = identify(frame, frame_length, identity)
+        kind = call3(identify, frame, frame_length, identity)
         mix ^= load_i64(identity + 24)
-        if steps >= 3 and decode(frame, frame_length, identity, row, 1):
+        if steps >= 3 and call5(decode, frame, frame_length, identity, row, 1):
             mix ^= load_i64(row + ROW_REPORT_ID) ^ load_i64(row + ROW_TIME_MS)
         if steps >= 4 and kind:
             store_i64(identity + 8 * IDENTITY_REPLY_SERIAL, count)
-            mix ^= reply(frame, frame_length, identity, 0, answer) << 32
+            mix ^= call5(reply, frame, frame_length, identity, 0, answer) << 32
     store_i64(work, mix)
     return count
 
@@ -149,7 +146,7 @@ def measure(frames_count: int = 100_000, rounds: int = 7, seed: int = 1) -> dict
     mixed = ctypes.c_uint64()
 
     def compiled(steps: int) -> int:
-        return int(decode_stream(data, length, steps, work.ctypes.data, *KERNELS))
+        return int(decode_stream(data, length, steps, work.ctypes.data, *KERNELS.entries))
 
     def plain_c(steps: int) -> int:
         return int(library.decode_stream(data, length, steps, ctypes.byref(mixed)))

@@ -69,14 +69,13 @@ def test_what_there_is_not_yet_is_refused_with_the_reason(
     assert "no business actors yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["up", "ingest"])
-def test_a_store_that_is_away_at_the_start_is_said_plainly(name: str, tmp_path: Path) -> None:
+def test_a_store_that_is_away_at_the_start_is_said_plainly(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "CARILLON_REPORT_DSN": "clickhouse://127.0.0.1:1",
         "CARILLON_BUSINESS_DSN": "postgresql+psycopg://127.0.0.1:1/x",
     }
-    command = [sys.executable, "-m", "carillon", name, "--data", str(tmp_path / "data"), "--tcp", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "carillon", "up", "--data", str(tmp_path / "data"), "--tcp", "127.0.0.1:0"]
     answer = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
