@@ -379,6 +379,7 @@ class Node:
         await trio.to_thread.run_sync(self.query.close)
         with trio.move_on_after(CATCH_UP_S_MAX) as scope:
             await self.recorder.catch_up()
+            await self.recorder.flush()
         if scope.cancelled_caught:
             logging.getLogger("up").warning("the store did not take everything; the rest waits in the journal")
         await trio.to_thread.run_sync(self.store.close)

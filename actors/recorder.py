@@ -7,6 +7,7 @@ what waits. Nothing here can delay an acknowledgement or a detector.
 """
 
 from functools import partial
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ import trio
 
 from core.actor import until_it_holds
 from core.intake.journal import Journal, Segment, SegmentRoom, read_segment
+from core.limits import SUMMARY_EVERY_S
 from protocols.seam import Kernels
 
 
@@ -31,6 +33,9 @@ class Store(Protocol):
 
     def insert_with_bisection(self, rows: Any, blob: Any, token: str) -> Stored:
         """Store rows, (n,) REPORT with items in blob, as one block under a token that names them for ever."""
+
+    def flush_summaries(self) -> None:
+        """Store what the segments since the last call say in short; before it they do not count as done."""
 
 
 class RecorderStatistics(msgspec.Struct, frozen=True):
@@ -63,6 +68,8 @@ class Recorder:
         self._node = node
         self._room = SegmentRoom()
         self._position = journal.position("recorder")
+        self._sequence = self._position.sequence
+        self._flushed_s = 0.0
         self._sealed = trio.Event()
         self._limiter = trio.CapacityLimiter(1)
         self._counts = {"segments": 0, "stored": 0, "refused": 0, "unreadable": 0, "failures": 0}
@@ -81,20 +88,33 @@ class Recorder:
             # Made anew before looking, so that a segment sealed in between is not slept over.
             self._sealed = trio.Event()
             await self.catch_up()
-            await self._sealed.wait()
+            due_s = self._flushed_s + SUMMARY_EVERY_S if self._sequence > self._position.sequence else inf
+            with trio.move_on_at(due_s):
+                await self._sealed.wait()
 
     async def catch_up(self) -> None:
-        """Store every segment that is sealed now."""
-        for segment in self._journal.sealed_after(self._position.sequence):
+        """Store every segment that is sealed now, and what they say in short when that is due."""
+        for segment in self._journal.sealed_after(self._sequence):
             attempt = partial(trio.to_thread.run_sync, self._record, segment, limiter=self._limiter)
             await until_it_holds(attempt, f"storing segment {segment.id}", failed=self._failed)
             self.fault = ""
-            self._position.advance(segment.last_sequence)
+            self._sequence = segment.last_sequence
             self.on_stored()
+        if trio.current_time() >= self._flushed_s + SUMMARY_EVERY_S:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Store what the segments say in short: from here on they are done with."""
+        if self._sequence > self._position.sequence:
+            attempt = partial(trio.to_thread.run_sync, self._store.flush_summaries, limiter=self._limiter)
+            await until_it_holds(attempt, "storing last positions and mileage", failed=self._failed)
+            self.fault = ""
+            self._position.advance(self._sequence)
+        self._flushed_s = trio.current_time()
 
     def statistics(self) -> RecorderStatistics:
         """Return what has been stored and what waits."""
-        behind = len(self._journal.sealed_after(self._position.sequence))
+        behind = len(self._journal.sealed_after(self._sequence))
         return RecorderStatistics(**self._counts, last_failure=self._last_failure, behind=behind)
 
     def _record(self, segment: Segment) -> None:

@@ -182,3 +182,8 @@ FENCE_CORNERS_MAX: Final = 10_000
 FENCE_RADIUS_M_MAX: Final = 500_000.0
 """A circle larger than 500 km is a region: draw it as a polygon."""
 FENCE_RADIUS_M_MIN: Final = 1.0
+
+SUMMARY_EVERY_S: Final = 15.0
+SUMMARY_ROWS_MAX: Final = 200_000
+"""Last positions and mileage are stored this often, for all segments since; earlier when they would be more rows, 20 MB
+held in memory. An insert costs some 12 ms of CPU however small."""

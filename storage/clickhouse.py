@@ -11,6 +11,7 @@ import ctypes
 import datetime
 import os
 import re
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -287,6 +288,8 @@ class ReportStore:
         self._timeout_s = timeout_s
         self._opening = threading.Lock()
         self._writer: Any = None
+        self._newest: list[np.ndarray] = []
+        self._mileage: list[np.ndarray] = []
         self._writing = threading.Lock()
         self._block = BlockRoom()
         self._encoding = threading.Lock()
@@ -422,14 +425,39 @@ class ReportStore:
         with self._encoding:
             block = self._block.encode(rows, _REPORT_KINDS, byte_view(blob))
             self._insert_block("report", _REPORT_KINDS, block, token)
-            # Behind the reports: what refuses them must not have told the summaries. A crash in between brings the
-            # segment again, and each table knows by the token what it has.
+            # Behind the reports: what refuses them must not have told the summaries.
             newest, mileage = summarise(rows)
-            if newest.size:
-                block = self._block.encode(newest, _LAST_POSITION_KINDS, given={"rank": ranks(newest)})
-                self._insert_block("last_position", _LAST_POSITION_KINDS, block, token)
-            if mileage.size:
-                self._insert_block("mileage_day", _MILEAGE_KINDS, self._block.encode(mileage, _MILEAGE_KINDS), token)
+            self._newest.append(newest.copy())
+            self._mileage.append(mileage.copy())
+            if sum(map(len, self._newest)) > limits.SUMMARY_ROWS_MAX:
+                self._flush()
+
+    def flush_summaries(self) -> None:
+        """Store what the segments since the last call say in short: last positions and mileage.
+
+        Two small inserts cost as much as a large one, so they serve several segments. Who inserts segments counts them
+        as done when this has returned; after a crash before it they are inserted again, their reports are known by
+        their tokens, and summaries told twice change no figure.
+
+        Raises:
+            StorageError: the store is away, slow or full; what was to be stored is kept for the next call.
+        """
+        with self._encoding:
+            self._flush()
+
+    def _flush(self) -> None:
+        newest = [rows for rows in self._newest if rows.size]
+        mileage = [days for days in self._mileage if days.size]
+        token = secrets.token_hex(16)
+        if newest:
+            merged, _ = summarise(np.concatenate(newest))
+            block = self._block.encode(merged, _LAST_POSITION_KINDS, given={"rank": ranks(merged)})
+            self._insert_block("last_position", _LAST_POSITION_KINDS, block, token)
+        if mileage:
+            block = self._block.encode(np.concatenate(mileage), _MILEAGE_KINDS)
+            self._insert_block("mileage_day", _MILEAGE_KINDS, block, token)
+        self._newest.clear()
+        self._mileage.clear()
 
     def insert_refused(
         self, rows: np.ndarray, blob: bytes | bytearray | memoryview | np.ndarray, reason: str, token: str
@@ -578,6 +606,7 @@ class ReportStore:
         Args:
             after, limit: a page: only vehicle ids above `after`, at most `limit` of them.
         """
+        self.flush_summaries()
         wanted = "" if vehicle_ids is None else "AND vehicle_id IN {vehicle_ids:Array(Int32)} "
         sql = (
             f"SELECT {', '.join(LastPosition._fields)} FROM last_position "
@@ -613,6 +642,7 @@ class ReportStore:
 
         With several terminals on one vehicle the one that counted most is believed.
         """
+        self.flush_summaries()
         wanted = "" if vehicle_ids is None else "AND vehicle_id IN {vehicle_ids:Array(Int32)} "
         sql = f"""
             SELECT vehicle_id, day, max(odometer_m_max - odometer_m_min), min(time_ms_min), max(time_ms_max),

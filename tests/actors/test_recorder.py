@@ -8,6 +8,7 @@ import trio.testing
 
 from actors.recorder import Recorder
 from core.intake.journal import Journal
+from core.limits import SUMMARY_EVERY_S
 from tests.intake import toy
 from tests.intake.test_journal import write_segment
 
@@ -24,6 +25,7 @@ class FakeStore:
         self.failures = failures
         self.blocks: dict[str, list[tuple[int, bytes]]] = {}
         self.calls: list[str] = []
+        self.flushes = 0
 
     def insert_with_bisection(self, rows: Any, blob: Any, token: str) -> Stored:
         self.calls.append(token)
@@ -33,6 +35,12 @@ class FakeStore:
         items = [blob[r["items_offset"] :][: r["items_length"]].tobytes() for r in rows]
         self.blocks.setdefault(token, list(zip(rows["time_ms"].tolist(), items, strict=True)))
         return Stored(len(rows), 0)
+
+    def flush_summaries(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("the store is away")
+        self.flushes += 1
 
 
 def journal_of(directory: Path, segments: int = 3) -> Journal:
@@ -83,6 +91,24 @@ async def test_a_restart_that_has_lost_its_position_repeats_under_the_same_token
     await Recorder(journal_of(tmp_path), toy.KERNELS, store, "n1").catch_up()
     assert len(store.calls) == 6
     assert len(store.blocks) == 3
+
+
+async def test_segments_count_as_done_once_what_they_say_in_short_is_stored_too(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    store = FakeStore()
+    journal = journal_of(tmp_path, 2)
+    recorder = Recorder(journal, toy.KERNELS, store, "n1")
+    await recorder.flush()
+    await recorder.catch_up()
+    assert (len(store.calls), store.flushes, journal.position("recorder").sequence) == (2, 0, 0)
+    # A crash here: both are inserted again, under the same tokens.
+    again = Recorder(journal_of(tmp_path, 2), toy.KERNELS, store, "n1")
+    await again.catch_up()
+    assert store.calls[2:] == store.calls[:2]
+    mock_clock.jump(SUMMARY_EVERY_S)
+    await recorder.catch_up()
+    assert (len(store.calls), journal.position("recorder").sequence) == (4, 10)
 
 
 async def test_it_sleeps_until_it_is_woken_and_misses_no_segment(tmp_path: Path) -> None:

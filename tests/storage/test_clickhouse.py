@@ -89,6 +89,8 @@ def test_a_segment_inserted_twice_under_its_token_is_stored_once(store: ReportSt
     rows, blob = random_rows(2, 100)
     for _ in range(3):
         store.insert_segment(rows, blob, "node:1")
+    store.flush_summaries()
+    store.flush_summaries()
     for table in ("report", "last_position", "mileage_day"):
         parts = store.query(
             "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = {table:String} AND active",
