@@ -732,10 +732,12 @@ def run_query(options: argparse.Namespace) -> int:
 
 
 def run_frames(options: argparse.Namespace) -> int:
-    """Print the raw frames of one terminal from the journal, oldest first. A server may be running meanwhile."""
+    """Print the frames of one terminal from the journal as they travelled, oldest first. A server may be running."""
     from datetime import UTC, datetime
 
     from core.intake.journal import frames_of
+    from core.intake.links import KIND_ASSEMBLED
+    from protocols.jt808.framing import wrap
     from protocols.jt808.kernels import KERNELS as JT808
     from protocols.report import phone_key
 
@@ -747,12 +749,15 @@ def run_frames(options: argparse.Namespace) -> int:
     if not config.journal_path.is_dir():
         return complain(f"frames: there is no journal in {config.journal_path}", EXIT_FAILED)
     for frame in frames_of(config.journal_path, JT808, phone):
+        if frame.kind == KIND_ASSEMBLED:
+            continue  # made here from fragments, which are printed themselves
+        wire = wrap(frame.data).hex()
         arrival = datetime.fromtimestamp(frame.arrival_ms / 1000, UTC).isoformat(timespec="milliseconds")
         if options.json:
             shown = {"sequence": frame.sequence, "arrival_ms": frame.arrival_ms, "link": frame.link}
-            print(json.dumps({**shown, "terminal": frame.terminal, "frame": frame.data.hex()}))
+            print(json.dumps({**shown, "terminal": frame.terminal, "frame": wire}))
         else:
-            print(f"{arrival} {frame.sequence:>10} {frame.data.hex()}")
+            print(f"{arrival} {frame.sequence:>10} {wire}")
     return EXIT_OK
 
 

@@ -1,7 +1,11 @@
 """The straight line on the running program: a terminal's bytes, kept, acknowledged, judged, stored, asked for."""
 
+import json
 from typing import Any
 
+import pytest
+
+import carillon
 from protocols.jt808.codec import Header, encode, encode_frame
 from protocols.jt808.messages import (
     Authenticate,
@@ -227,3 +231,16 @@ def test_a_message_in_fragments_is_put_together_and_stored(line: Line) -> None:
         assert terminal.answer() == (first + index - 1, 0x0704, 0)
     rows = until(lambda: rows if len(rows := line.stored("13900000019")) == 60 else None)
     assert [row["time_ms"] for row in rows] == [START_MS + 1000 * n for n in range(1, 61)]
+
+
+def test_frames_prints_what_travelled(line: Line, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = line.terminal("13900000020").login()
+    # A serial of two bytes that are escaped on the wire.
+    wire = terminal.wire(0x0200, place(1), serial=0x7D7E)
+    terminal.socket.sendall(wire)
+    assert terminal.answer() == (0x7D7E, 0x0200, 0)
+    assert carillon.main(["frames", "13900000020", "--data", str(line.server.data), "--json"]) == 0
+    printed = [json.loads(said)["frame"] for said in capsys.readouterr().out.splitlines()]
+    assert len(printed) == 3, "registration, authentication, report"
+    assert printed[-1] == wire.hex()
+    assert carillon.main(["explain", printed[0]]) == 0
