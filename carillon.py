@@ -117,6 +117,7 @@ def run_node(config: "Config", *, with_api: bool) -> int:
         import trio
 
         from api.server import ServerError
+        from core.intake.journal import JournalError
         from storage.errors import OwnerFencedError, StorageError
 
         fault, status = "", EXIT_OK
@@ -125,7 +126,7 @@ def run_node(config: "Config", *, with_api: bool) -> int:
         except* OwnerFencedError as failed:
             fault = f"{failed.exceptions[0]}; this node has stopped, what it acknowledged is in its journal"
             status = EXIT_FENCED
-        except* (ServerError, StorageError) as failed:
+        except* (JournalError, ServerError, StorageError) as failed:
             fault, status = "; ".join(str(error) for error in failed.exceptions), EXIT_FAILED
     return complain(fault, status) if status else EXIT_OK
 
@@ -144,6 +145,7 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
     import trio
 
     from core.actor import run_actor
+    from core.intake.journal import JournalError
 
     log = logging.getLogger("up")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -187,7 +189,8 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
     if node.fenced is not None:
         raise node.fenced
     if node.intake.error:
-        raise OSError(node.intake.error, os.strerror(node.intake.error), str(config.journal_path))
+        reason = os.strerror(node.intake.error)
+        raise JournalError(f"the journal in {config.journal_path} failed: {reason}; nothing was acknowledged after it")
 
 
 def api_server(node: "Node") -> "ApiServer":

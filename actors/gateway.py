@@ -139,7 +139,7 @@ class Gateway:
         """Read on from where the last run stood, then live, until cancelled.
 
         Raises:
-            OSError: the journal is damaged inside what was synced. Going on would lose what was acknowledged.
+            JournalError: the journal is damaged inside what was synced. Going on would lose what was acknowledged.
         """
         assert self._reception is not None
         try:

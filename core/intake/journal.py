@@ -64,6 +64,10 @@ _SUFFIX: Final = ".segment"
 _WORD: Final = 2**64 - 1
 
 
+class JournalError(Exception):
+    """The journal cannot be written, or is damaged inside what was synced. The process must not go on as if."""
+
+
 class Segment(NamedTuple):
     """A sealed segment."""
 
@@ -359,7 +363,7 @@ class Reader:
             if live and status == READ_STOPPED:
                 # Published bytes that do not hold: the disk or the memory lies. Readers must not go on as if.
                 self.journal.corrupt += 1
-                raise OSError(f"segment {self._segment} is damaged at {self._offset}, inside what was synced")
+                raise JournalError(f"segment {self._segment} is damaged at {self._offset}, inside what was synced")
             self._end_segment()
 
     def _decode(self, count: int) -> int:

@@ -59,6 +59,7 @@ class Rig:
         self.directory = directory
         bytes_max = options.pop("bytes_max", 1 << 30)
         self.journal = Journal(directory, keep_ms=options.pop("keep_ms", 3_600_000), bytes_max=bytes_max)
+        options.pop("before_start", lambda journal: None)(self.journal)
         listener = listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         self.intake = Intake(self.journal, toy.KERNELS, listener, boot=boot, **{"ack_window_ms": 1, **options})

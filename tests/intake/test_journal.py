@@ -1,5 +1,6 @@
 """What the journal promises: it ends at the first bad record, numbers go on, nothing dies that is needed."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,28 @@ def test_segments_of_any_size_are_read_into_the_same_room(tmp_path: Path) -> Non
     grown = room.rows
     read_segment(journal, journal.sealed_after(0)[1], toy.KERNELS, room)
     assert room.rows is grown, "a room that had grown was left"
+
+
+def test_a_journal_that_cannot_be_written_ends_the_intake_and_acknowledges_nothing(make_rig: Any) -> None:
+    ended: list[int] = []
+    rig = make_rig(on_end=ended.append, before_start=spoil)
+    client = rig.client()
+    client.send(toy.frame("L", 7, 1))
+    rig.intake._threads[0].join(20)
+    assert ended == [rig.intake.error] == [errno.EBADF]
+    assert rig.intake.ended
+    assert rig.reader.read() is None
+
+
+def spoil(journal: Journal) -> None:
+    """Let every segment be opened for reading only: what a file system remounted after an error does to a write."""
+    prepare = journal.prepare
+
+    def read_only() -> tuple[int, int] | None:
+        prepared = prepare()
+        if prepared is None:
+            return None
+        os.close(prepared[0])
+        return os.open(journal.path(prepared[1]), os.O_RDONLY), prepared[1]
+
+    journal.prepare = read_only  # type: ignore[method-assign]
