@@ -46,6 +46,7 @@ def stores(tmp_path: Path) -> Iterator[tuple[str, str]]:
         store = ReportStore(reports)
         store.ensure_schema()
         store.insert_segment(rows, b"", "node1:1")
+        store.flush_summaries()
         store.close()
         yield reports, business
 
