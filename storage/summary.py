@@ -1,8 +1,8 @@
 """What a segment says in short: each vehicle's newest position, and the bounds of each vehicle's day.
 
-Both go into tables of their own beside the reports. A materialized view could derive them, at four times the cost of
-storing the reports themselves: it sorts and hashes in general what one pass over the rows finds. Only minima, maxima
-and the newest row are kept, so that a segment stored again changes no figure.
+Both go into tables of their own beside the reports. A materialized view could derive them, for more than the reports
+themselves cost to store (2 of 3.8 us a row, by dropping both): it sorts and hashes in general what one pass over the
+rows finds. Only minima, maxima and the newest row are kept, so that a segment stored again changes no figure.
 """
 
 from typing import Any, Final
