@@ -123,7 +123,8 @@ REFUSED_TRIES: Final = 3
 
 BISECTION_INSERTS_MAX: Final = 1_000
 """Inserts spent on looking for the refused rows of one segment: each costs 2 * 15 halvings of 20,000 rows and two more
-tries, so about 30 scattered ones are found (2 * 17 and some 28 in 100,000 rows). Beyond it, parts go to `report_refused` whole: the recorder goes on."""
+tries, so about 30 scattered ones are found (2 * 17 and some 28 in 100,000 rows).
+Beyond it, parts go to `report_refused` whole: the recorder goes on."""
 
 REFUSED_REASON_CHARACTERS_MAX: Final = 500
 """A store's reason, cut."""
