@@ -1,4 +1,5 @@
-"""The tables of the business database: the event log, who is who, and geofences. Declared once, migrated by alembic."""
+"""The tables of the business database: the log, cars and terminals, geofences, people. Declared once, migrated by
+alembic."""
 
 from typing import Final
 
@@ -46,6 +47,8 @@ EVENT: Final = Table(
           postgresql_where=text("answers IS NOT NULL")),
     Index("ix_event_type_seq", "type", "seq"),
     Index("ix_event_correlation_seq", "correlation", "seq"),
+    Index("ix_event_subject_seq", "subject", "seq"),
+    Index("ix_event_group_id_store_id_seq", "group_id", "store_id", "seq"),
 )  # fmt: skip
 
 LOG_OWNER: Final = Table(
@@ -126,4 +129,161 @@ GEOFENCE: Final = Table(
     # JSON: polygon {"coordinates": GeoJSON rings}, circle {"centre": [longitude, latitude], "radius_m": metres}.
     Column("geometry", Text, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("colour", Text, nullable=False, server_default=""),
+    # 'all' cars of the fence's group or store, or only the 'vehicles' of geofence_vehicle.
+    Column("applies", Text, nullable=False, server_default="all"),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("changed_ms", BigInteger, nullable=False, server_default="0"),
+    Column("changed_by", Text, nullable=False, server_default=""),
+)
+
+GEOFENCE_VEHICLE: Final = Table(
+    "geofence_vehicle",
+    METADATA,
+    Column("geofence", Integer, ForeignKey("geofence.id", ondelete="CASCADE"), primary_key=True),
+    Column("vehicle", Integer, ForeignKey("vehicle.id"), primary_key=True),
+)
+
+STORE: Final = Table(
+    "store",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("group_id", Integer, nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("lat_1e7", Integer),
+    Column("lon_1e7", Integer),
+    Column("created_ms", BigInteger, nullable=False),
+    Index("uq_store_group_id_code", "group_id", "code", unique=True),
+)
+
+ACCOUNT: Final = Table(
+    "account",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("group_id", Integer, nullable=False),
+    # Lower case: nobody remembers how they wrote it.
+    Column("login", String(64), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    # argon2id in its encoded form; empty until the invitation is taken.
+    Column("password_hash", Text, nullable=False),
+    # active, invited, disabled
+    Column("state", Text, nullable=False),
+    Column("language", String(8), nullable=False),
+    # JSON list of event type prefixes that this person wants a message about.
+    Column("notify", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until_ms", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+ACCOUNT_STORE: Final = Table(
+    "account_store",
+    METADATA,
+    # No row: every store of the group.
+    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("store", Integer, ForeignKey("store.id"), primary_key=True),
+)
+
+SESSION: Final = Table(
+    "session",
+    METADATA,
+    # SHA-256 of the cookie: who reads the database cannot log in with what stands there.
+    Column("token_hash", String(64), primary_key=True),
+    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Index("ix_session_account", "account"),
+)
+
+API_KEY: Final = Table(
+    "api_key",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    # The first characters, to tell keys apart in a list.
+    Column("prefix", String(16), nullable=False),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    # JSON list of rights, a part of the owner's; what the owner loses the key loses.
+    Column("rights", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    # 0: does not expire.
+    Column("expires_ms", BigInteger, nullable=False),
+    # 0: in force.
+    Column("revoked_ms", BigInteger, nullable=False),
+    Index("ix_api_key_account", "account"),
+)
+
+INVITATION: Final = Table(
+    "invitation",
+    METADATA,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    # 0: not used yet.
+    Column("used_ms", BigInteger, nullable=False),
+)
+
+ACCESS: Final = Table(
+    "access",
+    METADATA,
+    # Who read positions: one row a read, or a live feed opened.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("group_id", Integer, nullable=False),
+    Column("account", Integer, nullable=False),
+    Column("api_key", Integer, nullable=False),
+    # positions, live, track, frames, search, export
+    Column("what", Text, nullable=False),
+    # 0: not one vehicle's.
+    Column("vehicle", Integer, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("address", Text, nullable=False),
+    Index("ix_access_vehicle_time_ms", "vehicle", "time_ms"),
+    Index("ix_access_account_time_ms", "account", "time_ms"),
+)
+
+INBOX: Final = Table(
+    "inbox",
+    METADATA,
+    # Events of processes that do not own the log; the owner moves them into it, in this order.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event", Text, nullable=False),
+    Column("arrival_ms", BigInteger, nullable=False),
+)
+
+OUTBOX: Final = Table(
+    "outbox",
+    METADATA,
+    # What an adapter was asked to bring into the outside world: one row an intent, its id.
+    Column("id", Text, primary_key=True),
+    Column("adapter", Text, nullable=False),
+    *_whose(),
+    Column("channel", Text, nullable=False),
+    # An account's id, and how it is addressed there. Texts stand here and not in the log: events carry ids only.
+    Column("account", Integer, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    # Subject of the event behind it (vehicle:12), and that event's id.
+    Column("about", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    # requested, sent, confirmed, failed, unknown
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("requested_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Index("ix_outbox_group_id_requested_ms", "group_id", "requested_ms"),
 )

@@ -8,7 +8,7 @@ import trio
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.messages import MESSAGES, language_of
+from api.messages import MESSAGES, TOPICS, language_of
 from api.problems import PROBLEMS
 from core.events import CommandProgress, Event
 from storage.errors import StorageError
@@ -221,6 +221,10 @@ def test_the_docs_name_every_operation(visitor: TestClient) -> None:
     sends = schema["paths"]["/api/v1/vehicles/{vehicle_id}/commands"]["post"]
     assert set(sends["responses"]) == {"202", "400", "401", "403", "404", "413", "422", "503"}
     assert "type" in [one["name"] for one in schema["paths"]["/api/v1/events"]["get"]["parameters"]]
+
+
+def test_no_message_is_written_twice() -> None:
+    assert sum(len(topic.MESSAGES) for topic in TOPICS) == len(MESSAGES)
 
 
 def test_every_message_is_written_in_both_languages() -> None:

@@ -202,7 +202,7 @@ def test_migrating_twice_and_at_once_changes_nothing(empty_dsn: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == ["0001"] * 3
+    assert found == [storage.NEWEST] * 3
     log = EventLog(empty_dsn)
     assert log.append([fence(1)]) == [1]
     log.close()

@@ -1,9 +1,6 @@
-"""Every text a person reads on a page of ours, by key, in English and Simplified Chinese."""
+"""Texts of the status page and of /docs."""
 
 from typing import Final
-
-LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
-"""Language we write -> what the page's lang attribute says."""
 
 MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "title": ("Carillon", "Carillon 车联网平台"),
@@ -68,27 +65,3 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "takes": ("Takes", "取值"),
     "answers": ("Answers", "应答"),
 }
-"""key -> (English, Chinese)."""
-
-
-def text(key: str, language: str) -> str:
-    """Return a message; `language` is a key of LANGUAGES."""
-    english, chinese = MESSAGES[key]
-    return chinese if language == "zh" else english
-
-
-def language_of(chosen: str | None, accept: str) -> str:
-    """Return the language for a page: the one chosen, else the first of Accept-Language that we write, else English."""
-    if chosen in LANGUAGES:
-        return chosen or "en"
-    weighted = []
-    for position, part in enumerate(accept.split(",")[:16]):
-        tag, _, quality = part.strip().partition(";q=")
-        try:
-            weight = float(quality or 1)
-        except ValueError:
-            continue
-        language = tag.split("-")[0].strip().lower()
-        if language in LANGUAGES and weight > 0:
-            weighted.append((-weight, position, language))
-    return min(weighted)[2] if weighted else "en"

@@ -1,0 +1,37 @@
+"""Every text a person reads on a page of ours, by key, in English and Simplified Chinese."""
+
+from typing import Final
+
+from api.messages import status
+
+LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
+"""Language we write -> what the page's lang attribute says."""
+
+TOPICS: Final = (status,)
+"""One file of texts a topic, as a rule a page."""
+
+MESSAGES: Final[dict[str, tuple[str, str]]] = {key: value for topic in TOPICS for key, value in topic.MESSAGES.items()}
+"""key -> (English, Chinese)."""
+
+
+def text(key: str, language: str) -> str:
+    """Return a message; `language` is a key of LANGUAGES."""
+    english, chinese = MESSAGES[key]
+    return chinese if language == "zh" else english
+
+
+def language_of(chosen: str | None, accept: str) -> str:
+    """Return the language for a page: the one chosen, else the first of Accept-Language that we write, else English."""
+    if chosen in LANGUAGES:
+        return chosen or "en"
+    weighted = []
+    for position, part in enumerate(accept.split(",")[:16]):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        language = tag.split("-")[0].strip().lower()
+        if language in LANGUAGES and weight > 0:
+            weighted.append((-weight, position, language))
+    return min(weighted)[2] if weighted else "en"

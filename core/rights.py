@@ -1,0 +1,97 @@
+"""Who may do what, and with whose cars: the rights, the roles, and the principal that every read and write is asked by.
+
+A right says what one may do (RIGHTS); a scope says with whose rows. Both must hold. The scope is applied in the SQL of
+every query, never after it.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+import msgspec
+
+from core.events.event import PURPOSES
+
+RIGHTS: Final = (
+    "positions.read",  # live positions, tracks, raw frames
+    "vehicles.read",
+    "vehicles.write",  # plates, stores, bindings
+    "terminals.read",
+    "terminals.write",
+    "geofences.read",
+    "geofences.write",
+    "events.read",
+    "commands.send",
+    "outbox.read",
+    "people.read",
+    "people.write",  # users, invitations
+    "stores.write",
+    "system.read",
+)
+"""Everything that can be allowed. An API key holds a part of its owner's."""
+
+_READER: Final = frozenset(
+    {"positions.read", "vehicles.read", "terminals.read", "geofences.read", "events.read", "outbox.read"}
+)
+
+ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "viewer": _READER,
+        "operator": _READER | {"geofences.write", "commands.send"},
+        "manager": _READER
+        | {"geofences.write", "commands.send", "vehicles.write", "terminals.write", "people.read", "people.write"},
+        "administrator": frozenset(RIGHTS),
+    }
+)
+"""Role -> its rights, from least to most. Nobody gives away a role above their own."""
+
+Precision = Literal["exact", "street", "district", "none"]
+PRECISION_1E7: Final[Mapping[str, int]] = MappingProxyType({"exact": 1, "street": 10_000, "district": 100_000})
+"""How coarse a position is shown: coordinates are rounded to multiples of this, 1e-7 degree (about 0.01 m, 110 m,
+1.1 km). `none` has no entry: no position is shown at all."""
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose rows may be seen, what for, and how exactly."""
+
+    group: int = 1
+    stores: tuple[int, ...] | None = None
+    """Stores whose rows are seen; None: all of the group, and rows of the group itself (store 0)."""
+    purposes: frozenset[str] = frozenset(PURPOSES)
+    """Events of other purposes are not seen."""
+    precision: Precision = "exact"
+
+    def covers(self, group: int, store: int) -> bool:
+        """Tell whether a row of this group and store is in the scope."""
+        return group == self.group and (self.stores is None or store in self.stores)
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks: a person's session, an API key, or the node itself."""
+
+    account: int = 0
+    """0: nobody's: the node's own key, or the open demo."""
+    login: str = ""
+    name: str = ""
+    role: str = "viewer"
+    rights: frozenset[str] = frozenset()
+    scope: Scope = Scope()
+    api_key: int = 0
+    """0: not by a key."""
+    language: str = ""
+    """zh, en, or empty for what the browser asks for."""
+    address: str = ""
+    """Where the request came from, for the access log."""
+
+    @property
+    def actor(self) -> str:
+        """How events name who did it."""
+        return f"account:{self.account}" if self.account else "node"
+
+    def may(self, right: str) -> bool:
+        """Tell whether this right is held."""
+        return right in self.rights
+
+
+NODE: Final = Principal(login="node", name="node", role="administrator", rights=ROLES["administrator"])
+"""Whoever can read the data directory: run/api.key, the command line."""
