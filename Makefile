@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test lint bench lock clean
+.PHONY: setup run test lint browser bench lock clean
 
 setup: $(STAMP)
 	@$(BIN)/carillon warm
@@ -31,7 +31,11 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: lint
+# For the tests of the portal; running Carillon needs no browser here.
+browser:
+	@./.ci/browser
+
+test: browser lint
 	$(BIN)/python -m pytest -q
 
 bench: setup
