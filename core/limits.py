@@ -188,3 +188,15 @@ SUMMARY_EVERY_S: Final = 15.0
 SUMMARY_ROWS_MAX: Final = 200_000
 """Last positions and mileage are stored this often, for all segments since; earlier when they would be more rows, 20 MB
 held in memory. An insert costs some 12 ms of CPU however small."""
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+ACCESS_WAITING_MAX: Final = 1_024
+"""Reads of positions that wait for their row of the access log. They share one transaction, so a thousand of them wait
+20 ms; one more is refused, and counted. The API's worker threads are far fewer: this bound stands for the bug."""
+
+ACCESS_S_MAX: Final = 5.0
+"""A read of positions waits this long for its row of the access log to be on disk; then it is refused, and counted."""
+
+POSITIONS_READ_MAX: Final = 10_000
+"""Positions of one page: 1 MB of structs. A reader goes on behind the last vehicle it got."""

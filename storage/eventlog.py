@@ -24,7 +24,7 @@ from storage.errors import AnsweredTwiceError, OwnerFencedError
 
 _LOG: Final = "event"
 
-_COLUMNS: Final = (
+EVENT_COLUMNS: Final = (
     "seq", "id", "type", "version", "time_ms", "arrival_ms", "subject", "key", "group_id", "store_id", "actor", "cause",
     "correlation", "answers", "depth", "purpose", "payload",
 )  # fmt: skip
@@ -39,7 +39,8 @@ def _payload(kind: str, version: int, text: str) -> Any:
     return _DECODERS.get((kind, version), _ANY_DECODER).decode(text)
 
 
-def _event(row: Sequence[Any]) -> Event:
+def event_of(row: Sequence[Any]) -> Event:
+    """Return the event of a row of EVENT_COLUMNS."""
     return Event(
         seq=row[0], id=row[1], type=row[2], version=row[3], time_ms=row[4], arrival_ms=row[5], subject=row[6],
         key=row[7], group=row[8], store=row[9], actor=row[10], cause=row[11], correlation=row[12],
@@ -47,9 +48,13 @@ def _event(row: Sequence[Any]) -> Event:
     )  # fmt: skip
 
 
-def _after_prefix(prefix: str) -> str:
+def after_prefix(prefix: str) -> str:
     """Return the first text behind all that begin with the prefix, in byte order."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+OnCommitted = Callable[[int, int, frozenset[str]], object]
+"""(first, last, types): numbers and types of the events that a transaction appended."""
 
 
 class LogTransaction:
@@ -60,6 +65,8 @@ class LogTransaction:
         """For rows of other tables in the same transaction."""
         self.head = head
         """Number of the last event, those appended here included."""
+        self.types: Final[set[str]] = set()
+        """Types of the events appended here."""
         self._placeholder = placeholder
 
     def append(self, events: Sequence[Event]) -> list[int]:
@@ -91,6 +98,7 @@ class LogTransaction:
                     answered[event.answers] = self.head + 1
                 self.head += 1
                 seq = known[event.id] = self.head
+                self.types.add(event.type)
                 rows.append(
                     (
                         seq, event.id, event.type, event.version, event.time_ms, arrival_ms, event.subject,
@@ -125,7 +133,7 @@ class LogTransaction:
 
 @lru_cache
 def _insert_sql(placeholder: str) -> str:
-    return f"INSERT INTO event ({', '.join(_COLUMNS)}) VALUES ({', '.join([placeholder] * len(_COLUMNS))})"
+    return f"INSERT INTO event ({', '.join(EVENT_COLUMNS)}) VALUES ({', '.join([placeholder] * len(EVENT_COLUMNS))})"
 
 
 @lru_cache(maxsize=1024)
@@ -150,6 +158,7 @@ class EventLog:
         owner: str = "",
         *,
         on_fenced: Callable[[OwnerFencedError], object] = lambda error: None,
+        on_committed: OnCommitted = lambda first, last, types: None,
     ) -> None:
         """
         Args:
@@ -157,11 +166,14 @@ class EventLog:
             owner: how this process calls itself in `log_owner`, for people; host and process number where empty.
             on_fenced: called, in the thread that wrote, before OwnerFencedError is raised to the writer. Writers try
                 again what a store does not take; this is for whoever can end the process.
+            on_committed: called, in the thread that wrote, after each committed transaction that appended something:
+                number of the first and of the last event, and the types among them. Must be quick and not fail.
         """
         self._owns_database = isinstance(database, str)
         self.database: Final = Database(database) if isinstance(database, str) else database
         self._owner = owner or f"{socket.gethostname()}:{getpid()}"
         self._on_fenced = on_fenced
+        self.on_committed = on_committed
         self._epoch = 0
         self._claiming = threading.Lock()
 
@@ -203,6 +215,8 @@ class EventLog:
             ).rowcount
             if updated != 1:
                 self._fenced("the event log's position row changed under its owner")
+        if transaction.head > row[1]:
+            self.on_committed(row[1] + 1, transaction.head, frozenset(transaction.types))
 
     def _check(self, epoch: int, owner: str) -> None:
         if epoch != self._epoch:
@@ -235,20 +249,20 @@ class EventLog:
         parameters: tuple[object, ...] = (after_seq,)
         if type_prefix:
             wanted = f"AND type >= {sign} AND type < {sign} "
-            parameters += (type_prefix, _after_prefix(type_prefix))
+            parameters += (type_prefix, after_prefix(type_prefix))
         parameters += (min(limit, limits.EVENTS_READ_MAX),)
-        sql = f"SELECT {', '.join(_COLUMNS)} FROM event WHERE seq > {sign} {wanted}ORDER BY seq LIMIT {sign}"
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE seq > {sign} {wanted}ORDER BY seq LIMIT {sign}"
         with self.database.read() as connection:
             rows = connection.exec_driver_sql(sql, parameters).fetchall()
-        return [_event(row) for row in rows]
+        return [event_of(row) for row in rows]
 
     def story(self, correlation: str, limit: int = limits.EVENTS_READ_MAX) -> list[Event]:
         """Return the events that belong to one story, the one with this id first: what it made happen, in order."""
         sign = self.database.placeholder
-        sql = f"SELECT {', '.join(_COLUMNS)} FROM event WHERE correlation = {sign} ORDER BY seq LIMIT {sign}"
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE correlation = {sign} ORDER BY seq LIMIT {sign}"
         with self.database.read() as connection:
             rows = connection.exec_driver_sql(sql, (correlation, min(limit, limits.EVENTS_READ_MAX))).fetchall()
-        return [_event(row) for row in rows]
+        return [event_of(row) for row in rows]
 
     def head(self) -> int:
         """Return the number of the last event, 0 for an empty log."""

@@ -1,0 +1,408 @@
+"""Reader: the one reader of events and positions for people and programs. It shows each principal only what is theirs.
+
+The scope (group, stores, purposes) stands in the SQL of every query. What remains is shown as exactly as the
+principal's precision allows, and every read of positions is in table `access` before it is answered.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from core import limits
+from core.events import PURPOSES, Event
+from core.rights import PRECISION_1E7, Precision, Principal, Scope
+from storage.clickhouse import LastPosition, ReportStore, TrackPoint
+from storage.database import Database
+from storage.errors import StorageError
+from storage.eventlog import EVENT_COLUMNS, after_prefix, event_of
+
+LastPositions = Callable[[Sequence[int]], Sequence[LastPosition]]
+"""Vehicle ids -> the last position of each that has one, by vehicle id. Blocks."""
+
+_COORDINATES_1E7: Final = frozenset({"lat_1e7", "lon_1e7"})
+_COORDINATES_1E6: Final = frozenset({"latitude", "longitude"})
+"""Fields of payloads that say where a vehicle was; those in 1e-6 degree stand in what a terminal answered."""
+_IDENTITIES: Final = frozenset({"phone", "plate"})
+"""Fields of payloads that only those see who may read terminals."""
+
+
+class EventPage(NamedTuple):
+    """Events of one read, and how far the reader has come by it."""
+
+    items: list[Event]
+    seq: int
+    """Oldest first: every event up to this number was considered, so go on after it, even when `items` is empty.
+    Newest first: every event from this number on was considered; 0 when nothing older is left."""
+
+
+class PositionPage(NamedTuple):
+    """Last positions by vehicle id."""
+
+    items: list[LastPosition]
+    next: int | None
+    """Vehicle id to go on after; None on the last page."""
+
+
+class Reader:
+    """Events and positions as principals may see them. Everything blocks: call it from worker threads.
+
+    Args:
+        database: the business database: events, vehicles, and the access log.
+        store: the reports.
+        last_positions: where last positions come from; the report store where None. A node hands in its live table,
+            which knows them before they are stored.
+    """
+
+    def __init__(self, database: Database, store: ReportStore, last_positions: LastPositions | None = None) -> None:
+        self._database = database
+        self._store = store
+        self._last_positions = last_positions or store.last_positions
+        self._access = AccessLog(database)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def events(
+        self,
+        principal: Principal,
+        after: int = 0,
+        *,
+        types: Sequence[str] = (),
+        subject: str = "",
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> EventPage:
+        """Return events of the principal's scope, and how far they reach.
+
+        Args:
+            after: number to go on after: upwards, or downwards when newest first, where 0 begins at the newest.
+            types: prefixes; an event begins with one of them. All types where empty.
+            subject: only events about this (`vehicle:12`).
+            limit: most events, at most EVENTS_READ_MAX.
+        """
+        limit = min(limit, limits.EVENTS_READ_MAX)
+        where = _Where(self._database.placeholder)
+        where.scope(principal.scope)
+        if types and "" not in types:
+            sign = where.sign
+            ranges = " OR ".join(f"(type >= {sign} AND type < {sign})" for _ in types)
+            where.add(f"({ranges})", *(bound for prefix in types for bound in (prefix, after_prefix(prefix))))
+        if subject:
+            where.add(f"subject = {where.sign}", subject)
+        if not newest_first:
+            where.add(f"seq > {where.sign}", after)
+        elif after:
+            where.add(f"seq < {where.sign}", after)
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE {where.text} ORDER BY seq {order} LIMIT {where.sign}"
+        with self._database.read() as connection:
+            # Before the events: whatever is appended between the two statements is then read again, not passed over.
+            head = connection.exec_driver_sql("SELECT coalesce(max(seq), 0) FROM event").scalar_one()
+            rows = connection.exec_driver_sql(sql, (*where.values, limit)).fetchall()
+        if len(rows) == limit and rows:
+            seq = rows[-1][0]
+        elif newest_first:
+            seq = 0
+        else:
+            seq = max(after, head, rows[-1][0] if rows else 0)
+        return EventPage([shown(event_of(row), principal) for row in rows], seq)
+
+    def event(self, principal: Principal, name: int | str) -> Event | None:
+        """Return one event by its number or its id; None if there is none that this principal may see."""
+        where = _Where(self._database.placeholder)
+        where.scope(principal.scope)
+        where.add(f"{'seq' if isinstance(name, int) else 'id'} = {where.sign}", name)
+        return next(iter(self._events(principal, where, 1)), None)
+
+    def story(self, principal: Principal, correlation: str, limit: int = limits.EVENTS_READ_MAX) -> list[Event]:
+        """Return the events of one story that this principal may see, in order: what one event made happen."""
+        where = _Where(self._database.placeholder)
+        where.scope(principal.scope)
+        where.add(f"correlation = {where.sign}", correlation)
+        return self._events(principal, where, limit)
+
+    def head(self) -> int:
+        """Return the number of the last event of the log, whosever it is; 0 for an empty log."""
+        with self._database.read() as connection:
+            return connection.exec_driver_sql("SELECT coalesce(max(seq), 0) FROM event").scalar_one()
+
+    def _events(self, principal: Principal, where: "_Where", limit: int) -> list[Event]:
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE {where.text} ORDER BY seq LIMIT {where.sign}"
+        with self._database.read() as connection:
+            rows = connection.exec_driver_sql(sql, (*where.values, min(limit, limits.EVENTS_READ_MAX))).fetchall()
+        return [shown(event_of(row), principal) for row in rows]
+
+    # --- positions ----------------------------------------------------------------------------------------------------
+
+    def sees(self, principal: Principal, vehicle_id: int) -> bool:
+        """Tell whether the vehicle is in the principal's scope, by the store it belongs to now."""
+        where = self._vehicles(principal)
+        where.add(f"id = {where.sign}", vehicle_id)
+        with self._database.read() as connection:
+            sql = f"SELECT 1 FROM vehicle WHERE {where.text}"
+            return connection.exec_driver_sql(sql, tuple(where.values)).scalar() is not None
+
+    def positions(self, principal: Principal, after: int = 0, limit: int = 1_000) -> PositionPage:
+        """Return the last position of the principal's vehicles with an id above `after`, at most `limit` of them.
+
+        Raises:
+            StorageError: also when the read cannot be written to the access log.
+        """
+        if principal.scope.precision == "none":
+            return PositionPage([], None)
+        limit = min(limit, limits.POSITIONS_READ_MAX)
+        items: list[LastPosition] = []
+        following: int | None = after
+        # Vehicles that never reported make a page short; then the next of them are asked, until it is full.
+        while following is not None and len(items) < limit:
+            ids = self._vehicle_ids(principal, following, limit)
+            found = self._last_positions(ids) if ids else ()
+            items += found[: limit - len(items)]
+            following = ids[-1] if len(ids) == limit else None
+        if len(items) == limit:
+            following = items[-1].vehicle_id
+        self.note(principal, "positions", rows=len(items))
+        step = PRECISION_1E7[principal.scope.precision]
+        return PositionPage([_coarse(item, step) for item in items], following)
+
+    def position(self, principal: Principal, vehicle_id: int) -> LastPosition | None:
+        """Return the last position of one vehicle; None if it has none or this principal may not see it.
+
+        Raises:
+            StorageError: also when the read cannot be written to the access log.
+        """
+        if principal.scope.precision == "none" or not self.sees(principal, vehicle_id):
+            return None
+        found = self._last_positions([vehicle_id])
+        self.note(principal, "positions", vehicle=vehicle_id, rows=len(found))
+        return _coarse(found[0], PRECISION_1E7[principal.scope.precision]) if found else None
+
+    def track(
+        self, principal: Principal, vehicle_id: int, from_ms: int, to_ms: int, limit: int = limits.TRACK_POINTS_MAX
+    ) -> list[TrackPoint] | None:
+        """Return one vehicle's reports with from_ms <= time_ms < to_ms, oldest first, at most `limit`.
+
+        Returns:
+            None when the vehicle does not exist for this principal; an empty list without a right to any precision.
+
+        Raises:
+            StorageError: also when the read cannot be written to the access log.
+        """
+        if not self.sees(principal, vehicle_id):
+            return None
+        if principal.scope.precision == "none":
+            return []
+        points = self._store.track(vehicle_id, from_ms, to_ms, limit)
+        self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(points))
+        step = PRECISION_1E7[principal.scope.precision]
+        return [_coarse(point, step) for point in points]
+
+    def note(
+        self, principal: Principal, what: str, *, vehicle: int = 0, from_ms: int = 0, to_ms: int = 0, rows: int = 0
+    ) -> None:
+        """Write a read of positions to the access log; returns once it is on disk. Call it before answering.
+
+        Args:
+            what: positions, live, track, frames, search, export.
+            vehicle: 0: not one vehicle's.
+            from_ms, to_ms: of which time; 0: of now.
+            rows: how many positions were read.
+
+        Raises:
+            StorageError: it cannot be written: then the positions must not be shown.
+        """
+        self._access.write(
+            (
+                time.time_ns() // 1_000_000, principal.scope.group, principal.account, principal.api_key, what, vehicle,
+                from_ms, to_ms, rows, principal.address,
+            )
+        )  # fmt: skip
+
+    def statistics(self) -> Mapping[str, int]:
+        """Return counts of the access log: written, batches, refused."""
+        return self._access.statistics()
+
+    def _vehicles(self, principal: Principal) -> "_Where":
+        where = _Where(self._database.placeholder)
+        where.whose(principal.scope)
+        return where
+
+    def _vehicle_ids(self, principal: Principal, after: int, limit: int) -> list[int]:
+        where = self._vehicles(principal)
+        where.add(f"id > {where.sign}", after)
+        sql = f"SELECT id FROM vehicle WHERE {where.text} ORDER BY id LIMIT {where.sign}"
+        with self._database.read() as connection:
+            return [row[0] for row in connection.exec_driver_sql(sql, (*where.values, limit))]
+
+
+class _Where:
+    """Conditions of one query, and the values for their signs."""
+
+    def __init__(self, sign: str) -> None:
+        self.sign: Final = sign
+        self.values: Final[list[object]] = []
+        self._conditions: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return " AND ".join(self._conditions)
+
+    def add(self, condition: str, *values: object) -> None:
+        self._conditions.append(condition)
+        self.values.extend(values)
+
+    def one_of(self, column: str, values: Sequence[object]) -> None:
+        """No value: nothing is in it."""
+        self.add(f"{column} IN ({', '.join([self.sign] * len(values)) or 'NULL'})", *values)
+
+    def whose(self, scope: Scope) -> None:
+        """Rows of the scope's group and stores."""
+        self.add(f"group_id = {self.sign}", scope.group)
+        if scope.stores is not None:
+            self.one_of("store_id", scope.stores)
+
+    def scope(self, scope: Scope) -> None:
+        """Events of the scope's group, stores and purposes."""
+        self.whose(scope)
+        if not scope.purposes.issuperset(PURPOSES):
+            self.one_of("purpose", sorted(scope.purposes))
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+def shown(event: Event, principal: Principal) -> Event:
+    """Return the event as this principal may see it: coordinates as exact as allowed, phones and plates if allowed.
+
+    A payload from which fields had to go is a plain mapping; every other one is the Struct of its type.
+    """
+    precision = principal.scope.precision
+    hidden = frozenset() if principal.may("terminals.read") else _IDENTITIES
+    if precision == "exact" and not hidden:
+        return event
+    plain = msgspec.to_builtins(event.payload)
+    less = _less(plain, precision, hidden)
+    if less == plain:
+        return event
+    whole = isinstance(event.payload, msgspec.Struct) and less.keys() == plain.keys()
+    payload = msgspec.convert(less, type(event.payload)) if whole else less
+    return msgspec.structs.replace(event, payload=payload)
+
+
+def _less(value: Any, precision: Precision, hidden: frozenset[str]) -> Any:
+    """Return plain values without what is hidden, however deep it lies: a terminal's answer holds a whole location."""
+    if isinstance(value, list):
+        return [_less(item, precision, hidden) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for name, item in value.items():
+        unit_1e7 = 1 if name in _COORDINATES_1E7 else 10 if name in _COORDINATES_1E6 else 0
+        if name in hidden or (unit_1e7 and precision == "none"):
+            continue
+        if unit_1e7 and isinstance(item, int):
+            kept[name] = rounded(item, max(1, PRECISION_1E7[precision] // unit_1e7))
+        else:
+            kept[name] = _less(item, precision, hidden)
+    return kept
+
+
+def rounded(coordinate: int, step: int) -> int:
+    """Return the multiple of `step` nearest to a coordinate."""
+    return (coordinate + step // 2) // step * step
+
+
+def _coarse(point: Any, step: int) -> Any:
+    """Return a position or track point with its coordinates as multiples of `step`, 1e-7 degree."""
+    if step == 1:
+        return point
+    return point._replace(lat_1e7=rounded(point.lat_1e7, step), lon_1e7=rounded(point.lon_1e7, step))
+
+
+# --- the access log ---------------------------------------------------------------------------------------------------
+
+_ACCESS_COLUMNS: Final = (
+    "time_ms", "group_id", "account", "api_key", "what", "vehicle", "from_ms", "to_ms", "rows", "address",
+)  # fmt: skip
+
+
+class _Entry:
+    """One row, and what became of it."""
+
+    __slots__ = ("done", "error", "row")
+
+    def __init__(self, row: tuple[object, ...]) -> None:
+        self.row = row
+        self.done = False
+        self.error: StorageError | None = None
+
+
+class AccessLog:
+    """Rows of table `access`, many readers to a transaction: the first to come writes for all who wait behind it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Entry] = deque()
+        self._guard = threading.Lock()
+        self._writing = threading.Lock()
+        self._written = 0
+        self._batches = 0
+        self._refused = 0
+
+    def write(self, row: tuple[object, ...]) -> None:
+        """Write one row of _ACCESS_COLUMNS; returns once it is on disk.
+
+        Raises:
+            StorageError: it is not, within ACCESS_S_MAX or because too many wait.
+        """
+        entry = _Entry(row)
+        with self._guard:
+            if len(self._waiting) >= limits.ACCESS_WAITING_MAX:
+                self._refused += 1
+                raise StorageError(f"the access log is behind: {limits.ACCESS_WAITING_MAX} reads wait for it")
+            self._waiting.append(entry)
+        if not self._writing.acquire(timeout=limits.ACCESS_S_MAX):
+            with self._guard:
+                if entry in self._waiting:
+                    self._waiting.remove(entry)
+                self._refused += 1
+            raise StorageError(f"the access log did not take a read within {limits.ACCESS_S_MAX:.0f} s")
+        try:
+            if not entry.done:
+                self._write_waiting()
+        finally:
+            self._writing.release()
+        if entry.error is not None:
+            raise entry.error
+
+    def _write_waiting(self) -> None:
+        with self._guard:
+            batch = list(self._waiting)
+            self._waiting.clear()
+        # Whatever goes wrong, also by a bug of ours: none of them may go on as if its row were there.
+        error: StorageError | None = StorageError("the access log failed")
+        try:
+            with self._database.write() as connection:
+                signs = ", ".join([self._database.placeholder] * len(_ACCESS_COLUMNS))
+                columns = ", ".join(f'"{name}"' for name in _ACCESS_COLUMNS)
+                sql = f"INSERT INTO access ({columns}) VALUES ({signs})"
+                connection.exec_driver_sql(sql, [entry.row for entry in batch])
+            error = None
+            self._written += len(batch)
+            self._batches += 1
+        except StorageError as failed:
+            error = StorageError(f"the access log does not take a read of positions: {failed}")
+        finally:
+            if error is not None:
+                with self._guard:
+                    self._refused += len(batch)
+            for entry in batch:
+                entry.error = error
+                entry.done = True
+
+    def statistics(self) -> Mapping[str, int]:
+        """Return counts: rows written, transactions, reads refused because theirs could not be."""
+        return {"written": self._written, "batches": self._batches, "refused": self._refused}
