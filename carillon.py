@@ -662,7 +662,7 @@ def run_simulate(options: argparse.Namespace) -> int:
 
     # Compiled at set-up as a rule; where they are not, this says why nothing moves for a while.
     warm(KERNELS, report=lambda line: print(line, file=sys.stderr, flush=True))
-    from simulators.run import simulate
+    from simulators.run import seconds_of, simulate
 
     try:
         figures = simulate(
@@ -674,6 +674,9 @@ def run_simulate(options: argparse.Namespace) -> int:
             options.seconds,
             options.interval,
             Path(options.record) if options.record else None,
+            history_s=seconds_of(options.history),
+            epoch_ms=options.epoch,
+            parent=options.parent,
         )
     except (ValueError, OSError) as error:
         return complain(f"simulate: {error}", EXIT_FAILED)
@@ -818,6 +821,13 @@ def add_simulate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--speed", type=float, default=1.0, metavar="X", help="time runs X times as fast (default: 1)")
     command.add_argument("--seconds", type=float, metavar="S", help="stop after so much real time (default: never)")
     command.add_argument("--interval", type=float, default=10.0, metavar="S", help="between reports (default: 10)")
+    command.add_argument(
+        "--history", default="0", metavar="TIME", help="first live through so much of the past, in a hurry: 6h, 90m"
+    )
+    command.add_argument(
+        "--epoch", type=int, metavar="MS", help="when the world began, UTC epoch ms (default: with its history)"
+    )
+    command.add_argument("--parent", type=int, metavar="PID", help="stop when the process that started this has ended")
     command.add_argument("--record", metavar="FILE", help="write each report sent and each acknowledged to this file")
 
 

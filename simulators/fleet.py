@@ -13,11 +13,13 @@ import numpy as np
 from simulators.faults import Piece, Wire
 from simulators.roads import City
 from simulators.scenarios import Scenario, World
-from simulators.terminals import NEVER, OFFLINE, Fix, Ledger, Terminal, identity
+from simulators.terminals import NEVER, OFFLINE, ONLINE, Fix, Ledger, Terminal, identity
 
 SLOT_MS: Final = 50
 """Grain of the time wheel: terminals are woken in batches, at most so late."""
 STORM_SPREAD_MS: Final = 2_000
+PAST_INTERVAL_MS: Final = 10_000
+"""Between two reports of a past lived through: a map that is looked at wants more of them than last night's track."""
 COVERAGE_MS: Final = 3_000
 """How long a modem needs to find the network again after a tunnel."""
 
@@ -61,6 +63,9 @@ class Fleet:
     Args:
         first: number of the first terminal's identity: two fleets with one platform must not share phones.
         start_ms: UTC epoch ms at which it all begins; cut to a whole second.
+        silent_s: seconds that the world has lived when the first terminal reports: it began so much before start_ms.
+        hurry: begin in a hurry, with a past to live through: see `hurry` and `arrive`. Until then cars report every
+            PAST_INTERVAL_MS, or every interval_ms where that is longer.
         interval_ms: between two reports of a driving car.
         dial_over_ms: terminals dial for the first time spread over this time.
     """
@@ -76,16 +81,24 @@ class Fleet:
         interval_ms: int = 10_000,
         dial_over_ms: int = 5_000,
         first: int = 0,
+        silent_s: int = 0,
+        hurry: bool = False,
     ) -> None:
         start_ms = start_ms // 1000 * 1000
         self.scenario = scenario
         self.ledger = ledger
-        self.world = World(city, count, scenario, seed, start_ms)
+        self.world = World(city, count, scenario, seed, start_ms - silent_s * 1000)
+        for _ in range(silent_s):
+            self.world.step()
+        self.hurrying = hurry
         self.busy: set[int] = set()
         self.dialling: list[int] = []
         """Terminals that want a link; whoever dials for them empties the list."""
         self.hushed: list[int] = []
         """Terminals that drove out of coverage: their link is dead, but nobody tells the other side."""
+        self._live_interval_ms = interval_ms
+        if hurry:
+            interval_ms = max(interval_ms, PAST_INTERVAL_MS)
         self._interval_ms = interval_ms
         self._wheel = Wheel(count, start_ms)
         self._wires: dict[int, Wire] = {}
@@ -100,6 +113,11 @@ class Fleet:
             who = identity(first + number)
             terminal = Terminal(who, self._locator(number), ledger, start_ms, spread[number], interval_ms)
             terminal.dial_ms = NEVER if self.world.dark[number] else start_ms + int(spread[number] * dial_over_ms)
+            if hurry:
+                terminal.hurrying = True
+                terminal.dial_ms = start_ms
+                # On whole seconds, as the world goes: then the length of a turn changes nothing.
+                terminal.report_due_ms = start_ms + int(spread[number] * interval_ms) // 1000 * 1000
             self.terminals.append(terminal)
             self._wheel.put(number, min(terminal.dial_ms, terminal.report_due_ms))
             if faulty[number] and scenario.faults:
@@ -144,7 +162,31 @@ class Fleet:
                 self.busy.add(number)
             self._wheel.put(number, min(terminal.report_due_ms, terminal.due_ms))
 
+    def hurry(self, until_ms: int) -> None:
+        """Live one second of the past, if it does not reach beyond `until_ms`."""
+        if self.world.now_ms + 1000 <= until_ms:
+            self.turn(self.world.now_ms + 1000)
+
+    @property
+    def behind(self) -> int:
+        """Reports that terminals with a link have not had acknowledged: whoever hurries waits for these."""
+        return sum(terminal.unacknowledged for terminal in self.terminals if terminal.state == ONLINE)
+
+    def arrive(self, now_ms: int) -> None:
+        """The past is over: every terminal sends what it kept, and time goes as it goes."""
+        self.hurrying = False
+        self._interval_ms = self._live_interval_ms
+        for number, terminal in enumerate(self.terminals):
+            terminal.interval_ms = self._interval_ms
+            terminal.arrive(now_ms)
+            # Each at its own moment again: so far all spoke at the first of a second.
+            terminal.report_due_ms = now_ms + 1000 + int(terminal.spread * self._interval_ms)
+            self._stir(number)
+
     def _coverage(self, number: int) -> None:
+        if self.hurrying:
+            # A tunnel passes in a moment: the link outlives it. That there is no fix is still said.
+            return
         terminal, now_ms = self.terminals[number], self.world.now_ms
         if self.world.dark[number]:
             terminal.lost(now_ms, NEVER)
@@ -161,7 +203,7 @@ class Fleet:
     def lost(self, number: int, now_ms: int) -> None:
         """A link broke, was closed, or could not be had."""
         terminal = self.terminals[number]
-        if self.world.dark[number]:
+        if self.world.dark[number] and not self.hurrying:
             terminal.lost(now_ms, NEVER)
         else:
             terminal.lost(now_ms)

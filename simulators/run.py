@@ -2,6 +2,12 @@
 
 Ten thousand terminals reporting every ten seconds cost about a sixth of a core. One thread and no tasks, because a
 terminal that waits is then only an object in the time wheel.
+
+With a history the fleet first lives through the past hours, as fast as the server takes them, and then goes on in real
+time. Its past comes in order, each car's oldest report first, in batches (0x0704) as from a long way without coverage:
+so everything is judged as if it had been seen at its time, fences crossed and all. Had real time begun at once and the
+past come after it, the same reports would have been late: kept, but never judged against fences, since what is late
+does not touch live state.
 """
 
 import argparse
@@ -9,6 +15,8 @@ import contextlib
 import errno
 import heapq
 import json
+import os
+import re
 import resource
 import select
 import signal
@@ -39,7 +47,30 @@ FILES_SPARE: Final = 64
 DRAIN_S: Final = 5.0
 """At the end, how long to wait for answers to what was sent."""
 PROGRESS_S: Final = 5.0
+HURRY_REPORTS_PER_S: Final = 30_000
+"""Of a past lived through, at most: a fifteenth of what an intake takes on one core, so that everything else goes on.
+Two hundred cars' six hours are some 240,000 reports."""
+HURRY_BEHIND: Final = 64
+"""Reports a terminal, not acknowledged: three batches. Beyond, time waits for the server."""
+HURRY_SLICE_S: Final = 0.02
+"""Time given to the past before the network is looked at."""
+WORLD_S_MAX: Final = 3 * 86_400
+"""A world older than this is not lived through again up to now (9 s a day): a new one begins with the history."""
 DEFAULT_TCP: Final = "127.0.0.1:8808"
+HISTORY_S_MAX: Final = 86_400.0
+"""A day to look at. What is older than a day would, with a server's journal kept that long, be all gone from it."""
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds that 6h, 90m, 45s or 45 name.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hms]?)", text)
+    if match is None:
+        raise ValueError(f"a time is given as 6h, 90m or 45s, got {text!r}")
+    return float(match[1]) * {"h": 3600, "m": 60, "s": 1, "": 1}[match[2]]
 
 
 class Record(Ledger):
@@ -109,7 +140,7 @@ class Loop:
     """Sockets around a Fleet.
 
     Args:
-        clock: returns virtual UTC epoch ms, never going back.
+        clock: returns virtual UTC epoch ms, never going back: where the fleet lives once its past is over.
         speed: virtual seconds a second; pauses on wires last accordingly shorter.
     """
 
@@ -118,7 +149,8 @@ class Loop:
         self._family = family
         self._target = target
         self._fleet = fleet
-        self._clock = clock
+        self._present = clock
+        self._hurry_began_s = self._hurried_s = time.monotonic()
         self._speed = speed
         self._epoll = select.epoll()
         self._by_file: dict[int, Link] = {}
@@ -127,6 +159,34 @@ class Loop:
         self._waiting: deque[int] = deque()
         self._pauses: list[tuple[float, int, int]] = []
         self.dialled = self.failed = self.broken = 0
+
+    def _clock(self) -> int:
+        fleet = self._fleet
+        return fleet.world.now_ms if fleet.hurrying else self._present()
+
+    def _hurry(self) -> bool:
+        """Live on in the past for a while, unless the server is behind; True if it is and this had to wait."""
+        fleet = self._fleet
+        now_s = time.monotonic()
+        waits = (
+            fleet.behind > HURRY_BEHIND * len(fleet.terminals)
+            or fleet.ledger.sent > (now_s - self._hurry_began_s) * HURRY_REPORTS_PER_S
+        )
+        present_ms = self._present()
+        if not waits:
+            while fleet.world.now_ms < present_ms and time.monotonic() - now_s < HURRY_SLICE_S:
+                fleet.hurry(present_ms)
+                if fleet.world.now_ms + 1000 > present_ms:
+                    fleet.arrive(present_ms)
+                    # How long the past waited for its answers tells nothing: its clock stood still meanwhile.
+                    fleet.ledger.waited_ms.clear()
+                    return False
+            self._hurried_s = time.monotonic()
+        elif now_s - self._hurried_s >= 1.0:
+            # No slower than the present, or whoever lost the link would wait for ever to dial again.
+            self._hurried_s = now_s
+            fleet.hurry(present_ms)
+        return waits
 
     def open_links(self) -> int:
         """Return how many connections are up."""
@@ -140,7 +200,10 @@ class Loop:
         """
         fleet, ledger = self._fleet, self._fleet.ledger
         if living:
-            fleet.turn(self._clock())
+            if fleet.hurrying:
+                wait_s = HURRY_SLICE_S / 4 if self._hurry() else 0.0
+            else:
+                fleet.turn(self._clock())
             for number in fleet.hushed:
                 self._abandon(number)
             fleet.hushed.clear()
@@ -380,6 +443,9 @@ def simulate(
     journal_acknowledged: Path | None = None,
     start_ms: int | None = None,
     first: int = 0,
+    history_s: float = 0.0,
+    epoch_ms: int | None = None,
+    parent: int | None = None,
     stop: threading.Event | None = None,
     say: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> dict[str, Any]:
@@ -398,6 +464,10 @@ def simulate(
         start_ms: virtual UTC epoch ms to begin at, instead of the above.
         first: number of the first terminal. Several processes with one platform (each may hold 20,000 open files at
             most on some machines) take numbers of their own, since a number is a phone.
+        history_s: live through so many virtual seconds before the beginning, in a hurry, and then begin.
+        epoch_ms: when the world began, if before that: two runs that name the same one live in the same world, and
+            the second takes it up where it is by then. Not used when over WORLD_S_MAX ago.
+        parent: stop when the process that started us is no longer this one.
         say: takes progress lines.
 
     Returns:
@@ -413,11 +483,17 @@ def simulate(
         raise ValueError(f"an address is HOST:PORT, got {tcp!r}")
     if speed <= 0 or vehicles < 1 or report_interval_s <= 0:
         raise ValueError(f"vehicles, speed and interval are above 0, got {vehicles}, {speed}, {report_interval_s}")
+    if not 0 <= history_s <= HISTORY_S_MAX:
+        raise ValueError(f"a history is 0 to {HISTORY_S_MAX} s long, got {history_s:.0f}")
     _raise_file_limit(vehicles + FILES_SPARE)
     stop = stop or threading.Event()
     if start_ms is None:
         start_ms = int(time.time() * 1000) - (86_400_000 if speed > 1 else 0)
     start_ms = start_ms // 1000 * 1000
+    past_ms = int(history_s) * 1000
+    silent_s = max(0, start_ms - past_ms - (start_ms if epoch_ms is None else epoch_ms)) // 1000
+    if silent_s > WORLD_S_MAX:
+        silent_s = 0
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(journal_acknowledged.open("a", encoding="ascii")) if journal_acknowledged else None
         ledger = Record(file)
@@ -427,11 +503,13 @@ def simulate(
             vehicles,
             SCENARIOS[scenario],
             seed,
-            start_ms,
+            start_ms - past_ms,
             ledger,
             interval_ms=int(report_interval_s * 1000),
             dial_over_ms=int(max(1000, vehicles * FIRST_DIAL_MS) * speed),
             first=first,
+            silent_s=silent_s,
+            hurry=past_ms > 0,
         )
         began_s = time.monotonic()
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -445,11 +523,20 @@ def simulate(
         stack.enter_context(_stopped_by_signals(stop))
         say(f"simulate: {vehicles} cars in {CITY_NAME[1]} (seed {seed}), scenario {scenario}, to {tcp}")
         shown_s = began_s
+        hurried = fleet.hurrying
         while not stop.is_set() and (duration_s is None or time.monotonic() - began_s < duration_s):
             loop.turn(SLOT_MS / 1000)
+            if hurried and not fleet.hurrying:
+                hurried = False
+                say(f"{time.monotonic() - began_s:6.0f} s  history: lived through, real time from now on")
             if time.monotonic() - shown_s >= PROGRESS_S:
                 shown_s += PROGRESS_S
                 say(_progress(loop, fleet, ledger, time.monotonic() - began_s))
+                if fleet.hurrying:
+                    lived = 1 - (start_ms - fleet.world.now_ms) / past_ms
+                    say(f"          history: {lived:.0%} of {history_s / 3600:.1f} h")
+                if parent is not None and os.getppid() != parent:
+                    break
         ended_s = time.monotonic()
         while time.monotonic() - ended_s < DRAIN_S and any(
             t.unacknowledged and t.state == ONLINE for t in fleet.terminals
@@ -508,6 +595,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=None, help="how long, by the wall clock; else until stopped")
     parser.add_argument("--interval", type=float, default=10.0, help="seconds between two reports of a driving car")
     parser.add_argument(
+        "--history", default="0", metavar="TIME", help="first live through so much of the past: 6h, 90m"
+    )
+    parser.add_argument("--epoch", type=int, metavar="MS", help="when the world began, UTC epoch ms")
+    parser.add_argument("--parent", type=int, metavar="PID", help="stop when the process that started this has ended")
+    parser.add_argument(
         "--record", type=Path, default=None, help="write every report sent and acknowledged to this file"
     )
 
@@ -528,6 +620,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.interval,
             options.record,
             first=options.first,
+            history_s=seconds_of(options.history),
+            epoch_ms=options.epoch,
+            parent=options.parent,
         )
     except (ValueError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)

@@ -38,6 +38,10 @@ class Scenario(NamedTuple):
     """Per driving car; the terminal reports a collision (alarm bit 29) and the car stands for four minutes."""
     sos_per_hour: float = 0.0
     """Per driving car; alarm bit 0 until acknowledged."""
+    crash_every_s: int = 0
+    """A collision in each so many seconds, early in them (EARLY_S), to whichever car suits; beside crashes_per_hour."""
+    sos_every_s: int = 0
+    """And an SOS in each so many."""
     dark: str = "tunnels"
     """Where there is neither fix nor coverage: nowhere, tunnels (under the river), expressways (all underground)."""
     storm_s: int = 0
@@ -55,6 +59,13 @@ class Scenario(NamedTuple):
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
     {
         "city": Scenario("an ordinary day", crashes_per_hour=0.002, sos_per_hour=0.002),
+        "demo": Scenario(
+            "a day to look at: every half minute somebody crosses a fence, every few there is a collision or an SOS",
+            0.42,
+            crash_every_s=300,
+            sos_every_s=240,
+            dealer_share=0.05,
+        ),
         "steady": Scenario(
             "every car reports at every interval, parked or not; nothing happens", parked_intervals=1, dark="nowhere"
         ),
@@ -74,6 +85,18 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
     }
 )
 """What `carillon simulate --scenario` takes."""
+
+
+EARLY_S: Final = (40, 110)
+"""What happens every so many seconds happens this early in them: whoever starts a world looks on from its first."""
+
+
+def _is_due(seed: int, now_s: int, every_s: int, what: int) -> bool:
+    """Tell whether something that comes once in every_s seconds (0: never) comes in this second of the world."""
+    if not every_s:
+        return False
+    first_s, last_s = EARLY_S
+    return now_s % every_s == first_s + int((last_s - first_s) * chance(seed, now_s // every_s, 0, what))
 
 
 @njit(float64(int64, int64, int64, int64), cache=True, nogil=True)
@@ -146,6 +169,7 @@ class World:
             "tunnels": city.edges["tunnel"] == 1,
             "expressways": (city.edges["tunnel"] == 1) | (city.edges["rank"] == EXPRESSWAY),
         }[scenario.dark]
+        self._crash_due = self._sos_due = False
         self._last = self.traffic.place(np.arange(cars))[:, :2]
         """Where each receiver had its last fix, metres: the mouth of the tunnel that it is in."""
         self.dark = self._under()
@@ -170,6 +194,10 @@ class World:
         """
         self.traffic.step()
         cars = self.traffic.cars
+        self._crash_due |= _is_due(self.seed, self.traffic.now_s, self.scenario.crash_every_s, 41)
+        if self._crash_due and (victim := self._somebody(8.0, 42)) >= 0:
+            self.traffic.crash(victim)
+            self._crash_due = False
         ignition, crashed, dark = cars["lane"] >= 0, cars["crashed"].astype(bool), self._under()
         changed = np.flatnonzero((ignition != self.ignition) | (crashed & ~self.crashed))
         shaded = np.flatnonzero(dark != self.dark)
@@ -178,8 +206,21 @@ class World:
         if self.scenario.sos_per_hour:
             odds = np.random.default_rng([self.seed, self.traffic.now_s, 0x505]).random(len(cars))
             pressed = np.flatnonzero(ignition & (odds < self.scenario.sos_per_hour / 3600))
+        self._sos_due |= _is_due(self.seed, self.traffic.now_s, self.scenario.sos_every_s, 43)
+        if self._sos_due and (caller := self._somebody(0.0, 44)) >= 0:
+            pressed = np.append(pressed, caller)
+            self._sos_due = False
         self.ignition, self.crashed, self.dark = ignition, crashed, dark
         return changed, pressed, shaded
+
+    def _somebody(self, faster_mps: float, what: int) -> int:
+        """Return a car on the road and in coverage that is faster than this, drawn by lot; -1 while there is none."""
+        cars = self.traffic.cars
+        there = (cars["lane"] >= 0) & (cars["speed_mps"] > faster_mps) & (cars["crashed"] == 0) & ~self._under()
+        suited = np.flatnonzero(there)
+        if not len(suited):
+            return -1
+        return int(suited[int(chance(self.seed, self.traffic.now_s, 0, what) * len(suited))])
 
     def fixes(self, which: np.ndarray) -> list[Fix]:
         """Return what the sensors of these cars say now. In a tunnel: the last position, and that there is no fix."""

@@ -6,6 +6,9 @@ what the link brought (`receive`) and takes away what is to be sent (`take`). Th
 A terminal keeps every report until the platform has acknowledged it. What was sent and not answered is sent again, byte
 for byte: after T, T and 2 T (JT/T 808: T(n+1) = T(n) * (n+1)), and after the next login. What could not be sent at all
 waits and goes out in blind-zone batches (0x0704) behind the live reports.
+
+A terminal that hurries lives through the past: it keeps what it reports and sends it in full batches, as one that comes
+back from a long way without coverage does, and its timers stand still, since no answer can come at that speed.
 """
 
 import functools
@@ -281,10 +284,12 @@ class Terminal:
         "_serial",
         "_sos",
         "_stored",
+        "_stored_bytes",
         "_tracking_ms",
         "_tracking_until_ms",
         "dial_ms",
         "hang_up",
+        "hurrying",
         "identity",
         "interval_ms",
         "report_due_ms",
@@ -307,6 +312,8 @@ class Terminal:
         self.state = OFFLINE
         self.dial_ms = now_ms
         self.hang_up = False
+        self.hurrying = False
+        """Set by the caller while time runs faster than answers come; `arrive` ends it."""
         self.report_due_ms = now_ms + int(spread * interval_ms)
         self._ledger = ledger
         self._locate = locate
@@ -316,6 +323,7 @@ class Terminal:
         self._sos = False
         self._pending: dict[int, Pending] = {}
         self._stored: deque[tuple[int, bytes, bool]] = deque()
+        self._stored_bytes = 0
         self._out: list[bytes] = []
         self._rest = b""
         self._last_sent_ms = now_ms
@@ -335,6 +343,8 @@ class Terminal:
         """When `tick` has something to do, at the earliest."""
         if self.state == OFFLINE:
             return self.dial_ms
+        if self.hurrying:
+            return NEVER
         due = self._last_sent_ms + self.identity.model.heartbeat_s * 1000 if self.state == ONLINE else NEVER
         for pending in self._pending.values():
             if pending.due_ms < due:
@@ -420,13 +430,28 @@ class Terminal:
         if self._sos:
             fix = fix._replace(alarm=fix.alarm | ALARM_SOS)
         data = body(fix, self.identity.model.recorder)
-        if self.state == ONLINE and len(self._pending) < PENDING_MAX:
+        if self.state == ONLINE and len(self._pending) < PENDING_MAX and not self.hurrying:
             self._send(0x0200, data, now_ms, (fix.time_ms,), self._sos)
             return
         if len(self._stored) >= STORED_MAX:
-            self._stored.popleft()
+            self._stored_bytes -= 2 + len(self._stored.popleft()[1])
             self._ledger.given_up += 1
         self._stored.append((fix.time_ms, data, self._sos))
+        self._stored_bytes += 2 + len(data)
+        if self.hurrying:
+            # At its time it would have been acknowledged before the next.
+            self._sos = False
+            self._send_stored(now_ms)
+
+    def arrive(self, now_ms: int) -> None:
+        """Hurry no more: send what is kept, full batch or not, and let the timers run from now."""
+        self.hurrying = False
+        self._last_sent_ms = now_ms
+        for pending in self._pending.values():
+            pending.tries, pending.wait_ms, pending.first_ms = 1, ANSWER_TIMEOUT_MS, now_ms
+            pending.due_ms = now_ms + ANSWER_TIMEOUT_MS
+        while self._stored and self.state == ONLINE:
+            self._send_batch(now_ms)
 
     def press_sos(self) -> None:
         """The driver pressed the emergency button: every report says so until one of them is acknowledged."""
@@ -434,7 +459,7 @@ class Terminal:
 
     def tick(self, now_ms: int) -> None:
         """Send again what has waited too long; send a heartbeat when nothing else was sent."""
-        if self.state == OFFLINE:
+        if self.state == OFFLINE or self.hurrying:
             return
         for pending in list(self._pending.values()):
             if pending.due_ms > now_ms:
@@ -552,16 +577,26 @@ class Terminal:
         self._send_stored(now_ms)
 
     def _send_stored(self, now_ms: int) -> None:
-        """Send one batch of what was kept, as full as a frame can be; its answer brings the next."""
+        """Send one batch of what was kept, as full as a frame can be; its answer brings the next.
+
+        While hurrying only a full one: so where batches are cut does not depend on when answers come.
+        """
         if not self._stored or self.state != ONLINE:
+            return
+        if self.hurrying and 3 + self._stored_bytes <= BODY_BYTES_MAX:
             return
         if any(pending.message == 0x0704 for pending in self._pending.values()):
             return
+        self._send_batch(now_ms)
+
+    def _send_batch(self, now_ms: int) -> None:
+        """Send as many of the kept reports as one frame holds, oldest first."""
         data = bytearray()
         times = []
         with_sos = False
         while self._stored and 3 + len(data) + 2 + len(self._stored[0][1]) <= BODY_BYTES_MAX:
             time_ms, one, sos = self._stored.popleft()
+            self._stored_bytes -= 2 + len(one)
             data += _WORD.pack(len(one)) + one
             times.append(time_ms)
             with_sos |= sos

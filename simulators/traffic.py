@@ -524,6 +524,11 @@ class Traffic:
         )
         self.now_s += 1
 
+    def crash(self, number: int) -> None:
+        """Let a car crash in this second: it stops where it is, and stands for as long as any that crashes."""
+        self.cars[number]["crashed"] = 1
+        self.cars[number]["halted_until_s"] = self.now_s + int(self._habits[2])
+
     def place(self, which: np.ndarray) -> np.ndarray:
         """Return (n, 3) float64 for the cars named by number: x and y in metres, course in degrees from north."""
         at = np.empty((len(which), 3))

@@ -8,11 +8,12 @@ import pytest
 
 from protocols.jt808.codec import decode
 from protocols.jt808.framing import unwrap
+from protocols.jt808.messages import Location
 from simulators import roads
 from simulators.faults import End, Pause
 from simulators.fleet import SLOT_MS, Fleet, Wheel
 from simulators.scenarios import SCENARIOS, Scenario, World
-from simulators.terminals import ALARM_COLLISION, ALARM_SOS, NEVER, ONLINE, Ledger
+from simulators.terminals import ALARM_COLLISION, ALARM_SOS, NEVER, ONLINE, STATUS_FIXED, Ledger
 from tests.simulators.scripted import Platform
 
 START_MS = 1_767_225_600_000
@@ -271,3 +272,112 @@ def test_a_frame_on_the_stream_is_a_frame_of_the_codec(city: roads.City) -> None
         for wire in bytes(stream).split(b"\x7e\x7e"):
             frame = decode(unwrap(b"\x7e" + wire.strip(b"\x7e") + b"\x7e"))
             assert not frame.faults
+
+
+class Hurried(Bench):
+    """A fleet that lives through a past first, looked at every so many seconds of it."""
+
+    def __init__(self, city: roads.City, count: int, past_s: int, every_s: int = 1, seed: int = 1) -> None:
+        super().__init__(city, 1, SCENARIOS["demo"])
+        self.fleet = Fleet(city, count, SCENARIOS["demo"], seed, START_MS, Ledger(), 3_000, hurry=True)
+        self.platforms = [Platform() for _ in range(count)]
+        self.linked = [False] * count
+        self.mute = [False] * count
+        self.streams = [bytearray() for _ in range(count)]
+        self.seam_ms = START_MS + past_s * 1000
+        while self.fleet.world.now_ms < self.seam_ms:
+            for _ in range(every_s):
+                self.fleet.hurry(self.seam_ms)
+            self.now_ms = self.fleet.world.now_ms
+            self.run(0.001, 0)
+        self.fleet.arrive(self.seam_ms)
+
+    def run(self, seconds: float, slot_ms: int = 250) -> None:
+        if slot_ms:
+            super().run(seconds, slot_ms)
+            return
+        # Time stands still while the past is sent.
+        turn, self.fleet.turn = self.fleet.turn, lambda _: None  # type: ignore[method-assign]
+        before_ms = self.now_ms
+        super().run(seconds, 1)
+        self.now_ms = before_ms
+        self.fleet.turn = turn  # type: ignore[method-assign]
+
+    def track(self, number: int) -> list[Location]:
+        """Return what a terminal reported, in the order in which it was heard."""
+        heard: list[Location] = []
+        for frame in self.platforms[number].frames:
+            if frame.header.message in (0x0200, 0x0704):
+                heard += getattr(frame.body, "locations", None) or [frame.body]
+        return heard
+
+
+@pytest.fixture(scope="module")
+def lived(city: roads.City) -> Hurried:
+    """Sixty cars that lived through half an hour, and then for four minutes."""
+    bench = Hurried(city, 60, 1800)
+    bench.run(240)
+    return bench
+
+
+def test_a_past_comes_in_order_and_goes_over_into_the_present_without_a_jump(lived: Hurried) -> None:
+    for number in range(60):
+        track = lived.track(number)
+        assert track[0].time_ms < START_MS + 61_000
+        assert track[-1].time_ms > lived.seam_ms + 180_000
+        for one, two in itertools.pairwise(track):
+            seconds = (two.time_ms - one.time_ms) / 1000
+            assert 0 < seconds <= 61, f"{number=} {one.time_ms=}"
+            if not one.status & two.status & STATUS_FIXED:
+                continue  # a tunnel
+            moved = np.hypot((two.latitude - one.latitude) * 0.1108, (two.longitude - one.longitude) * 0.0965)
+            # 86 km/h, and two fixes that may be 30 m wrong each.
+            assert moved <= 24 * seconds + 60, f"{number=} {one.time_ms=} {seconds=} {moved=}"
+    driving = [t for t in range(60) if len(lived.track(t)) > 200]
+    assert len(driving) >= 6
+
+
+def test_the_past_comes_in_full_batches_and_the_present_as_it_is(lived: Hurried) -> None:
+    ledger = lived.fleet.ledger
+    assert ledger.logins == 60
+    assert ledger.given_up == ledger.sent_again == 0
+    for platform in lived.platforms:
+        messages = [frame.header.message for frame in platform.frames if frame.header.message in (0x0200, 0x0704)]
+        last = len(messages) - 1 - messages[::-1].index(0x0704)
+        assert 0x0200 not in messages[:last]
+        # The last one holds what was left; every other is as full as a frame can be.
+        sizes = [len(frame.body.locations) for frame in platform.of(0x0704)][:-1]
+        assert all(size >= 17 for size in sizes), sizes
+
+
+def test_a_past_is_the_same_whatever_the_pace(city: roads.City) -> None:
+    one, two = Hurried(city, 12, 1200, every_s=1), Hurried(city, 12, 1200, every_s=37)
+    assert one.digest() == two.digest()
+
+
+def test_a_world_taken_up_again_is_where_it_would_be(city: roads.City) -> None:
+    whole = Fleet(city, 20, SCENARIOS["demo"], 1, START_MS, Ledger())
+    whole.turn(START_MS + 900_000)
+    later = Fleet(city, 20, SCENARIOS["demo"], 1, START_MS + 600_000, Ledger(), silent_s=600)
+    later.turn(START_MS + 900_000)
+    assert np.array_equal(whole.world.traffic.cars, later.world.traffic.cars)
+    assert whole.world.now_ms == later.world.now_ms
+
+
+def test_the_demo_has_a_crash_and_an_sos_within_two_minutes_and_every_few(city: roads.City) -> None:
+    world = World(city, 100, SCENARIOS["demo"], 1, START_MS)
+    crashes, presses = [], []
+    crashed = set()
+    for second in range(1, 1801):
+        _, pressed, _ = world.step()
+        presses += [second] * len(pressed)
+        now = set(np.flatnonzero(world.crashed).tolist())
+        crashes += [second] * len(now - crashed)
+        crashed = now
+    assert crashes[0] < 120
+    assert presses[0] < 120
+    assert len(crashes) == 6
+    assert len(presses) in (7, 8)
+    assert max(np.diff(crashes)) < 380
+    # Who crashed first has driven on since.
+    assert len(crashed) <= 1

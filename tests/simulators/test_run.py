@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,7 @@ def test_a_signal_ends_it_with_its_figures() -> None:
         ({"tcp": "localhost"}, "HOST:PORT"),
         ({"speed": 0.0}, "above 0"),
         ({"vehicles": 3_000_000}, "hard limit"),
+        ({"history_s": 90_000.0}, "0 to 86400"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(arguments: dict[str, Any], words: str) -> None:
@@ -178,3 +180,40 @@ def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
     record = tmp_path / "record"
     record.write_text("sent 139 1 5000\nacknowledged 139 1 5000\nsent 139 2 15")
     assert read_record(record) == ({("139", 1, 5000)}, {("139", 1, 5000)})
+
+
+def test_a_past_is_lived_through_before_real_time_begins(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    lines: list[str] = []
+    began_ms = int(time.time() * 1000)
+    with Server() as server:
+        figures = simulate(
+            30, server.address, "demo", duration_s=4.0, history_s=1800.0, report_interval_s=1.0, say=lines.append,
+            journal_acknowledged=record,
+        )  # fmt: skip
+    sent, acknowledged = read_record(record)
+    assert sent == acknowledged == received(server.platforms)
+    times = sorted(time_ms for _, _, time_ms in sent)
+    assert times[0] < began_ms - 1_780_000
+    assert times[-1] > began_ms
+    assert any("real time from now on" in line for line in lines)
+    assert figures["batches"] >= 30
+    # Only what came after the past counts.
+    assert figures["ack_p99_ms"] < 2_000
+
+
+def test_a_simulator_whose_parent_is_gone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "PROGRESS_S", 0.1)
+    with Server() as server:
+        figures = simulate(1, server.address, parent=os.getppid() + 1, duration_s=20.0, say=quiet)
+    assert figures["seconds"] < 10
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("6h", 21_600), ("90m", 5400), ("1.5m", 90), ("45s", 45), ("7", 7)])
+def test_a_time_is_read_with_its_unit(text: str, seconds: float) -> None:
+    assert run.seconds_of(text) == seconds
+
+
+def test_a_time_of_no_unit_known_is_refused() -> None:
+    with pytest.raises(ValueError, match="6h, 90m or 45s"):
+        run.seconds_of("1 day")
