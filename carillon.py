@@ -259,6 +259,7 @@ class Node:
         from storage.clickhouse import ReportStore
         from storage.errors import AnsweredTwiceError, OwnerFencedError
         from storage.eventlog import EventLog
+        from storage.people import People
         from storage.query import QueryServer
         from storage.registry import Registry
 
@@ -277,6 +278,7 @@ class Node:
             config.business, owner=config.node, on_fenced=lambda error: token.run_sync_soon(fence, error)
         )
         self.registry = Registry(self.eventlog)
+        self.people = People(self.eventlog.database, demo=config.demo and config.http_is_loopback)
         self.boot = self.registry.next_boot()
         self.journal = Journal(
             config.journal_path, keep_ms=config.journal_keep_h * 3_600_000, bytes_max=config.journal_bytes_max
@@ -439,10 +441,14 @@ class Node:
             node=config.node,
             version=VERSION,
             key=self.data.api_key(),
-            reads_open=config.demo and config.http_is_loopback,
+            demo=config.demo and config.http_is_loopback,
+            public_url=config.public_url,
             metrics_open=metrics_open(config),
             metrics=self.metrics(),
             faults=self.faults,
+            people=self.people,
+            registry=self.registry,
+            live=cars,
             positions=cars.positions,
             vehicle=cars.vehicle,
             events=reads.events,
@@ -616,6 +622,7 @@ def serve_api(config: "Config") -> int:
             key=data.api_key(),
             metrics_open=metrics_open(config),
             metrics=Metrics(),
+            public_url=config.public_url,
         )
         server = ApiServer(create_app(parts), *config.http_address)
         signals = {signal.SIGTERM, signal.SIGINT}

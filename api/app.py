@@ -9,15 +9,27 @@ from litestar.exceptions import HTTPException, ValidationException
 from api.commands import read_command, request_command
 from api.docs import openapi, read_docs
 from api.events import list_events
-from api.guards import needs_key
+from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import read_health
+from api.login import Hashing, log_in, log_out, read_me
 from api.metrics import read_metrics
 from api.parts import Parts
 from api.positions import list_positions
-from api.problems import Problem, answer_bug, answer_http, answer_invalid, answer_problem, answer_store
+from api.problems import (
+    Problem,
+    answer_bug,
+    answer_http,
+    answer_invalid,
+    answer_login_failed,
+    answer_login_locked,
+    answer_people,
+    answer_problem,
+    answer_store,
+)
 from api.status import read_status
 from api.vehicles import read_vehicle
 from storage.errors import StorageError
+from storage.people import LoginFailedError, LoginLockedError, PeopleError
 
 REQUEST_BYTES_MAX: Final = 64 * 1024
 """The largest body: a command with its fields. The largest downlink message has 1,023 bytes."""
@@ -25,11 +37,18 @@ REQUEST_BYTES_MAX: Final = 64 * 1024
 
 def create_app(parts: Parts) -> Litestar:
     """Return the ASGI application over these parts."""
+    hashing = Hashing(parts.people)
     return Litestar(
-        route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES), guards=[needs_key])],
-        state=State({"parts": parts}),
+        route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES))],
+        guards=[guard],
+        state=State({"parts": parts, "principals": Principals(parts), "hashing": hashing}),
+        on_shutdown=[hashing.close],
         exception_handlers={
             Problem: answer_problem,
+            LoginNeeded: answer_login_needed,
+            LoginFailedError: answer_login_failed,
+            LoginLockedError: answer_login_locked,
+            PeopleError: answer_people,
             ValidationException: answer_invalid,
             HTTPException: answer_http,
             StorageError: answer_store,
@@ -44,4 +63,13 @@ def create_app(parts: Parts) -> Litestar:
 
 
 PAGES: Final = (read_status, read_docs, read_health, read_metrics)
-RESOURCES: Final = (list_positions, read_vehicle, request_command, read_command, list_events)
+RESOURCES: Final = (
+    log_in,
+    log_out,
+    read_me,
+    list_positions,
+    read_vehicle,
+    request_command,
+    read_command,
+    list_events,
+)

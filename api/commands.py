@@ -10,8 +10,9 @@ from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
+from api.guards import principal_of
 from api.parts import Parts
-from api.problems import KEYED, Problem, answers
+from api.problems import CHANGES, KEYED, Problem, answers
 from core.events import CommandProgress, CommandRequested, Event, derive_id
 from core.limits import COMMAND_EXPIRES_S
 
@@ -57,9 +58,10 @@ class Command(msgspec.Struct, frozen=True):
 
 @post(
     "/vehicles/{vehicle_id:int}/commands",
+    opt={"right": "commands.send"},
     status_code=202,
     summary="Send a command to a vehicle",
-    responses=answers("bad_request", *KEYED, "vehicle_unknown", "too_large", "message_unsupported"),
+    responses=answers(*CHANGES, "vehicle_unknown", "too_large", "message_unsupported"),
 )
 async def request_command(
     request: Request,
@@ -79,7 +81,8 @@ async def request_command(
     404 `vehicle_unknown`; 422 `message_unsupported` when no such message can be built; 503 `not_ready`.
     """
     parts: Parts = request.app.state.parts
-    if await sync_to_thread(parts.vehicle, vehicle_id) is None:
+    principal = principal_of(request)
+    if await sync_to_thread(parts.vehicle, principal, vehicle_id) is None:
         raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
     message = "0x" + data.message[2:].upper()
     if fault := parts.command_fault(message, data.fields):
@@ -103,11 +106,16 @@ async def request_command(
     return Response(CommandTaken(event.id, status), status_code=202, headers={"Location": status})
 
 
-@get("/commands/{command_id:str}", summary="How far a command has come", responses=answers("command_unknown", *KEYED))
+@get(
+    "/commands/{command_id:str}",
+    opt={"right": "events.read"},
+    summary="How far a command has come",
+    responses=answers("command_unknown", *KEYED),
+)
 async def read_command(request: Request, command_id: FromPath[str]) -> Command:
     """Return the command and its steps; 404 `command_unknown` if the log has none of this id."""
     parts: Parts = request.app.state.parts
-    events = await sync_to_thread(parts.command, command_id)
+    events = await sync_to_thread(parts.command, principal_of(request), command_id)
     # The story of another event may begin with a command, or have one in it; its id is then not this one.
     if not events or events[0].id != command_id or not isinstance(events[0].payload, CommandRequested):
         raise Problem("command_unknown", f"no command {command_id[:64]}")

@@ -4,16 +4,17 @@ import re
 from html import escape
 from typing import Annotated, Any, Final
 
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Request, Response, Router, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import QueryParameter
 
+from api.guards import PUBLIC
 from api.messages import language_of, text
 from api.page import page
 
 
-@get("/docs", include_in_schema=False)
+@get("/docs", opt={"right": PUBLIC}, include_in_schema=False)
 async def read_docs(
     request: Request, lang: Annotated[str | None, QueryParameter(max_length=8)] = None
 ) -> Response[bytes]:
@@ -78,7 +79,7 @@ def openapi(version: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Carillon",
         version=version,
-        path=SCHEMA_PATH,
+        openapi_router=Router(SCHEMA_PATH, route_handlers=[], include_in_schema=False, opt={"right": PUBLIC}),
         render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         use_handler_docstrings=True,
     )

@@ -14,6 +14,7 @@ import trio
 from api.parts import Position, Terminal, Vehicle
 from api.server import in_trio
 from core.events import Event
+from core.rights import Principal
 
 DEGREE_1E7: Final = 10_000_000
 
@@ -48,13 +49,21 @@ class LiveCars:
         self._terminals = terminals
         self._online = online
 
-    def positions(self, after: int, limit: int) -> list[Position]:
+    def rows(self) -> np.ndarray:
+        """See Live.rows."""
+        return self._table.live()
+
+    def online(self, vehicle_id: int) -> bool:
+        """See Live.online."""
+        return self._online(vehicle_id)
+
+    def positions(self, principal: Principal, after: int, limit: int) -> list[Position]:
         """See Parts.positions."""
         rows = self._table.live()
         first = int(np.searchsorted(rows["vehicle_id"], after, side="right"))
         return [self._position(row) for row in rows[first : first + limit]]
 
-    def vehicle(self, vehicle_id: int) -> Vehicle | None:
+    def vehicle(self, principal: Principal, vehicle_id: int) -> Vehicle | None:
         """See Parts.vehicle."""
         terminals = list(self._terminals(vehicle_id))
         rows = self._table.live()
@@ -87,11 +96,11 @@ class LogReads:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def events(self, after: int, prefix: str, limit: int) -> list[Event]:
+    def events(self, principal: Principal, after: int, prefix: str, limit: int) -> list[Event]:
         """See Parts.events."""
         return self._log.read(after, limit, prefix)
 
-    def command(self, command_id: str) -> list[Event]:
+    def command(self, principal: Principal, command_id: str) -> list[Event]:
         """See Parts.command: the command's story, which begins with the request; nothing else is one."""
         story = self._log.story(command_id)
         if not story or story[0].id != command_id or story[0].type != "command.requested":

@@ -7,6 +7,7 @@ from litestar import Request, get
 from litestar.concurrency import sync_to_thread
 from litestar.params import QueryParameter
 
+from api.guards import principal_of
 from api.parts import Parts
 from api.problems import KEYED, answers
 from core.events import Event
@@ -20,7 +21,13 @@ class EventPage(msgspec.Struct, frozen=True):
     """Hand it back as `after`, also when `items` is empty: nothing below it is left to see."""
 
 
-@get("/events", summary="Read the event log", responses=answers("bad_request", *KEYED), raises=[])
+@get(
+    "/events",
+    opt={"right": "events.read"},
+    summary="Read the event log",
+    responses=answers("bad_request", *KEYED),
+    raises=[],
+)
 async def list_events(
     request: Request,
     after: Annotated[int, QueryParameter(ge=0, description="Position (seq) to go on behind")] = 0,
@@ -31,5 +38,5 @@ async def list_events(
 ) -> EventPage:
     """Return events behind `after`, oldest first. What they mean stands in docs/events.md."""
     parts: Parts = request.app.state.parts
-    items = list(await sync_to_thread(parts.events, after, type_, limit))
+    items = list(await sync_to_thread(parts.events, principal_of(request), after, type_, limit))
     return EventPage(items, items[-1].seq if items else after)

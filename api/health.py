@@ -4,6 +4,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.concurrency import sync_to_thread
 
+from api.guards import PUBLIC
 from api.parts import Parts
 
 
@@ -16,7 +17,7 @@ class Health(msgspec.Struct, frozen=True):
     faults: list[str]
 
 
-@get("/health", summary="Is the node doing its work")
+@get("/health", opt={"right": PUBLIC}, summary="Is the node doing its work")
 async def read_health(request: Request) -> Response[Health]:
     """Answer 200 when terminals can connect and the store takes their reports; else 503 and the reasons."""
     parts: Parts = request.app.state.parts

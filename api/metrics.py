@@ -2,13 +2,21 @@
 
 from litestar import Request, Response, get
 
-from api.guards import metrics_key
+from api.guards import PUBLIC, principal_of
 from api.parts import Parts
+from api.problems import Problem, answers
 from core.metrics import CONTENT_TYPE
 
 
-@get("/metrics", guards=[metrics_key], summary="Figures for Prometheus")
+@get(
+    "/metrics",
+    opt={"right": PUBLIC},
+    summary="Figures for Prometheus",
+    responses=answers("login_needed", "right_missing"),
+)
 async def read_metrics(request: Request) -> Response[bytes]:
-    """Return all figures of this process."""
+    """Return all figures of this process: to anybody where metrics are open, else to who has the right system.read."""
     parts: Parts = request.app.state.parts
+    if not parts.metrics_open and not principal_of(request).may("system.read"):
+        raise Problem("right_missing", "this needs the right system.read")
     return Response(parts.metrics.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -7,6 +7,7 @@ from litestar import Request, get
 from litestar.concurrency import sync_to_thread
 from litestar.params import QueryParameter
 
+from api.guards import principal_of
 from api.parts import Parts, Position
 from api.problems import KEYED, answers
 
@@ -19,7 +20,13 @@ class PositionPage(msgspec.Struct, frozen=True):
     """Hand it back as `after`; null on the last page."""
 
 
-@get("/positions", summary="Live positions", responses=answers("bad_request", *KEYED), raises=[])
+@get(
+    "/positions",
+    opt={"right": "positions.read"},
+    summary="Live positions",
+    responses=answers("bad_request", *KEYED),
+    raises=[],
+)
 async def list_positions(
     request: Request,
     after: Annotated[int, QueryParameter(ge=0, description="Vehicle id to go on behind")] = 0,
@@ -27,5 +34,5 @@ async def list_positions(
 ) -> PositionPage:
     """Return the last known position of each vehicle that has one. Coordinates are WGS-84."""
     parts: Parts = request.app.state.parts
-    items = list(await sync_to_thread(parts.positions, after, limit))
+    items = list(await sync_to_thread(parts.positions, principal_of(request), after, limit))
     return PositionPage(items, items[-1].vehicle_id if len(items) == limit else None)

@@ -9,20 +9,46 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
 from storage.errors import StorageError
+from storage.people import LoginFailedError, LoginLockedError, PeopleError
 
 LOG: Final = logging.getLogger("api")
 MEDIA_TYPE: Final = "application/problem+json"
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "bad_request": (400, "The request cannot be read"),
-    "key_missing": (401, "A key is needed"),
-    "key_wrong": (403, "This key opens nothing here"),
+    "invitation_over": (400, "This link has been used or is over"),
+    "login_needed": (401, "Log in, or send a key"),
+    "login_failed": (401, "Wrong login or password"),
+    "key_wrong": (401, "This key opens nothing"),
+    "right_missing": (403, "You may not do this"),
+    "cross_site": (403, "This came from another site"),
+    "session_needed": (403, "Only a person who is logged in does this"),
+    "role_above": (403, "This role is above yours"),
+    "right_above": (403, "This right is not yours to give"),
+    "store_outside": (403, "This store is not yours"),
+    "demo_account": (403, "The demo's accounts stay as they are"),
     "not_found": (404, "There is nothing at this address"),
     "vehicle_unknown": (404, "No such vehicle"),
     "command_unknown": (404, "No such command"),
+    "account_unknown": (404, "No such account"),
+    "store_unknown": (404, "No such store"),
+    "key_unknown": (404, "No such key"),
+    "session_unknown": (404, "No such session"),
     "method_not_allowed": (405, "This address does not take this method"),
+    "login_taken": (409, "This login is taken"),
+    "store_code_taken": (409, "Another store has this code"),
+    "last_administrator": (409, "Nobody would administer the group"),
+    "own_account": (409, "Not to one's own account"),
+    "account_disabled": (409, "The account is disabled"),
+    "keys_full": (409, "Too many keys"),
     "too_large": (413, "The request is too large"),
     "message_unsupported": (422, "This message cannot be sent"),
+    "login_unfit": (422, "This cannot be a login"),
+    "password_weak": (422, "This password is too easy to guess"),
+    "stores_needed": (422, "Name a store"),
+    "time_zone_unknown": (422, "No such time zone"),
+    "expiry_past": (422, "This time has passed"),
+    "login_locked": (429, "Too many failed logins"),
     "internal": (500, "The fault is ours"),
     "not_ready": (503, "The node cannot do this now"),
 }
@@ -65,7 +91,7 @@ def answer_invalid(request: Request[Any, Any, Any], error: ValidationException) 
 
 def answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Return a fault that Litestar raised itself (no route, wrong method, unreadable body)."""
-    by_status = {400: "bad_request", 401: "key_missing", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+    by_status = {400: "bad_request", 401: "login_needed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
     code = by_status.get(error.status_code, "bad_request" if error.status_code < 500 else "internal")
     detail = error.detail if code == "bad_request" else ""
     return answer_problem(request, Problem(code, detail, headers=error.headers))
@@ -74,6 +100,22 @@ def answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Respon
 def answer_store(request: Request[Any, Any, Any], error: StorageError) -> Response[Any]:
     """Say that a store is away: asking again later may help."""
     return answer_problem(request, Problem("not_ready", str(error), headers={"Retry-After": "5"}))
+
+
+def answer_people(request: Request[Any, Any, Any], error: PeopleError) -> Response[Any]:
+    """Say why accounts, keys or stores stay as they are: the refusal has the code of a problem."""
+    return answer_problem(request, Problem(error.code, error.detail))
+
+
+def answer_login_failed(request: Request[Any, Any, Any], error: LoginFailedError) -> Response[Any]:
+    """Say that login and password do not fit, not which of them."""
+    return answer_problem(request, Problem("login_failed"))
+
+
+def answer_login_locked(request: Request[Any, Any, Any], error: LoginLockedError) -> Response[Any]:
+    """Say when to try again."""
+    headers = {"Retry-After": str(error.retry_s)}
+    return answer_problem(request, Problem("login_locked", f"try again in {error.retry_s} s", headers=headers))
 
 
 def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -95,5 +137,7 @@ def answers(*codes: str) -> dict[int, ResponseSpec]:
     }
 
 
-KEYED: Final = ("key_missing", "key_wrong", "not_ready")
+KEYED: Final = ("login_needed", "key_wrong", "right_missing", "not_ready")
 """What any request under /api/v1 may get."""
+CHANGES: Final = (*KEYED, "cross_site", "bad_request")
+"""What any request may get that changes something."""

@@ -6,14 +6,19 @@ It reads what they wrote. It cannot send a command: only the owner of the event 
 import time
 from typing import Final
 
+import numpy as np
+
 from api.embedded import DEGREE_1E7, LogReads
 from api.parts import Parts, Position, Terminal, Vehicle
 from core.events import Event
 from core.metrics import Metrics
+from core.rights import Principal
+from core.vehicle_table import LIVE
 from storage.clickhouse import LastPosition, ReportStore
 from storage.database import redact
 from storage.errors import StorageError
 from storage.eventlog import EventLog
+from storage.people import People
 from storage.registry import Registry
 
 NO_COMMANDS: Final = "commands are taken by the node that owns the event log: send them to its API"
@@ -32,20 +37,27 @@ class SharedStores:
         self._store = ReportStore(reports)
         self._log = EventLog(business)
         self._registry = Registry(self._log)
+        self.people = People(self._log.database)
         self._business = redact(business)
         self._idle_ms = int(idle_s * 1000)
 
-    def parts(self, *, node: str, version: str, key: str, metrics_open: bool, metrics: Metrics) -> Parts:
+    def parts(
+        self, *, node: str, version: str, key: str, metrics_open: bool, metrics: Metrics, public_url: str = ""
+    ) -> Parts:
         """Return the parts of an API without demo: nothing is read without the key."""
         reads = LogReads(self._log)
         return Parts(
             node=node,
             version=version,
             key=key,
-            reads_open=False,
+            demo=False,
+            public_url=public_url,
             metrics_open=metrics_open,
             metrics=metrics,
             faults=self.faults,
+            people=self.people,
+            registry=self._registry,
+            live=self,
             positions=self.positions,
             vehicle=self.vehicle,
             events=reads.events,
@@ -67,11 +79,25 @@ class SharedStores:
             faults.append(f"event log {self._business}: {error}")
         return faults
 
-    def positions(self, after: int, limit: int) -> list[Position]:
+    def rows(self) -> np.ndarray:
+        """See Live.rows: as the nodes have stored them."""
+        lasts = self._store.last_positions()
+        rows = np.zeros(len(lasts), LIVE)
+        for name in LIVE.names or ():
+            if name in LastPosition._fields:
+                rows[name] = [getattr(last, name) for last in lasts]
+        return rows
+
+    def online(self, vehicle_id: int) -> bool:
+        """See Live.online."""
+        last = self._store.last_positions([vehicle_id])
+        return bool(last) and self._position(last[0]).online
+
+    def positions(self, principal: Principal, after: int, limit: int) -> list[Position]:
         """See Parts.positions."""
         return [self._position(last) for last in self._store.last_positions(after=after, limit=limit)]
 
-    def vehicle(self, vehicle_id: int) -> Vehicle | None:
+    def vehicle(self, principal: Principal, vehicle_id: int) -> Vehicle | None:
         """See Parts.vehicle."""
         rows = self._registry.terminals_of(vehicle_id)
         if not rows:

@@ -9,6 +9,7 @@ from litestar import Request, Response, get
 from litestar.concurrency import sync_to_thread
 from litestar.params import QueryParameter
 
+from api.guards import PUBLIC, VISITOR
 from api.messages import language_of, text
 from api.page import page
 from api.parts import Parts, Position
@@ -27,7 +28,7 @@ setInterval(async () => {
 """
 
 
-@get("/", include_in_schema=False)
+@get("/", opt={"right": PUBLIC}, include_in_schema=False)
 async def read_status(
     request: Request, lang: Annotated[str | None, QueryParameter(max_length=8)] = None
 ) -> Response[bytes]:
@@ -74,9 +75,9 @@ def _figures(parts: Parts, language: str) -> str:
 
 def _positions(parts: Parts, language: str) -> str:
     heading = f"<h2>{escape(text('positions', language))}</h2>"
-    if not parts.reads_open:
+    if not parts.demo:
         return f"<section>{heading}<p>{escape(text('positions_closed', language))}</p></section>"
-    shown = parts.positions(0, POSITIONS_SHOWN)
+    shown = parts.positions(VISITOR, 0, POSITIONS_SHOWN)
     if not shown:
         return f"<section>{heading}<p>{escape(text('positions_none', language))}</p></section>"
     columns = ("vehicle", "online", "time", "latitude", "longitude", "speed", "course")

@@ -80,6 +80,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Where event log and business tables are; empty: SQLite, `carillon.db` in `data`."),
     ] = ""
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s/?#]+)?$",
+            description="Where people reach the portal, for links that are sent out (`https://cars.example.com`); "
+            "empty: where `http` listens. With https the session's cookie is for https only.",
+        ),
+    ] = ""
     node: Annotated[
         str,
         Meta(

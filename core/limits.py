@@ -200,3 +200,47 @@ ACCESS_S_MAX: Final = 5.0
 
 POSITIONS_READ_MAX: Final = 10_000
 """Positions of one page: 1 MB of structs. A reader goes on behind the last vehicle it got."""
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+PASSWORD_CHARACTERS_MIN: Final = 10
+PASSWORD_CHARACTERS_MAX: Final = 256
+"""Ten characters that are not among the common ones survive any guessing that the lock-out allows; the upper bound
+keeps a stranger from having us hash megabytes."""
+
+HASHES_AT_ONCE_MAX: Final = 2
+"""Passwords hashed at once, each with 32 MiB (storage/passwords.py): 64 MiB, whatever knocks."""
+HASHES_WAITING_MAX: Final = 16
+"""Logins waiting for a hash: at 0.12 s each and two at once the last of them waits a second. One more is told to come
+again (503), counted."""
+
+LOGIN_FAILURES_MAX: Final = 10
+LOGIN_LOCKED_S: Final = 15 * 60
+"""Wrong passwords in a row until an account is locked, and for how long. That allows 40 guesses an hour, 350,000 a
+year: of the 10^12 passwords of eight random letters and digits, none is found."""
+ADDRESS_FAILURES_MAX: Final = 50
+"""Failed logins from one address within LOGIN_LOCKED_S until it is locked for as long. An office of a hundred behind
+one address mistypes less; at 0.12 s a hash a locked-out guesser has cost 6 s of CPU in 15 minutes."""
+ADDRESSES_MAX: Final = 10_000
+"""Addresses, and logins that do not exist, whose failures are remembered, about 200 bytes each. One more forgets the
+one that failed longest ago: whoever owns so many addresses still meets the lock of each account."""
+
+SESSION_IDLE_S: Final = 12 * 3600
+SESSION_S_MAX: Final = 7 * 24 * 3600
+"""A session ends after 12 h without a request (a shift and its breaks), and after a week in any case."""
+SEEN_EVERY_S: Final = 60
+"""How often the last use of a session or key is written: a write a minute, not one a request."""
+SESSIONS_PER_ACCOUNT_MAX: Final = 32
+"""Browsers and telephones of one person; one more ends the session that was used longest ago."""
+KEYS_PER_ACCOUNT_MAX: Final = 50
+"""API keys in force of one account. One more is refused."""
+INVITATION_S: Final = 72 * 3600
+"""How long a one-time link opens: a weekend and a day."""
+PRINCIPAL_KNOWN_S: Final = 3.0
+PRINCIPALS_KNOWN_MAX: Final = 10_000
+"""Who a session or key belongs to is asked of the database at most every 3 s, for 10,000 of them (10 MB): so long may a
+change made by another process go unseen; one made in this process counts at once."""
+PEOPLE_READ_MAX: Final = 1_000
+"""Accounts, keys, sessions, stores or accesses on one page."""
+ACCOUNT_STORES_MAX: Final = 1_000
+"""Stores one account may be given by name; who works for more works for the group."""

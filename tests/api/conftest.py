@@ -1,17 +1,33 @@
-"""A node made of plain lists, and clients of its API."""
+"""A node on a real database, its cars in plain lists, and clients of its API."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
 from api.app import create_app
 from api.parts import Parts, Position, Terminal, Vehicle
 from core.events import CommandRequested, Event
 from core.metrics import Metrics
+from core.rights import Principal
+from core.vehicle_table import LIVE
+from storage import migrate
+from storage.database import Database
+from storage.eventlog import EventLog
+from storage.passwords import Passwords
+from storage.people import People
+from storage.registry import Registry
 
 KEY = "the-key-of-the-tests"
+PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+"""As argon2 does it, at a thousandth of the cost."""
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+"""What a browser says of a request that a page of ours makes."""
 
 
 def position(vehicle_id: int) -> Position:
@@ -30,9 +46,13 @@ def position(vehicle_id: int) -> Position:
 
 
 class Node:
-    """What the parts stand on: lists that a test fills and looks into."""
+    """What the parts stand on: a database with its tables, and lists that a test fills and looks into."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self.eventlog = EventLog(database)
+        self.registry = Registry(self.eventlog)
+        self.people = People(database, passwords=PASSWORDS)
+        self.demo_people = People(database, passwords=PASSWORDS, demo=True)
         self.cars = [position(number) for number in range(1, 26)]
         self.log: list[Event] = []
         self.log_fault: Exception | None = None
@@ -41,20 +61,26 @@ class Node:
         self.metrics.counter("frames", "Frames read").add(7)
         self.metrics.counter("recorder_stored", "Reports stored").add(1234)
 
-    def positions(self, after: int, limit: int) -> list[Position]:
+    def rows(self) -> np.ndarray:
+        return np.zeros(0, LIVE)
+
+    def online(self, vehicle_id: int) -> bool:
+        return True
+
+    def positions(self, principal: Principal, after: int, limit: int) -> list[Position]:
         return [car for car in self.cars if car.vehicle_id > after][:limit]
 
-    def vehicle(self, vehicle_id: int) -> Vehicle | None:
+    def vehicle(self, principal: Principal, vehicle_id: int) -> Vehicle | None:
         for car in self.cars:
             if car.vehicle_id == vehicle_id:
                 terminal = Terminal(terminal=vehicle_id, phone=f"1380013{vehicle_id:04}")
                 return Vehicle(vehicle_id=vehicle_id, online=True, terminals=[terminal], position=car)
         return None
 
-    def events(self, after: int, prefix: str, limit: int) -> list[Event]:
+    def events(self, principal: Principal, after: int, prefix: str, limit: int) -> list[Event]:
         return [event for event in self.log if event.seq > after and event.type.startswith(prefix)][:limit]
 
-    def command(self, command_id: str) -> list[Event]:
+    def command(self, principal: Principal, command_id: str) -> list[Event]:
         return [
             event
             for event in self.log
@@ -73,15 +99,18 @@ class Node:
         self.log.append(msgspec.structs.replace(event, seq=len(self.log) + 1))
         return self.log[-1]
 
-    def parts(self, *, reads_open: bool = False, metrics_open: bool = True) -> Parts:
+    def parts(self, *, demo: bool = False, metrics_open: bool = True) -> Parts:
         return Parts(
             node="node1",
             version="0.0.0",
             key=KEY,
-            reads_open=reads_open,
+            demo=demo,
             metrics_open=metrics_open,
             metrics=self.metrics,
             faults=lambda: self.faults,
+            people=self.demo_people if demo else self.people,
+            registry=self.registry,
+            live=self,
             positions=self.positions,
             vehicle=self.vehicle,
             events=self.events,
@@ -98,9 +127,20 @@ def requested(node: Node) -> CommandRequested:
     return payload
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A business database with its tables and nothing in them, made once."""
+    path = tmp_path_factory.mktemp("business") / "empty.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def node() -> Node:
-    return Node()
+def node(empty_database: Path, tmp_path: Path) -> Iterator[Node]:
+    shutil.copy(empty_database, tmp_path / "carillon.db")
+    database = Database(f"sqlite:///{tmp_path / 'carillon.db'}")
+    yield Node(database)
+    database.close()
 
 
 @pytest.fixture
@@ -121,5 +161,5 @@ def stranger(node: Node) -> Iterator[TestClient]:
 @pytest.fixture
 def visitor(node: Node) -> Iterator[TestClient]:
     """A caller without a key, in the demo."""
-    with TestClient(create_app(node.parts(reads_open=True))) as client:
+    with TestClient(create_app(node.parts(demo=True))) as client:
         yield client

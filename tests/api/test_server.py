@@ -16,6 +16,7 @@ from api.parts import Parts, Terminal
 from api.server import ApiServer, ServerError, in_trio
 from core.events import CommandProgress, CommandRequested, Event
 from core.log import LogWriter
+from core.rights import NODE
 from core.vehicle_table import VehicleTable
 from protocols.report import REPORT
 from storage import migrate
@@ -54,31 +55,31 @@ def parts_over(node: Node, cars: LiveCars, log: EventLog) -> Parts:
 def test_cars_are_read_from_the_live_table() -> None:
     known = {3: [Terminal(terminal=3, phone="13800000003")], 9: [Terminal(terminal=9, phone="13800000009")]}
     cars = LiveCars(driven(3, 5, 8), lambda vehicle: known.get(vehicle, ()), lambda vehicle: vehicle == 3)
-    assert [car.vehicle_id for car in cars.positions(0, 2)] == [3, 5]
-    assert [(car.vehicle_id, car.online) for car in cars.positions(3, 10)] == [(5, False), (8, False)]
-    assert cars.positions(8, 10) == []
-    first = cars.positions(0, 1)[0]
+    assert [car.vehicle_id for car in cars.positions(NODE, 0, 2)] == [3, 5]
+    assert [(car.vehicle_id, car.online) for car in cars.positions(NODE, 3, 10)] == [(5, False), (8, False)]
+    assert cars.positions(NODE, 8, 10) == []
+    first = cars.positions(NODE, 0, 1)[0]
     assert (first.lat, first.lon, first.speed_kmh, first.online) == (-1e-7, 121.4737, 60.5, True)
-    silent = cars.vehicle(9)
+    silent = cars.vehicle(NODE, 9)
     assert silent is not None
     assert (silent.position, silent.terminals[0].phone) == (None, "13800000009")
-    assert cars.vehicle(4) is None
-    assert cars.vehicle(64) is None
+    assert cars.vehicle(NODE, 4) is None
+    assert cars.vehicle(NODE, 64) is None
 
 
 def test_a_story_that_does_not_begin_with_a_request_is_no_command(log: EventLog) -> None:
     payload = CommandProgress(command="c1", vehicle_id=1)
     event = Event(id="e1", type="command.sent", time_ms=1, subject="vehicle:1", actor="vehicle", payload=payload)
     log.append([event])
-    assert LogReads(log).command("e1") == []
-    assert LogReads(log).command("c1") == []
+    assert LogReads(log).command(NODE, "e1") == []
+    assert LogReads(log).command(NODE, "c1") == []
 
 
-async def test_a_command_crosses_to_the_log_and_its_progress_comes_back(log: EventLog) -> None:
+async def test_a_command_crosses_to_the_log_and_its_progress_comes_back(node: Node, log: EventLog) -> None:
     writer = LogWriter(log.append)
     cars = LiveCars(driven(3), lambda vehicle: (), lambda vehicle: True)
     token = trio.lowlevel.current_trio_token()
-    parts = msgspec.structs.replace(parts_over(Node(), cars, log), append=append_through(token, writer.append))
+    parts = msgspec.structs.replace(parts_over(node, cars, log), append=append_through(token, writer.append))
     server = ApiServer(create_app(parts), "127.0.0.1", 0)
     await trio.to_thread.run_sync(server.start)
     async with (
@@ -105,18 +106,18 @@ async def test_a_command_crosses_to_the_log_and_its_progress_comes_back(log: Eve
     assert isinstance(stored.payload, CommandRequested)
 
 
-def test_an_address_that_is_taken_is_said() -> None:
+def test_an_address_that_is_taken_is_said(node: Node) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        server = ApiServer(create_app(Node().parts()), "127.0.0.1", port)
+        server = ApiServer(create_app(node.parts()), "127.0.0.1", port)
         with pytest.raises(ServerError, match=f"cannot listen on 127.0.0.1:{port}"):
             server.start()
         server.stop()
 
 
-def test_a_server_that_has_stopped_listens_no_more_and_may_be_stopped_again() -> None:
-    server = ApiServer(create_app(Node().parts()), "127.0.0.1", 0)
+def test_a_server_that_has_stopped_listens_no_more_and_may_be_stopped_again(node: Node) -> None:
+    server = ApiServer(create_app(node.parts()), "127.0.0.1", 0)
     server.start()
     address = server.address
     assert server.native_id > 0
