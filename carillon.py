@@ -42,6 +42,7 @@ KERNELS: Final = (
     "core.vehicle_table",
     "core.kernels.geodesy",
     "core.kernels.geofence",
+    "core.kernels.rings",
     "core.kernels.crossing",
     "core.kernels.alarms",
     "core.intake.records",
@@ -285,7 +286,7 @@ class Node:
         )
         self.table = VehicleTable()
         self.table.update_positions(rows_of(self.store.last_positions()))
-        self.detection = Detection(self.table, fences_of(self.registry.load_geofences()))
+        self.detection = Detection(self.table, fences_of(self.registry.geofences.load()))
         self.fleet = Fleet(self.registry, config.registration, table=self.table)
         self.writer = LogWriter(self.eventlog.append, refusals=(AnsweredTwiceError,))
         try:
@@ -361,17 +362,18 @@ class Node:
 
     def draw_demo_fences(self) -> None:
         """Put a fence around each store of the demo city, if nobody has drawn any, and judge by them from now on."""
+        from core.geofence import Geofence
+        from core.rights import NODE
         from simulators.city import to_wgs84
         from simulators.roads import build
-        from storage.registry import Geofence
 
-        if self.registry.load_geofences(active_only=False):
+        if self.registry.geofences.count(NODE):
             return
         for dealer in build().dealers:
             lat, lon = to_wgs84(dealer.x_m, dealer.y_m)
             place = {"centre": [float(lon), float(lat)], "radius_m": DEMO_FENCE_M}
-            self.registry.save_geofence(Geofence(name=dealer.name_zh, kind="circle", geometry=place))
-        self.detection.swap_fences(fences_of(self.registry.load_geofences()))
+            self.registry.geofences.save(Geofence(name=dealer.name_zh, kind="circle", geometry=place))
+        self.detection.swap_fences(fences_of(self.registry.geofences.load()))
 
     async def close(self) -> None:
         """Stop the intake, store what it has sealed, let go of the stores."""
@@ -549,20 +551,12 @@ def fences_of(geofences: "Sequence[Any]") -> "list[Any]":
     """Return stored geofences as the index takes them. One that cannot be indexed is left out, and said."""
     import logging
 
-    from core.kernels.geofence import Circle, Fence, FenceError, Polygon, build_index
-
-    def units(point: "Sequence[float]") -> tuple[int, int]:
-        return round(point[1] * 1e7), round(point[0] * 1e7)
+    from core.geofence import indexed
+    from core.kernels.geofence import FenceError, build_index
 
     fences = []
     for stored in geofences:
-        shape: Any
-        if stored.kind == "circle":
-            lat, lon = units(stored.geometry["centre"])
-            shape = Circle(lat, lon, float(stored.geometry["radius_m"]))
-        else:
-            shape = Polygon([[units(point) for point in ring] for ring in stored.geometry["coordinates"]])
-        fence = Fence(stored.id, shape, stored.group, stored.store)
+        fence = indexed(stored)
         try:
             build_index([fence])
         except FenceError as error:

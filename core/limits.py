@@ -184,6 +184,27 @@ FENCE_RADIUS_M_MAX: Final = 500_000.0
 """A circle larger than 500 km is a region: draw it as a polygon."""
 FENCE_RADIUS_M_MIN: Final = 1.0
 
+FENCE_AREA_M2_MIN: Final = 100.0
+"""A fence that people draw is at least ten metres square: a fix is off by five, and one by two would be chance."""
+FENCE_AREA_M2_MAX: Final = 2e12
+"""The largest province has 1.66 million square kilometres."""
+FENCE_PERIMETER_M_MAX: Final = 20_000_000.0
+"""20,000 km, three times around the largest province. Each 360 m of boundary make a cell of the index: 55,000 cells and
+some 4 MB; without it 10,000 corners zigzagging across a country would make 28 million."""
+FENCES_MAX: Final = 100_000
+"""Geofences of one dealer group: the index of so many takes 116 MB and 2.4 s to build. One more is refused."""
+FENCE_VEHICLES_MAX: Final = 10_000
+"""Cars that one fence is chosen for. A fence for more is for its store or the whole group."""
+FENCE_NAME_CHARACTERS_MAX: Final = 64
+
+GEOJSON_BYTES_MAX: Final = 8 * 1024 * 1024
+GEOJSON_FEATURES_MAX: Final = 2_000
+GEOJSON_CORNERS_MAX: Final = 100_000
+"""One import: 100,000 corners written out with seven decimals are 3 MB, and take 1.5 s to look for edges that cross
+when all are in ten fences of 10,000; 2,000 fences are one transaction of half a second."""
+GEOJSON_REFUSALS_MAX: Final = 100
+"""Refusals named in one answer; the rest are counted."""
+
 SUMMARY_EVERY_S: Final = 15.0
 SUMMARY_ROWS_MAX: Final = 200_000
 """Last positions and mileage are stored this often, for all segments since; earlier when they would be more rows, 20 MB

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
@@ -12,7 +12,8 @@ from core.events import Event, TerminalRegistered, derive_id
 from protocols.report import phone_key, phone_text
 from storage.errors import RegistryFullError
 from storage.eventlog import EventLog
-from storage.tables.business import BINDING, GEOFENCE, TERMINAL, VEHICLE
+from storage.geofences import Geofences
+from storage.tables.business import BINDING, TERMINAL, VEHICLE
 
 _ACTOR: Final = "registry"
 
@@ -60,20 +61,6 @@ class TerminalRow(msgspec.Struct, frozen=True, kw_only=True):
     role: str = "main"
 
 
-class Geofence(msgspec.Struct, frozen=True, kw_only=True):
-    """A place with a boundary. Coordinates are WGS-84 degrees, longitude first, as in GeoJSON."""
-
-    id: int = 0
-    """0 until saved."""
-    group: int = 1
-    store: int = 0
-    name: str
-    kind: Literal["polygon", "circle"]
-    geometry: dict[str, Any]
-    """polygon: {"coordinates": [[[lon, lat], …], …]}, rings closed; circle: {"centre": [lon, lat], "radius_m": m}."""
-    active: bool = True
-
-
 # What a terminal may change of itself, and of the vehicle it speaks for.
 _TERMINAL_FIELDS: Final = ("terminal_id", "maker", "model", "province", "city")
 _VEHICLE_FIELDS: Final = ("plate", "plate_colour", "vin")
@@ -97,11 +84,15 @@ _LOAD: Final = (
 
 
 class Registry:
-    """Terminals, vehicles and geofences of one dealer group. Shares the log's database, so rows and events agree."""
+    """Terminals, vehicles and geofences of one dealer group. Shares the log's database, so rows and events agree.
+
+    The geofences stand in `geofences`.
+    """
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._database = log.database
+        self.geofences: Final = Geofences(log)
 
     def load(self) -> list[TerminalRow]:
         """Return every terminal with the vehicle it speaks for now, by id."""
@@ -182,38 +173,6 @@ class Registry:
                 "ON CONFLICT (name) DO UPDATE SET number = counter.number + 1 RETURNING number",
                 ("boot",),
             ).scalar_one()
-
-    def load_geofences(self, *, active_only: bool = True) -> list[Geofence]:
-        """Return the geofences by id."""
-        wanted = select(GEOFENCE).order_by(GEOFENCE.c.id)
-        if active_only:
-            wanted = wanted.where(GEOFENCE.c.active)
-        with self._database.read() as connection:
-            rows = connection.execute(wanted).all()
-        return [_geofence(row) for row in rows]
-
-    def save_geofence(self, fence: Geofence) -> Geofence:
-        """Store a geofence, a new one where its id is 0, and return it with its id.
-
-        Raises:
-            KeyError: no geofence has this id.
-        """
-        values = {
-            "group_id": fence.group,
-            "store_id": fence.store,
-            "name": fence.name,
-            "kind": fence.kind,
-            "geometry": msgspec.json.encode(fence.geometry).decode(),
-            "active": fence.active,
-        }
-        with self._database.write() as connection:
-            if fence.id == 0:
-                number = connection.execute(insert(GEOFENCE).values(**values).returning(GEOFENCE.c.id)).scalar_one()
-                return msgspec.structs.replace(fence, id=number)
-            changed = connection.execute(update(GEOFENCE).where(GEOFENCE.c.id == fence.id).values(**values)).rowcount
-            if changed != 1:
-                raise KeyError(f"no geofence {fence.id}")
-        return fence
 
 
 def _storable(new: NewTerminal) -> NewTerminal:
@@ -296,15 +255,3 @@ def _registered(row: TerminalRow, new: NewTerminal, now_ms: int) -> Event:
 
 def _highest(connection: Connection, column: Any) -> int:
     return connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
-
-
-def _geofence(row: Any) -> Geofence:
-    return Geofence(
-        id=row.id,
-        group=row.group_id,
-        store=row.store_id,
-        name=row.name,
-        kind=row.kind,
-        geometry=msgspec.json.decode(row.geometry),
-        active=row.active,
-    )

@@ -8,6 +8,7 @@ import msgspec
 
 from core.events.detection import AlarmSeen, FenceCrossed
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
+from core.events.geofence import GeofenceRemoved, GeofenceSaved
 from core.events.terminal import (
     CommandProgress,
     CommandRequested,
@@ -26,6 +27,8 @@ __all__ = [
     "CommandRequested",
     "Event",
     "FenceCrossed",
+    "GeofenceRemoved",
+    "GeofenceSaved",
     "IdentityDisputed",
     "SessionClosed",
     "SessionOpened",
@@ -45,6 +48,8 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("command.effective", 1): CommandProgress,
         ("command.failed", 1): CommandProgress,
         ("command.expired", 1): CommandProgress,
+        ("geofence.saved", 1): GeofenceSaved,
+        ("geofence.removed", 1): GeofenceRemoved,
         ("fence.entered", 1): FenceCrossed,
         ("fence.exited", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,

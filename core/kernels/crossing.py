@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit, types
 
 from core.kernels.facts import FACTS_TYPE
-from core.kernels.geofence import HEAD_GROUPS, HEAD_IDS, HEAD_STORES, locate, near, number_of
+from core.kernels.geofence import HEAD_IDS, is_for, locate, near, number_of
 from core.limits import FACTS_PER_ROW_MAX, FENCE_BLOCKS_MAX, FENCES_PER_VEHICLE_MAX
 from core.vehicle_table import (
     FENCE_PENDING_TYPE,
@@ -157,8 +157,8 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         table, circles: addresses of a FenceIndex.
         rule: int64: enter_fixes, enter_ms, exit_fixes, exit_ms.
         margin_m: how far beyond the boundary a fix must be to count as outside.
-        groups, stores: (capacity,) int32, whose each vehicle is. A fence applies to its own group, and to its own store
-            unless that is 0.
+        groups, stores: (capacity,) int32, whose each vehicle is. A fence applies to its own group, to its own store
+            unless that is 0, and of those to the vehicles it lists, if it lists any (`is_for`).
         fences, pending, blocks: state, as in VehicleTable.
         found: int32, room for the fences that hold one point; those past it are not tracked.
         facts: (m,) FACT, m >= FACTS_PER_ROW_MAX.
@@ -171,8 +171,6 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     room = found.shape[0]
     found_address = found.ctypes.data
     ids = load_i32(table + 4 * HEAD_IDS)
-    fence_groups = load_i32(table + 4 * HEAD_GROUPS)
-    fence_stores = load_i32(table + 4 * HEAD_STORES)
     enter_fixes, enter_ms, exit_fixes, exit_ms = rule[0], rule[1], rule[2], rule[3]
     written = 0
     first_row = fences.ctypes.data
@@ -215,8 +213,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         kept = 0
         for k in range(holding):
             number = np.int64(found[k])
-            fence_store = load_i32(table + 4 * (fence_stores + number))
-            if load_i32(table + 4 * (fence_groups + number)) == group and (fence_store == 0 or fence_store == store):
+            if is_for(table, number, group, store, vehicle):
                 found[kept] = load_i32(table + 4 * (ids + number))
                 kept += 1
 
@@ -260,13 +257,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
                     state.used -= 1
                     continue
                 number = number_of(table, fence_id)
-                applies = False
-                if number >= 0:
-                    fence_store = load_i32(table + 4 * (fence_stores + number))
-                    applies = load_i32(table + 4 * (fence_groups + number)) == group and (
-                        fence_store == 0 or fence_store == store
-                    )
-                if not applies:
+                if number < 0 or not is_for(table, number, group, store, vehicle):
                     # Deleted, or no longer this vehicle's: it was not the vehicle that left.
                     current.fence[slot] = 0
                     state.used -= 1

@@ -22,7 +22,7 @@ is where the sides of the comparisons in `_crossed` come from.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -91,6 +91,8 @@ class Fence(NamedTuple):
     shape: Polygon | Circle
     group: int = 1
     store: int = 0
+    vehicles: Collection[int] | None = None
+    """Only for these of them; None: for all. An empty one is for nobody."""
 
 
 class FenceIndex(NamedTuple):
@@ -138,6 +140,9 @@ HEAD_BOXES: Final = 4
 """Offset of lat_min, lon_min, lat_max, lon_max of each fence."""
 HEAD_EDGES: Final = 5
 """Offset of fences + 1 offsets: the edges of fence f lie between its own and the next; a circle has none."""
+HEAD_VEHICLES: Final = 6
+"""Offset of one offset for each fence: where the vehicles that it is for are listed, n and then n rising ids; 0: it is
+for all."""
 HEAD_WORDS: Final = 8
 ROOT_OFFSET: Final = HEAD_WORDS
 ROOT_WORDS: Final = 2 * ROOT_LATS * ROOT_LONS
@@ -342,6 +347,32 @@ def number_of(table, fence_id):  # type: ignore[no-untyped-def]
     if low < _word(table, HEAD_FENCES) and _word(table, ids + low) == fence_id:
         return low
     return -1
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def is_for(table, number, group, store, vehicle):  # type: ignore[no-untyped-def]
+    """Tell whether fence `number` is for a vehicle of this group and store.
+
+    A fence that is for certain vehicles costs a binary search, and only at reports that lie in it.
+    """
+    if _word(table, _word(table, HEAD_GROUPS) + number) != group:
+        return False
+    fence_store = _word(table, _word(table, HEAD_STORES) + number)
+    if fence_store != 0 and fence_store != store:
+        return False
+    listed = _word(table, _word(table, HEAD_VEHICLES) + number)
+    if listed == 0:
+        return True
+    low = listed + 1
+    end = low + _word(table, listed)
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if _word(table, middle) < vehicle:
+            low = middle + 1
+        else:
+            high = middle
+    return low < end and _word(table, low) == vehicle
 
 
 @njit(types.void(_INT, _INT, _I4, _I4, _I4, _INT, _INT), cache=True, nogil=True)
@@ -637,6 +668,23 @@ def _circle_numbers(fence_id: int, circle: Circle) -> tuple[tuple[int, int, int,
     return box, (circle.radius_m, math.cos(angle), math.sin(angle), float(plane))
 
 
+def _vehicle_lists(fences: Sequence[Fence], start: int) -> tuple[np.ndarray, list[int]]:
+    """Return the lists of HEAD_VEHICLES one after the other, and each fence's offset when they begin at `start`."""
+    blocks = [np.zeros(0, np.int32)]
+    offsets = []
+    for fence in fences:
+        if fence.vehicles is None:
+            offsets.append(0)
+            continue
+        chosen = np.unique(np.fromiter(fence.vehicles, np.int64, len(fence.vehicles)))
+        if len(chosen) and (chosen[0] <= 0 or chosen[-1] >= 2**31):
+            raise FenceError(f"fence {fence.fence_id}: vehicle ids are 1 to 2^31 - 1, got {chosen[0]} and {chosen[-1]}")
+        offsets.append(start)
+        blocks.append(np.append(len(chosen), chosen).astype(np.int32))
+        start += len(blocks[-1])
+    return np.concatenate(blocks), offsets
+
+
 def build_index(fences: Iterable[Fence]) -> FenceIndex:
     """Build the index of fences. Takes no lock and touches no other index: build beside, then swap.
 
@@ -714,7 +762,9 @@ def build_index(fences: Iterable[Fence]) -> FenceIndex:
     lists_start = cells_start + len(pages_celled) * CELL_WORDS
     list_starts = lists_start + np.append(0, np.cumsum(list_words))
     ids_start = int(list_starts[-1])
-    edges_start = ids_start + 8 * count + 1
+    vehicles_start = ids_start + 9 * count + 1
+    vehicles, vehicle_lists = _vehicle_lists(ordered, vehicles_start)
+    edges_start = vehicles_start + len(vehicles)
 
     table = np.zeros(edges_start + len(edges), np.int32)
     assert len(table) < 2**31, "offsets are int32"
@@ -729,11 +779,13 @@ def build_index(fences: Iterable[Fence]) -> FenceIndex:
         (HEAD_STORES, [fence.store for fence in ordered]),
         (HEAD_BOXES, boxes.reshape(-1)),
         (HEAD_EDGES, edges_start + 4 * edge_firsts),
+        (HEAD_VEHICLES, vehicle_lists),
     ):
         table[head] = position
         table[position : position + len(values)] = values
         position += len(values)
-    assert position == edges_start
+    assert position == vehicles_start
+    table[vehicles_start:edges_start] = vehicles
     table[edges_start:] = edges
     table[HEAD_FENCES] = count
     return FenceIndex(table, circles.reshape(-1))

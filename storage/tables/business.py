@@ -135,6 +135,8 @@ GEOFENCE: Final = Table(
     Column("revision", Integer, nullable=False, server_default="1"),
     Column("changed_ms", BigInteger, nullable=False, server_default="0"),
     Column("changed_by", Text, nullable=False, server_default=""),
+    # 0: it is there. A removed one keeps its row: events name it.
+    Column("removed_ms", BigInteger, nullable=False, server_default="0"),
 )
 
 GEOFENCE_VEHICLE: Final = Table(

@@ -21,7 +21,7 @@ def units(metres: float) -> int:
     return round(metres / METRES_PER_UNIT)
 
 
-def square(fence_id: int, half_m: float = HALF_M, **owner: int) -> Fence:
+def square(fence_id: int, half_m: float = HALF_M, **owner: Any) -> Fence:
     """Return a square around EQUATOR; `at(0)` lies on the eastern boundary of the default one."""
     lat, lon = EQUATOR
     half = units(half_m)
@@ -29,7 +29,7 @@ def square(fence_id: int, half_m: float = HALF_M, **owner: int) -> Fence:
     return Fence(fence_id, Polygon([corners]), **owner)
 
 
-def circle(fence_id: int, radius_m: float = HALF_M, **owner: int) -> Fence:
+def circle(fence_id: int, radius_m: float = HALF_M, **owner: Any) -> Fence:
     return Fence(fence_id, Circle(*EQUATOR, radius_m), **owner)
 
 

@@ -11,7 +11,7 @@ from actors.detection import Detection, DetectionSettings
 from actors.detectors.geofence import FenceRule
 from core.events import Event
 from core.kernels.crossing import BLOCKS_FREE, BLOCKS_TAKEN
-from core.kernels.geofence import Fence
+from core.kernels.geofence import Fence, FenceError
 from core.limits import FENCES_AT_POINT_MAX, FENCES_PER_VEHICLE_MAX
 from core.vehicle_table import FENCE_SLOTS
 from protocols.report import FLAG_BATCH, FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD
@@ -148,6 +148,62 @@ def test_a_fence_holds_for_its_group_and_its_store_only() -> None:
     entered = {(event.payload.vehicle_id, event.payload.fence_id) for event in events}
     # Vehicle 1 was never given to a group: it is of the first.
     assert entered == {(1, 1), (2, 2), (2, 3), (3, 2)}
+
+
+def test_a_fence_for_certain_vehicles_judges_only_those() -> None:
+    made = table()
+    made.store[4] = 44
+    fences = [square(1), square(2, vehicles=(5, 3, 1)), square(3, vehicles=()), square(4, store=44, vehicles=(4, 5))]
+    fixes = [{**at(m), "vehicle_id": v} for v in range(1, 7) for m in (INSIDE, INSIDE, BEYOND, BEYOND)]
+    events = Detection(made, fences).judge(rows(*fixes))
+    for kind in ("fence.entered", "fence.exited"):
+        crossed = {(e.payload.vehicle_id, e.payload.fence_id) for e in events if e.type == kind}
+        # Vehicle 5 is chosen for the fence of a store that it does not belong to.
+        assert crossed == {(v, 1) for v in range(1, 7)} | {(1, 2), (3, 2), (5, 2), (4, 4)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.integers(1, 62), max_size=62), st.sets(st.integers(1, 62), max_size=3))
+def test_any_choice_of_vehicles_is_found_again(chosen: set[int], others: set[int]) -> None:
+    judge = detection(
+        square(1, vehicles=tuple(others)), square(2, vehicles=tuple(chosen)), square(3, vehicles=(2**31 - 1,))
+    )
+    fixes = [{**at(INSIDE), "vehicle_id": v, "time_ms": NOON + n} for v in range(1, 63) for n in (0, 1)]
+    entered = {(event.payload.vehicle_id, event.payload.fence_id) for event in judge.judge(rows(*fixes))}
+    assert entered == {(v, 1) for v in others} | {(v, 2) for v in chosen}
+
+
+@pytest.mark.parametrize("vehicle_id", [0, -1, 2**31])
+def test_a_fence_for_no_possible_vehicle_is_refused(vehicle_id: int) -> None:
+    with pytest.raises(FenceError, match="vehicle ids"):
+        detection(square(1, vehicles=(1, vehicle_id)))
+
+
+def test_a_vehicle_taken_from_a_fence_while_inside_has_not_left() -> None:
+    judge = detection(square(7, vehicles=(1, 2)))
+    judge.judge(rows(*({**at(INSIDE), "vehicle_id": v, "time_ms": NOON + n} for v in (1, 2) for n in (0, 1))))
+    judge.swap_fences([square(7, vehicles=(2,))])
+    later = [
+        {**at(m), "vehicle_id": v, "time_ms": NOON + 10**6 + n}
+        for v in (1, 2)
+        for n, m in enumerate((INSIDE, BEYOND, BEYOND))
+    ]
+    events = judge.judge(rows(*later))
+    assert [(event.type, event.payload.vehicle_id) for event in events] == [("fence.exited", 2)]
+    assert judge.statistics()["geofence.fences_gone"] == 1
+    # Chosen again it enters anew, by two fixes.
+    judge.swap_fences([square(7, vehicles=(1, 2))])
+    again = [{**at(INSIDE), "vehicle_id": 1, "time_ms": NOON + 2 * 10**6 + n} for n in range(2)]
+    assert told(judge.judge(rows(*again))) == [IN]
+
+
+def test_a_car_inside_when_a_fence_is_drawn_enters_at_its_next_confirmed_fixes() -> None:
+    judge = detection()
+    assert judge.judge(rows(at(INSIDE), at(INSIDE))) == []
+    judge.swap_fences([square(7)])
+    later = [{**at(INSIDE), "time_ms": NOON + 10**6 + n} for n in range(2)]
+    assert told(judge.judge(rows(later[0]))) == []
+    assert told(judge.judge(rows(later[1]))) == [IN]
 
 
 def test_a_vehicle_that_changes_groups_has_not_left() -> None:

@@ -8,7 +8,7 @@ import pytest
 from core.events import TerminalRegistered
 from storage.errors import RegistryFullError
 from storage.eventlog import EventLog
-from storage.registry import Geofence, NewTerminal, Registry
+from storage.registry import NewTerminal, Registry
 
 CAR = NewTerminal(
     phone="13912345678", terminal_id="T1", maker="70111", model="BSJ", plate="粤B12345", plate_colour=1, province=44,
@@ -105,16 +105,3 @@ def test_every_start_gets_a_number_of_its_own(log: EventLog) -> None:
         thread.join()
     assert sorted(numbers) == list(range(1, 9))
     assert Registry(log).next_boot() == 9
-
-
-def test_geofences_are_kept_changed_and_put_away(log: EventLog) -> None:
-    registry = Registry(log)
-    ring = [[121.4737021, 31.2303904], [121.48, 31.23], [121.48, 31.24], [121.4737021, 31.2303904]]
-    yard = registry.save_geofence(Geofence(name="4S店", kind="polygon", geometry={"coordinates": [ring]}, store=3))
-    spot = registry.save_geofence(Geofence(name="o", kind="circle", geometry={"centre": [121.0, 31.0], "radius_m": 50}))
-    assert registry.load_geofences() == [yard, spot]
-    away = registry.save_geofence(msgspec.structs.replace(spot, active=False))
-    assert registry.load_geofences() == [yard]
-    assert registry.load_geofences(active_only=False) == [yard, away]
-    with pytest.raises(KeyError):
-        registry.save_geofence(msgspec.structs.replace(spot, id=99))

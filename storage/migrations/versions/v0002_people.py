@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
         sa.Column("changed_ms", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("changed_by", sa.Text, nullable=False, server_default=""),
+        sa.Column("removed_ms", sa.BigInteger, nullable=False, server_default="0"),
     ):
         op.add_column("geofence", column)
     op.create_table(

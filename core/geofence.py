@@ -1,0 +1,303 @@
+"""A geofence as people draw it: what it is, when it is sound, and how the index takes it.
+
+`checked` mends what has one meaning only (an unclosed ring, the wrong winding, a corner said twice, more decimals than
+a coordinate has) and refuses the rest by a code of FAULTS, naming ring and corner.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+
+from core.kernels import rings
+from core.kernels.geodesy import EARTH_RADIUS_M, LAT_MAX_1E7, LON_MAX_1E7
+from core.kernels.geofence import EXTENT_MAX_1E7, Circle, Fence, FenceError, Polygon, build_index
+from core.limits import (
+    FENCE_AREA_M2_MAX,
+    FENCE_AREA_M2_MIN,
+    FENCE_CORNERS_MAX,
+    FENCE_NAME_CHARACTERS_MAX,
+    FENCE_PERIMETER_M_MAX,
+    FENCE_RADIUS_M_MAX,
+    FENCE_RADIUS_M_MIN,
+    FENCE_VEHICLES_MAX,
+)
+
+DEGREE_1E7: Final = 10_000_000
+
+Kind = Literal["polygon", "circle"]
+Applies = Literal["all", "vehicles"]
+
+FAULTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "name_missing": "it has no name",
+        "name_unusable": "its name has more than {most} characters, or some that cannot be shown",
+        "colour_invalid": "its colour is #rrggbb or empty, got {value}",
+        "rings_missing": "a polygon needs an outline",
+        "ring_short": "ring {ring} has {count} different corners; three are the least",
+        "corner_unreadable": "corner {corner} of ring {ring} is not a longitude and a latitude",
+        "corner_beyond": "corner {corner} of ring {ring} lies at {lon}, {lat}: beyond 180 degrees of longitude or 90 "
+        "of latitude (longitude comes first)",
+        "corners_many": "it has {count} corners; the bound is {most}",
+        "antimeridian": "the edge from corner {corner} of ring {ring} spans half the earth: a fence cannot cross the "
+        "antimeridian; draw one on each side",
+        "wide": "it spans half the earth; draw one fence on each side",
+        "edges_cross": "the edge from corner {corner} of ring {ring} meets the edge from corner {other} of ring "
+        "{other_ring}",
+        "edges_fold": "at corner {corner} of ring {ring} the outline goes back over itself",
+        "hole_outside": "ring {ring} is a hole that lies outside of the outline",
+        "hole_in_hole": "ring {ring} is a hole inside another hole, ring {other_ring}",
+        "centre_unreadable": "its centre is not a longitude and a latitude",
+        "centre_beyond": "its centre lies at {lon}, {lat}: beyond 180 degrees of longitude or 90 of latitude "
+        "(longitude comes first)",
+        "radius_beyond": "its radius is {value} m; {least} to {most} m are possible",
+        "area_small": "it is {value} m² large; less than {least} m² is not more than a fix is off",
+        "area_large": "it is {value} km² large; the bound is {most} km²",
+        "perimeter_long": "its boundary is {value} km long; the bound is {most} km",
+        "unusable": "{reason}",
+        "vehicles_many": "it is for {count} cars; the bound is {most}: let it be for all cars of its store",
+        "vehicles_unknown": "there are no such cars: {ids}",
+        "vehicles_elsewhere": "these cars are not of the fence's store: {ids}",
+        "store_unknown": "there is no store {store}",
+        "store_foreign": "fences of store {store} are not yours to change",
+        "group_only": "a fence of the whole group is changed by people who see the whole group",
+        "fences_many": "the group has {most} geofences, the bound",
+    }
+)
+"""Code -> what is wrong, with values in braces. Rings and corners count from 1; ring 1 is the outline."""
+
+_COLOUR: Final = re.compile(r"#[0-9a-f]{6}")
+
+
+class GeofenceFaultError(ValueError):
+    """A geofence that is refused: a code of FAULTS and its values. The text is English."""
+
+    def __init__(self, code: str, **values: object) -> None:
+        super().__init__(FAULTS[code].format(**values))
+        self.code = code
+        self.values = values
+
+
+class Geofence(msgspec.Struct, frozen=True, kw_only=True):
+    """A place with a boundary. Coordinates are WGS-84 degrees, longitude first, as in GeoJSON."""
+
+    id: int = 0
+    """0 until saved."""
+    group: int = 1
+    store: int = 0
+    """0: the group's own, for the cars of every store."""
+    name: str
+    kind: Kind
+    geometry: dict[str, Any]
+    """polygon: {"coordinates": [[[lon, lat], …], …]}, rings closed; circle: {"centre": [lon, lat], "radius_m": m}."""
+    active: bool = True
+    """Nothing is judged by one that is not."""
+    colour: str = ""
+    """#rrggbb; empty: the map's own."""
+    applies: Applies = "all"
+    vehicles: tuple[int, ...] | None = None
+    """The cars it is for, rising, where it applies to `vehicles`. To save with None leaves them as they are."""
+    vehicle_count: int = 0
+    """How many these are; read only."""
+    revision: int = 0
+    """Counts its changes. Whoever changes it says which revision they saw."""
+    changed_ms: int = 0
+    changed_by: str = ""
+    removed_ms: int = 0
+    """0: it is there."""
+
+
+def checked(fence: Geofence) -> Geofence:
+    """Return the fence with its name, colour and boundary mended.
+
+    Raises:
+        GeofenceFaultError: it is not sound.
+    """
+    name = " ".join(fence.name.split())
+    if not name:
+        raise GeofenceFaultError("name_missing")
+    if len(name) > FENCE_NAME_CHARACTERS_MAX or not name.isprintable():
+        raise GeofenceFaultError("name_unusable", most=FENCE_NAME_CHARACTERS_MAX)
+    colour = fence.colour.lower()
+    if colour and not _COLOUR.fullmatch(colour):
+        raise GeofenceFaultError("colour_invalid", value=repr(fence.colour[:16]))
+    vehicles = None if fence.applies == "all" or fence.vehicles is None else tuple(sorted(set(fence.vehicles)))
+    if vehicles is not None and len(vehicles) > FENCE_VEHICLES_MAX:
+        raise GeofenceFaultError("vehicles_many", count=len(vehicles), most=FENCE_VEHICLES_MAX)
+    geometry = _circle(fence.geometry) if fence.kind == "circle" else _polygon(fence.geometry)
+    sound = msgspec.structs.replace(fence, name=name, colour=colour, vehicles=vehicles, geometry=geometry)
+    try:
+        build_index([indexed(msgspec.structs.replace(sound, id=1))])
+    except FenceError as error:
+        raise GeofenceFaultError("unusable", reason=str(error).removeprefix("fence 1: ")) from error
+    return sound
+
+
+def indexed(fence: Geofence) -> Fence:
+    """Return a stored geofence as the index takes it."""
+    shape: Polygon | Circle
+    if fence.kind == "circle":
+        lat, lon = _units(fence.geometry["centre"])
+        shape = Circle(lat, lon, float(fence.geometry["radius_m"]))
+    else:
+        shape = Polygon([[_units(point) for point in ring] for ring in fence.geometry["coordinates"]])
+    chosen = None if fence.applies == "all" else fence.vehicles or ()
+    return Fence(fence.id, shape, fence.group, fence.store, chosen)
+
+
+def area_m2(lats: np.ndarray, lons: np.ndarray) -> float:
+    """Return the area of one ring on the sphere, in m²; positive if it runs counter-clockwise.
+
+    Args:
+        lats, lons: (n,) corners in 1e-7 degree, the last not repeated; narrower than 180 degrees.
+
+    Source: the area between an edge and the equator, summed: Chamberlain and Duquette, JPL 07-03, 2007, equation 8.
+    """
+    angles = np.radians(lats / DEGREE_1E7)
+    # Against the first corner's parallel, not the equator: the sum of a small ring would drown in its terms.
+    heights = np.sin(angles) - math.sin(float(angles[0]))
+    widths = np.radians((np.roll(lons, -1) - lons) / DEGREE_1E7)
+    return float(-np.sum(widths * (heights + np.roll(heights, -1))) * EARTH_RADIUS_M**2 / 2)
+
+
+def perimeter_m(lats: np.ndarray, lons: np.ndarray) -> float:
+    """Return the length of one ring in metres."""
+    angles = np.radians(lats / DEGREE_1E7)
+    ahead = np.roll(angles, -1)
+    half_lat = np.sin((ahead - angles) / 2)
+    half_lon = np.sin(np.radians((np.roll(lons, -1) - lons) / DEGREE_1E7) / 2)
+    chord = half_lat**2 + np.cos(angles) * np.cos(ahead) * half_lon**2
+    return float(np.sum(2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(chord, 1.0)))))
+
+
+def _units(point: Sequence[float]) -> tuple[int, int]:
+    return round(point[1] * DEGREE_1E7), round(point[0] * DEGREE_1E7)
+
+
+def _position(point: object) -> tuple[float, float] | None:
+    """Return (longitude, latitude) of a GeoJSON position, None if it is not one. A height is dropped."""
+    if not isinstance(point, list | tuple) or not 2 <= len(point) <= 4:
+        return None
+    lon, lat = point[0], point[1]
+    for value in (lon, lat):
+        # Integers may be of any length in JSON; a float of one would raise.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -1e9 < value < 1e9:
+            return None
+    return float(lon), float(lat)
+
+
+def _circle(geometry: dict[str, Any]) -> dict[str, Any]:
+    position = _position(geometry.get("centre"))
+    if position is None:
+        raise GeofenceFaultError("centre_unreadable")
+    lat, lon = _units(position)
+    if abs(lat) > LAT_MAX_1E7 or abs(lon) > LON_MAX_1E7:
+        raise GeofenceFaultError("centre_beyond", lon=position[0], lat=position[1])
+    radius = geometry.get("radius_m")
+    readable = isinstance(radius, int | float) and not isinstance(radius, bool) and abs(radius) < 1e9
+    radius_m = round(float(radius), 2) if readable and radius is not None else -1.0
+    if not FENCE_RADIUS_M_MIN <= radius_m <= FENCE_RADIUS_M_MAX:
+        raise GeofenceFaultError(
+            "radius_beyond",
+            value=radius_m if readable else "?",
+            least=f"{FENCE_RADIUS_M_MIN:g}",
+            most=f"{FENCE_RADIUS_M_MAX:g}",
+        )
+    _check_area(math.pi * radius_m**2)
+    return {"centre": [lon / DEGREE_1E7, lat / DEGREE_1E7], "radius_m": radius_m}
+
+
+def _polygon(geometry: dict[str, Any]) -> dict[str, Any]:
+    given = geometry.get("coordinates")
+    if not isinstance(given, list | tuple) or not given:
+        raise GeofenceFaultError("rings_missing")
+    if (count := sum(len(ring) for ring in given if isinstance(ring, list | tuple))) > FENCE_CORNERS_MAX + len(given):
+        raise GeofenceFaultError("corners_many", count=count, most=FENCE_CORNERS_MAX)
+    # Corners are named as they were given, so their numbers come along.
+    corners: list[np.ndarray] = []
+    numbers: list[np.ndarray] = []
+    for ring_number, ring in enumerate(given, 1):
+        ring_corners, ring_numbers = _ring(ring, ring_number)
+        corners.append(ring_corners)
+        numbers.append(ring_numbers)
+    every = np.concatenate(corners)
+    if len(every) > FENCE_CORNERS_MAX:
+        raise GeofenceFaultError("corners_many", count=len(every), most=FENCE_CORNERS_MAX)
+    if np.ptp(every[:, 1]) >= EXTENT_MAX_1E7:
+        raise GeofenceFaultError("wide")
+    firsts = np.append(0, np.cumsum([len(ring) for ring in corners])).astype(np.int64)
+    _check_rings(every, firsts, np.concatenate(numbers))
+    areas = [area_m2(ring[:, 0], ring[:, 1]) for ring in corners]
+    _check_area(abs(areas[0]) - sum(abs(area) for area in areas[1:]))
+    length_m = sum(perimeter_m(ring[:, 0], ring[:, 1]) for ring in corners)
+    if length_m > FENCE_PERIMETER_M_MAX:
+        raise GeofenceFaultError(
+            "perimeter_long", value=f"{length_m / 1000:.0f}", most=f"{FENCE_PERIMETER_M_MAX / 1000:.0f}"
+        )
+    # The outline counter-clockwise, holes clockwise (RFC 7946, 3.1.6), from the same corner on.
+    wound = [
+        ring if (area > 0) == (number == 0) else np.vstack([ring[:1], ring[:0:-1]])
+        for number, (ring, area) in enumerate(zip(corners, areas, strict=True))
+    ]
+    degrees = [np.vstack([ring, ring[:1]])[:, ::-1] / DEGREE_1E7 for ring in wound]
+    return {"coordinates": [ring.tolist() for ring in degrees]}
+
+
+def _ring(ring: object, ring_number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of a ring, (n, 2) int64 of latitude and longitude, and as which each was given, from 1.
+
+    A corner that repeats the one before it is dropped, and the last if it is the first.
+    """
+    if not isinstance(ring, list | tuple):
+        raise GeofenceFaultError("ring_short", ring=ring_number, count=0)
+    kept: list[tuple[int, int]] = []
+    numbers: list[int] = []
+    for number, point in enumerate(ring, 1):
+        position = _position(point)
+        if position is None:
+            raise GeofenceFaultError("corner_unreadable", ring=ring_number, corner=number)
+        lat, lon = _units(position)
+        if abs(lat) > LAT_MAX_1E7 or abs(lon) > LON_MAX_1E7:
+            raise GeofenceFaultError("corner_beyond", ring=ring_number, corner=number, lon=position[0], lat=position[1])
+        if not kept or kept[-1] != (lat, lon):
+            kept.append((lat, lon))
+            numbers.append(number)
+    if len(kept) > 1 and kept[0] == kept[-1]:
+        kept.pop()
+        numbers.pop()
+    if len(set(kept)) < 3:
+        raise GeofenceFaultError("ring_short", ring=ring_number, count=len(set(kept)))
+    corners = np.array(kept, np.int64)
+    far = np.flatnonzero(np.abs(np.roll(corners[:, 1], -1) - corners[:, 1]) >= EXTENT_MAX_1E7)
+    if len(far):
+        raise GeofenceFaultError("antimeridian", ring=ring_number, corner=numbers[int(far[0])])
+    return corners, np.array(numbers, np.int64)
+
+
+def _check_rings(corners: np.ndarray, firsts: np.ndarray, numbers: np.ndarray) -> None:
+    lats, lons = np.ascontiguousarray(corners[:, 0]), np.ascontiguousarray(corners[:, 1])
+    what, a, b = rings.check_rings(lats, lons, firsts)
+    if what == rings.RINGS_SOUND:
+        return
+    ring, other_ring = (int(np.searchsorted(firsts, k, side="right")) for k in (a, b))
+    corner, other = int(numbers[a]), int(numbers[b])
+    match what:
+        case rings.EDGES_CROSS:
+            raise GeofenceFaultError("edges_cross", ring=ring, corner=corner, other_ring=other_ring, other=other)
+        case rings.EDGES_FOLD:
+            raise GeofenceFaultError("edges_fold", ring=other_ring, corner=other)
+        case rings.HOLE_OUTSIDE:
+            raise GeofenceFaultError("hole_outside", ring=ring)
+        case _:
+            raise GeofenceFaultError("hole_in_hole", ring=ring, other_ring=other_ring)
+
+
+def _check_area(area: float) -> None:
+    if area < FENCE_AREA_M2_MIN:
+        raise GeofenceFaultError("area_small", value=f"{area:.0f}", least=f"{FENCE_AREA_M2_MIN:.0f}")
+    if area > FENCE_AREA_M2_MAX:
+        raise GeofenceFaultError("area_large", value=f"{area / 1e6:.0f}", most=f"{FENCE_AREA_M2_MAX / 1e6:.0f}")

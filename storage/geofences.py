@@ -1,0 +1,460 @@
+"""Geofences: which places have a boundary, whose they are, and which cars they are for.
+
+Every change is one transaction of the event log: rows, and `geofence.saved` or `geofence.removed` for each fence. Whose
+fences somebody sees and changes stands in the SQL: those of their stores, and to see also the group's own.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, true, update
+
+from core import limits
+from core.events import Event, GeofenceRemoved, GeofenceSaved, derive_id
+from core.geofence import Geofence, GeofenceFaultError, checked
+from core.rights import NODE, Principal, Scope
+from storage.database import Database
+from storage.tables.business import GEOFENCE, GEOFENCE_VEHICLE, STORE, VEHICLE
+
+_ACTOR: Final = "geofences"
+_STATEMENT_IDS: Final = 500
+IDS_NAMED: Final = 10
+"""Ids of cars that a refusal names; the rest are counted."""
+
+Shown = Literal["", "active", "inactive"]
+
+
+class GeofenceUnknownError(LookupError):
+    """There is no such geofence for whoever asks: none, removed, or out of their scope."""
+
+
+class GeofenceChangedError(Exception):
+    """Somebody else has changed the geofence since; `revision` is the present one."""
+
+    def __init__(self, number: int, revision: int) -> None:
+        super().__init__(f"geofence {number} has been changed since: it is at revision {revision}")
+        self.revision = revision
+
+
+class Change(NamedTuple):
+    """One fence of a batch that is saved together, and what became of it."""
+
+    fence: Geofence
+    what: Literal["created", "changed", "unchanged"]
+
+
+class GeofenceRefusedError(Exception):
+    """One of several fences cannot be saved: which of the batch, and why; nothing was saved."""
+
+    def __init__(self, number: int, why: GeofenceFaultError | GeofenceChangedError | GeofenceUnknownError) -> None:
+        super().__init__(str(why))
+        self.number = number
+        self.why = why
+
+
+class Transaction(Protocol):
+    """What is needed of storage.eventlog.LogTransaction."""
+
+    @property
+    def connection(self) -> Connection: ...
+    def append(self, events: Sequence[Event]) -> Sequence[int]: ...
+
+
+class Log(Protocol):
+    """What is needed of storage.eventlog.EventLog, or of what stands for it in a process that does not own the log."""
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def transaction(self) -> Callable[[], AbstractContextManager[Transaction]]: ...
+
+
+def visible(scope: Scope) -> ColumnElement[bool]:
+    """Return the condition for the fences that are seen: the group's own and those of the scope's stores."""
+    mine = GEOFENCE.c.group_id == scope.group
+    if scope.stores is not None:
+        mine = and_(mine, or_(GEOFENCE.c.store_id == 0, GEOFENCE.c.store_id.in_(scope.stores)))
+    return and_(mine, GEOFENCE.c.removed_ms == 0)
+
+
+def changeable(scope: Scope, store: int) -> bool:
+    """Tell whether the fences of this store (0: the group's own) are changed by people of this scope."""
+    return scope.stores is None or (store != 0 and store in scope.stores)
+
+
+class Geofences:
+    """The geofences of one business database. Everything blocks; each call is one unit of work."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._database = log.database
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def load(self) -> list[Geofence]:
+        """Return every fence that is judged by, of all groups, by id, with the vehicles it is for."""
+        in_force = and_(GEOFENCE.c.active, GEOFENCE.c.removed_ms == 0)
+        with self._database.read() as connection:
+            return _with_vehicles(connection, [_geofence(row) for row in connection.execute(_ordered(in_force))])
+
+    def page(
+        self,
+        principal: Principal,
+        after: int = 0,
+        limit: int = 1_000,
+        *,
+        search: str = "",
+        store: int | None = None,
+        shown: Shown = "",
+        with_vehicles: bool = False,
+    ) -> list[Geofence]:
+        """Return the fences this principal sees with an id above `after`, by id, at most `limit`.
+
+        Args:
+            search: part of the name, whatever the case.
+            store: only this store's; 0: the group's own.
+            shown: only those in force, or only those that are not.
+            with_vehicles: read which vehicles each is for, not only how many.
+        """
+        wanted = and_(visible(principal.scope), GEOFENCE.c.id > after)
+        if search:
+            wanted = and_(wanted, GEOFENCE.c.name.icontains(search, autoescape=True))
+        if store is not None:
+            wanted = and_(wanted, GEOFENCE.c.store_id == store)
+        if shown:
+            wanted = and_(wanted, GEOFENCE.c.active if shown == "active" else ~GEOFENCE.c.active)
+        with self._database.read() as connection:
+            fences = [_geofence(row) for row in connection.execute(_ordered(wanted).limit(limit))]
+            return _with_vehicles(connection, fences) if with_vehicles else _with_counts(connection, fences)
+
+    def count(self, principal: Principal) -> int:
+        """Return how many fences this principal sees."""
+        with self._database.read() as connection:
+            wanted = select(func.count()).select_from(GEOFENCE).where(visible(principal.scope))
+            return connection.execute(wanted).scalar_one()
+
+    def one(self, principal: Principal, number: int) -> Geofence:
+        """Return one fence with its vehicles.
+
+        Raises:
+            GeofenceUnknownError: there is none of this id for this principal.
+        """
+        with self._database.read() as connection:
+            return _one(connection, principal, number)
+
+    def of_vehicle(self, principal: Principal, vehicle_id: int, limit: int = 1_000) -> list[Geofence] | None:
+        """Return the fences in force that are for one vehicle now, by id; None if this principal may not see it."""
+        with self._database.read() as connection:
+            wanted = and_(VEHICLE.c.id == vehicle_id, _vehicles_of(principal.scope))
+            vehicle = connection.execute(select(VEHICLE.c.store_id).where(wanted)).first()
+            if vehicle is None:
+                return None
+            chosen = select(GEOFENCE_VEHICLE.c.geofence).where(GEOFENCE_VEHICLE.c.vehicle == vehicle_id)
+            applies = and_(
+                visible(principal.scope),
+                GEOFENCE.c.active,
+                GEOFENCE.c.store_id.in_((0, vehicle.store_id)),
+                or_(GEOFENCE.c.applies == "all", GEOFENCE.c.id.in_(chosen)),
+            )
+            fences = [_geofence(row) for row in connection.execute(_ordered(applies).limit(limit))]
+            return _with_counts(connection, fences)
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    def save(self, fence: Geofence, principal: Principal = NODE) -> Geofence:
+        """Store a geofence, a new one where its id is 0, and return it as it stands then.
+
+        Raises:
+            GeofenceFaultError: it is not sound, or not this principal's to save.
+            GeofenceUnknownError: there is none of this id for this principal.
+            GeofenceChangedError: its revision is not the present one.
+            OwnerFencedError, StorageError: nothing is written.
+        """
+        try:
+            return self.save_all([fence], principal)[0].fence
+        except GeofenceRefusedError as refused:
+            raise refused.why from refused
+
+    def save_all(
+        self, fences: Sequence[Geofence], principal: Principal = NODE, *, rehearse: bool = False
+    ) -> list[Change]:
+        """Store several geofences in one transaction; one that says nothing new is left as it is.
+
+        Args:
+            rehearse: find out what would become of each, and write nothing.
+
+        Raises:
+            GeofenceRefusedError: one cannot be saved; nothing is written.
+            OwnerFencedError, StorageError: nothing is written.
+        """
+        sound = [_checked_in_turn(number, fence, principal) for number, fence in enumerate(fences)]
+        if rehearse:
+            with self._database.read() as connection:
+                return _changes(connection, sound, principal, write=False)
+        with self._log.transaction() as transaction:
+            changes = _changes(transaction.connection, sound, principal, write=True)
+            transaction.append([_saved(one.fence, principal) for one in changes if one.what != "unchanged"])
+        return changes
+
+    def assign(self, number: int, vehicles: Sequence[int], revision: int, principal: Principal = NODE) -> Geofence:
+        """Let a fence be for these vehicles only; see `save` for what it raises."""
+        fence = self.one(principal, number)
+        return self.save(
+            msgspec.structs.replace(fence, applies="vehicles", vehicles=tuple(vehicles), revision=revision), principal
+        )
+
+    def remove(self, number: int, revision: int, principal: Principal = NODE) -> Geofence:
+        """Put a fence away: it is judged by no more and listed no more; its row stays, for the events that name it.
+
+        Raises:
+            GeofenceFaultError: not this principal's to remove.
+            GeofenceUnknownError, GeofenceChangedError, OwnerFencedError, StorageError: as for `save`.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        with self._log.transaction() as transaction:
+            fence = _one(transaction.connection, principal, number)
+            _check_owner(principal.scope, fence.store)
+            if fence.revision != revision:
+                raise GeofenceChangedError(number, fence.revision)
+            removed = msgspec.structs.replace(
+                fence,
+                active=False,
+                removed_ms=now_ms,
+                revision=revision + 1,
+                changed_ms=now_ms,
+                changed_by=principal.actor,
+            )
+            _update(transaction.connection, removed)
+            payload = GeofenceRemoved(fence_id=number, revision=removed.revision)
+            transaction.append([_event("geofence.removed", removed, principal, payload)])
+        return removed
+
+
+def _checked_in_turn(number: int, fence: Geofence, principal: Principal) -> Geofence:
+    """Return one fence of a batch, sound and of the principal's group.
+
+    Raises:
+        GeofenceRefusedError: it is not sound, or not the principal's to save.
+    """
+    try:
+        group = fence.group if principal is NODE else principal.scope.group
+        sound = checked(msgspec.structs.replace(fence, group=group))
+        _check_owner(principal.scope, sound.store)
+    except GeofenceFaultError as why:
+        raise GeofenceRefusedError(number, why) from why
+    return sound
+
+
+def _check_owner(scope: Scope, store: int) -> None:
+    if not changeable(scope, store):
+        raise GeofenceFaultError("store_foreign", store=store) if store else GeofenceFaultError("group_only")
+
+
+def _vehicles_of(scope: Scope) -> ColumnElement[bool]:
+    mine = VEHICLE.c.group_id == scope.group
+    return mine if scope.stores is None else and_(mine, VEHICLE.c.store_id.in_(scope.stores))
+
+
+def _ordered(condition: ColumnElement[bool]) -> Any:
+    return select(GEOFENCE).where(condition).order_by(GEOFENCE.c.id)
+
+
+def _count(connection: Connection, group: int) -> int:
+    there = and_(GEOFENCE.c.group_id == group, GEOFENCE.c.removed_ms == 0)
+    return connection.execute(select(func.count()).select_from(GEOFENCE).where(there)).scalar_one()
+
+
+def _one(connection: Connection, principal: Principal, number: int) -> Geofence:
+    seen = true() if principal is NODE else visible(principal.scope)
+    wanted = and_(GEOFENCE.c.id == number, seen, GEOFENCE.c.removed_ms == 0)
+    row = connection.execute(select(GEOFENCE).where(wanted)).first()
+    if row is None:
+        raise GeofenceUnknownError(f"no geofence {number}")
+    return _with_vehicles(connection, [_geofence(row)])[0]
+
+
+def _changes(connection: Connection, fences: Sequence[Geofence], principal: Principal, *, write: bool) -> list[Change]:
+    """Return what saving sound fences makes of the rows there are; without `write` what it would make.
+
+    Raises:
+        GeofenceRefusedError: one cannot be saved.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    groups = {fence.group for fence in fences if fence.id == 0}
+    room = {group: limits.FENCES_MAX - _count(connection, group) for group in groups}
+    changes = []
+    for number, fence in enumerate(fences):
+        try:
+            change = _change(connection, fence, principal, now_ms)
+            if change.what == "created":
+                room[fence.group] -= 1
+                if room[fence.group] < 0:
+                    raise GeofenceFaultError("fences_many", most=limits.FENCES_MAX)
+        except (GeofenceFaultError, GeofenceUnknownError, GeofenceChangedError) as why:
+            raise GeofenceRefusedError(number, why) from why
+        if write and change.what != "unchanged":
+            change = change._replace(fence=_write(connection, change.fence))
+        changes.append(change)
+    return changes
+
+
+_SAID: Final = ("store", "name", "kind", "geometry", "active", "colour", "applies", "vehicles")
+"""Fields that a change is about."""
+
+
+def _change(connection: Connection, fence: Geofence, principal: Principal, now_ms: int) -> Change:
+    """Return what saving a sound fence would make of the row there is."""
+    written = {"changed_ms": now_ms, "changed_by": principal.actor, "removed_ms": 0}
+    if fence.id == 0:
+        vehicles = () if fence.applies == "vehicles" and fence.vehicles is None else fence.vehicles
+        fence = msgspec.structs.replace(fence, vehicles=vehicles, revision=1, **written)
+        _check_store(connection, fence)
+        _check_vehicles(connection, fence)
+        return Change(fence, "created")
+    known = _one(connection, principal, fence.id)
+    # Whoever moves a fence must be allowed to change it where it comes from, too.
+    _check_owner(principal.scope, known.store)
+    if fence.revision != known.revision:
+        raise GeofenceChangedError(fence.id, known.revision)
+    if fence.applies == "vehicles" and fence.vehicles is None:
+        fence = msgspec.structs.replace(fence, vehicles=known.vehicles or ())
+    if all(getattr(fence, name) == getattr(known, name) for name in _SAID):
+        return Change(known, "unchanged")
+    if fence.store != known.store:
+        _check_store(connection, fence)
+    if (fence.store, fence.vehicles) != (known.store, known.vehicles):
+        _check_vehicles(connection, fence)
+    return Change(msgspec.structs.replace(fence, revision=known.revision + 1, group=known.group, **written), "changed")
+
+
+def _check_store(connection: Connection, fence: Geofence) -> None:
+    if fence.store == 0:
+        return
+    there = and_(STORE.c.id == fence.store, STORE.c.group_id == fence.group)
+    if connection.execute(select(STORE.c.id).where(there)).first() is None:
+        raise GeofenceFaultError("store_unknown", store=fence.store)
+
+
+def _check_vehicles(connection: Connection, fence: Geofence) -> None:
+    """Refuse vehicles that are not of the fence's group, or not of its store: none of them would ever be judged."""
+    stores: dict[int, int] = {}
+    for part in _parts(fence.vehicles or ()):
+        wanted = and_(VEHICLE.c.id.in_(part), VEHICLE.c.group_id == fence.group)
+        stores |= {
+            row.id: row.store_id for row in connection.execute(select(VEHICLE.c.id, VEHICLE.c.store_id).where(wanted))
+        }
+    if unknown := [vehicle for vehicle in fence.vehicles or () if vehicle not in stores]:
+        raise GeofenceFaultError("vehicles_unknown", ids=_named(unknown))
+    if fence.store and (others := [vehicle for vehicle, store in stores.items() if store != fence.store]):
+        raise GeofenceFaultError("vehicles_elsewhere", ids=_named(sorted(others)))
+
+
+def _named(ids: Sequence[int]) -> str:
+    more = f" … (+{len(ids) - IDS_NAMED})" if len(ids) > IDS_NAMED else ""
+    return ", ".join(str(number) for number in ids[:IDS_NAMED]) + more
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for first in range(0, len(ids), _STATEMENT_IDS):
+        yield ids[first : first + _STATEMENT_IDS]
+
+
+def _values(fence: Geofence) -> dict[str, Any]:
+    return {
+        "group_id": fence.group,
+        "store_id": fence.store,
+        "name": fence.name,
+        "kind": fence.kind,
+        "geometry": msgspec.json.encode(fence.geometry).decode(),
+        "active": fence.active,
+        "colour": fence.colour,
+        "applies": fence.applies,
+        "revision": fence.revision,
+        "changed_ms": fence.changed_ms,
+        "changed_by": fence.changed_by,
+        "removed_ms": fence.removed_ms,
+    }
+
+
+def _update(connection: Connection, fence: Geofence) -> None:
+    connection.execute(update(GEOFENCE).where(GEOFENCE.c.id == fence.id).values(**_values(fence)))
+
+
+def _write(connection: Connection, fence: Geofence) -> Geofence:
+    """Store the row and the vehicles it is for; return the fence with its id."""
+    if fence.id == 0:
+        number = connection.execute(insert(GEOFENCE).values(**_values(fence)).returning(GEOFENCE.c.id)).scalar_one()
+        fence = msgspec.structs.replace(fence, id=number)
+    else:
+        _update(connection, fence)
+        connection.execute(delete(GEOFENCE_VEHICLE).where(GEOFENCE_VEHICLE.c.geofence == fence.id))
+    for part in _parts(fence.vehicles or ()):
+        connection.execute(insert(GEOFENCE_VEHICLE), [{"geofence": fence.id, "vehicle": vehicle} for vehicle in part])
+    return msgspec.structs.replace(fence, vehicle_count=len(fence.vehicles or ()))
+
+
+def _with_vehicles(connection: Connection, fences: list[Geofence]) -> list[Geofence]:
+    chosen: dict[int, list[int]] = {fence.id: [] for fence in fences if fence.applies == "vehicles"}
+    for part in _parts(list(chosen)):
+        rows = select(GEOFENCE_VEHICLE).where(GEOFENCE_VEHICLE.c.geofence.in_(part))
+        for row in connection.execute(rows.order_by(GEOFENCE_VEHICLE.c.vehicle)):
+            chosen[row.geofence].append(row.vehicle)
+    return [
+        msgspec.structs.replace(fence, vehicles=tuple(chosen[fence.id]), vehicle_count=len(chosen[fence.id]))
+        if fence.id in chosen
+        else fence
+        for fence in fences
+    ]
+
+
+def _with_counts(connection: Connection, fences: list[Geofence]) -> list[Geofence]:
+    chosen = [fence.id for fence in fences if fence.applies == "vehicles"]
+    counts: dict[int, int] = {}
+    for part in _parts(chosen):
+        rows = select(GEOFENCE_VEHICLE.c.geofence, func.count().label("vehicles")).group_by(GEOFENCE_VEHICLE.c.geofence)
+        for row in connection.execute(rows.where(GEOFENCE_VEHICLE.c.geofence.in_(part))):
+            counts[row.geofence] = row.vehicles
+    return [
+        msgspec.structs.replace(fence, vehicle_count=counts[fence.id]) if fence.id in counts else fence
+        for fence in fences
+    ]
+
+
+def _geofence(row: Any) -> Geofence:
+    return Geofence(
+        id=row.id,
+        group=row.group_id,
+        store=row.store_id,
+        name=row.name,
+        kind=row.kind,
+        geometry=msgspec.json.decode(row.geometry),
+        active=row.active,
+        colour=row.colour,
+        applies=row.applies,
+        revision=row.revision,
+        changed_ms=row.changed_ms,
+        changed_by=row.changed_by,
+        removed_ms=row.removed_ms,
+    )
+
+
+def _saved(fence: Geofence, principal: Principal) -> Event:
+    payload = GeofenceSaved(fence_id=fence.id, revision=fence.revision, active=fence.active)
+    return _event("geofence.saved", fence, principal, payload)
+
+
+def _event(event_type: str, fence: Geofence, principal: Principal, payload: msgspec.Struct) -> Event:
+    return Event(
+        # A revision is written once: whoever holds the row gives the next one.
+        id=derive_id(_ACTOR, event_type, 1, (), f"{fence.id}:{fence.revision}"),
+        type=event_type,
+        time_ms=fence.changed_ms,
+        subject=f"geofence:{fence.id}",
+        group=fence.group,
+        store=fence.store,
+        actor=principal.actor,
+        payload=payload,
+    )

@@ -1,0 +1,215 @@
+"""Geofences, one body on SQLite and on PostgreSQL."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import insert, update
+
+from core import limits
+from core.events import GeofenceRemoved, GeofenceSaved
+from core.geofence import Geofence, GeofenceFaultError, indexed
+from core.kernels.geofence import Circle, Polygon
+from core.rights import NODE, ROLES, Principal, Scope
+from storage.eventlog import EventLog
+from storage.geofences import (
+    GeofenceChangedError,
+    GeofenceRefusedError,
+    Geofences,
+    GeofenceUnknownError,
+)
+from storage.registry import NewTerminal, Registry
+from storage.tables.business import STORE, VEHICLE
+
+RING = [[121.4737021, 31.2303904], [121.48, 31.23], [121.48, 31.24], [121.4737021, 31.2303904]]
+YARD = Geofence(name="4S店", kind="polygon", geometry={"coordinates": [RING]})
+SPOT = Geofence(name="o", kind="circle", geometry={"centre": [121.0, 31.0], "radius_m": 50.0})
+
+
+def person(*stores: int, account: int = 7) -> Principal:
+    scope = Scope(group=1, stores=stores or None)
+    return Principal(account=account, role="operator", rights=ROLES["operator"], scope=scope)
+
+
+def changed(fence: Geofence, **values: Any) -> Geofence:
+    return msgspec.structs.replace(fence, **values)
+
+
+@pytest.fixture
+def fences(log: EventLog) -> Geofences:
+    """Two stores, 1 and 2, with cars 1 and 2 of the first, 3 of the second, 4 of the group, 5 of another group."""
+    registry = Registry(log)
+    registry.register(
+        [NewTerminal(phone=f"{number}", store=store) for number, store in ((1, 1), (2, 1), (3, 2), (4, 0), (5, 0))]
+    )
+    store = {"name_zh": "店", "name_en": "Store", "time_zone": "Asia/Shanghai", "created_ms": 1, "group_id": 1}
+    with log.database.write() as connection:
+        connection.execute(insert(STORE), [{**store, "code": "A"}, {**store, "code": "B"}])
+        connection.execute(update(VEHICLE).where(VEHICLE.c.id == 5).values(group_id=2))
+    return registry.geofences
+
+
+def test_a_fence_is_drawn_changed_and_put_away_and_the_log_says_so(log: EventLog, fences: Geofences) -> None:
+    head = log.head()
+    yard = fences.save(changed(YARD, colour="#0A84FF"), person())
+    assert (yard.id, yard.revision, yard.colour, yard.changed_by) == (1, 1, "#0a84ff", "account:7")
+    assert fences.one(NODE, 1) == yard
+    spot = fences.save(SPOT)
+    paused = fences.save(changed(yard, active=False), person())
+    assert fences.load() == [spot]
+    assert fences.page(person()) == [paused, spot]
+    assert fences.page(person(), shown="active") == [spot]
+    assert fences.page(person(), shown="inactive", search="4s") == [paused]
+    assert fences.page(person(), search="%") == []
+    gone = fences.remove(spot.id, 1, person())
+    assert gone.removed_ms > 0
+    assert fences.page(person()) == [paused]
+    with pytest.raises(GeofenceUnknownError):
+        fences.one(NODE, spot.id)
+    events = log.read(head)
+    assert [(e.type, e.payload, e.subject, e.actor) for e in events] == [
+        ("geofence.saved", GeofenceSaved(fence_id=1, revision=1, active=True), "geofence:1", "account:7"),
+        ("geofence.saved", GeofenceSaved(fence_id=2, revision=1, active=True), "geofence:2", "node"),
+        ("geofence.saved", GeofenceSaved(fence_id=1, revision=2, active=False), "geofence:1", "account:7"),
+        ("geofence.removed", GeofenceRemoved(fence_id=2, revision=2), "geofence:2", "account:7"),
+    ]
+    assert len({event.id for event in events}) == 4
+
+
+def test_nothing_new_is_no_change(log: EventLog, fences: Geofences) -> None:
+    yard = fences.save(YARD)
+    head = log.head()
+    assert fences.save(yard) == yard
+    unclosed = changed(yard, geometry={"coordinates": [RING[:-1]]}, name="  4S店 ")
+    assert fences.save(unclosed) == yard
+    assert log.head() == head
+
+
+def test_who_saw_an_older_revision_changes_nothing(log: EventLog, fences: Geofences) -> None:
+    yard = fences.save(YARD)
+    second = fences.save(changed(yard, name="B"))
+    head = log.head()
+    with pytest.raises(GeofenceChangedError) as error:
+        fences.save(changed(yard, name="C"))
+    assert error.value.revision == second.revision == 2
+    with pytest.raises(GeofenceChangedError):
+        fences.remove(yard.id, 1)
+    assert fences.one(NODE, yard.id) == second
+    assert log.head() == head
+
+
+def test_a_fence_may_be_for_certain_cars(fences: Geofences) -> None:
+    yard = fences.save(changed(YARD, applies="vehicles"))
+    assert (yard.vehicles, yard.vehicle_count) == ((), 0)
+    yard = fences.assign(yard.id, [3, 1, 3], yard.revision)
+    assert (yard.vehicles, yard.vehicle_count, yard.revision) == ((1, 3), 2, 2)
+    assert fences.load() == [yard]
+    assert indexed(yard).vehicles == (1, 3)
+    # Who saves without naming the cars leaves them; who lets it be for all lets them go.
+    yard = fences.save(changed(yard, vehicles=None, name="other"))
+    assert yard.vehicles == (1, 3)
+    (listed,) = fences.page(NODE)
+    assert (listed.vehicles, listed.vehicle_count) == (None, 2)
+    yard = fences.save(changed(yard, applies="all"))
+    assert (yard.vehicles, yard.vehicle_count) == (None, 0)
+    assert indexed(yard).vehicles is None
+    assert fences.save(changed(yard, applies="vehicles")).vehicles == (), "forgotten"
+
+
+@pytest.mark.parametrize(
+    ("fence", "code"),
+    [
+        (changed(YARD, applies="vehicles", vehicles=(1, 99)), "vehicles_unknown"),
+        (changed(YARD, applies="vehicles", vehicles=(5,)), "vehicles_unknown"),
+        (changed(YARD, applies="vehicles", vehicles=(1, 3), store=1), "vehicles_elsewhere"),
+        (changed(YARD, store=9), "store_unknown"),
+        (changed(YARD, applies="vehicles", vehicles=tuple(range(1, limits.FENCE_VEHICLES_MAX + 2))), "vehicles_many"),
+    ],
+)
+def test_a_fence_is_for_cars_and_stores_there_are(log: EventLog, fences: Geofences, fence: Geofence, code: str) -> None:
+    head = log.head()
+    with pytest.raises(GeofenceFaultError) as error:
+        fences.save(fence)
+    assert error.value.code == code
+    assert fences.count(NODE) == 0
+    assert log.head() == head
+
+
+def test_people_of_a_store_see_the_groups_fences_and_change_their_own(fences: Geofences) -> None:
+    group = fences.save(YARD, person())
+    first = fences.save(changed(YARD, store=1), person())
+    second = fences.save(changed(SPOT, store=2), person())
+    mine = person(1)
+    assert fences.page(mine) == [group, first]
+    assert fences.page(person(1, 2), store=2) == [second]
+    assert fences.count(mine) == 2
+    with pytest.raises(GeofenceUnknownError):
+        fences.one(mine, second.id)
+    with pytest.raises(GeofenceUnknownError):
+        fences.save(changed(second, store=1), mine)
+    with pytest.raises(GeofenceUnknownError):
+        fences.remove(second.id, 1, mine)
+    for refused, code in ((YARD, "group_only"), (changed(YARD, store=2), "store_foreign")):
+        with pytest.raises(GeofenceFaultError) as error:
+            fences.save(refused, mine)
+        assert error.value.code == code
+    # Nor is the group's taken over, by moving it to one's own store.
+    with pytest.raises(GeofenceFaultError, match="whole group"):
+        fences.save(changed(group, store=1), mine)
+    with pytest.raises(GeofenceFaultError, match="whole group"):
+        fences.remove(group.id, 1, mine)
+    assert fences.save(changed(first, name="mine"), mine).revision == 2
+    assert fences.one(person(), group.id) == group
+    other_group = msgspec.structs.replace(person(), scope=Scope(group=2))
+    assert fences.page(other_group) == []
+    with pytest.raises(GeofenceUnknownError):
+        fences.one(other_group, group.id)
+
+
+def test_the_fences_of_a_vehicle_are_those_that_judge_it(fences: Geofences) -> None:
+    group = fences.save(YARD)
+    first = fences.save(changed(SPOT, store=1))
+    fences.save(changed(SPOT, store=2))
+    fences.save(changed(SPOT, active=False))
+    chosen = fences.save(changed(SPOT, applies="vehicles", vehicles=(1,)))
+    fences.save(changed(SPOT, applies="vehicles", vehicles=(2,)))
+    found = fences.of_vehicle(person(), 1)
+    assert found is not None
+    assert [fence.id for fence in found] == [group.id, first.id, chosen.id]
+    assert fences.of_vehicle(person(2), 1) is None
+    assert fences.of_vehicle(person(), 99) is None
+
+
+def test_several_are_saved_together_or_not_at_all(log: EventLog, fences: Geofences) -> None:
+    yard = fences.save(YARD)
+    head = log.head()
+    batch = [changed(SPOT, name="new"), yard, changed(yard, revision=9)]
+    for rehearse in (True, False):
+        with pytest.raises(GeofenceRefusedError) as error:
+            fences.save_all(batch, rehearse=rehearse)
+        assert (error.value.number, fences.count(NODE)) == (2, 1)
+    rehearsed = fences.save_all(batch[:2], rehearse=True)
+    assert [change.what for change in rehearsed] == ["created", "unchanged"]
+    assert (fences.count(NODE), log.head()) == (1, head)
+    saved = fences.save_all(batch[:2])
+    assert [change.what for change in saved] == ["created", "unchanged"]
+    assert [event.subject for event in log.read(head)] == [f"geofence:{saved[0].fence.id}"]
+
+
+def test_one_fence_past_the_bound_of_a_group_is_refused(fences: Geofences, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FENCES_MAX", 2)
+    fences.save_all([YARD, SPOT])
+    with pytest.raises(GeofenceFaultError, match="the bound"):
+        fences.save(YARD)
+    with pytest.raises(GeofenceRefusedError):
+        fences.save_all([YARD], rehearse=True)
+    fences.remove(1, 1)
+    assert fences.save(YARD).id == 3
+
+
+def test_the_index_takes_what_is_stored_exactly(fences: Geofences) -> None:
+    yard, spot = indexed(fences.save(YARD)), indexed(fences.save(changed(SPOT, store=1)))
+    corners = [(round(lat * 1e7), round(lon * 1e7)) for lon, lat in RING]
+    assert isinstance(yard.shape, Polygon)
+    assert sorted(yard.shape.rings[0]) == sorted(corners)
+    assert spot[:] == (2, Circle(310_000_000, 1_210_000_000, 50.0), 1, 1, None)
