@@ -414,16 +414,13 @@ class Node:
     def parts(self) -> "Parts":
         """Return what the API sees of this node."""
         from actors.commands import Invalid, read_request
-        from api.embedded import LiveCars, LogReads, append_through
-        from api.parts import Parts, Terminal
+        from api.embedded import LiveCars, append_through
+        from api.parts import Parts
         from core.events import CommandRequested, Event
+        from storage.reader import Reader
 
         config = self.config
         online = self.fleet.occupancy.online
-
-        def terminals_of(vehicle_id: int) -> list[Terminal]:
-            known = self.fleet.terminals_of(vehicle_id)
-            return [Terminal(terminal=t.terminal, phone=t.phone, terminal_id=t.terminal_id) for t in known]
 
         def is_online(vehicle_id: int) -> bool:
             return any(t.terminal in online for t in self.fleet.terminals_of(vehicle_id))
@@ -437,8 +434,7 @@ class Node:
                 return str(error)
             return None
 
-        cars = LiveCars(self.table, terminals_of, is_online)
-        reads = LogReads(self.eventlog)
+        cars = LiveCars(self.table, is_online)
         return Parts(
             node=config.node,
             version=VERSION,
@@ -450,11 +446,8 @@ class Node:
             faults=self.faults,
             people=self.people,
             registry=self.registry,
+            reader=Reader(self.eventlog.database, self.store, cars.last_positions),
             live=cars,
-            positions=cars.positions,
-            vehicle=cars.vehicle,
-            events=reads.events,
-            command=reads.command,
             command_fault=command_fault,
             append=append_through(self._token, self.writer.append),
         )

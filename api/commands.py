@@ -82,7 +82,7 @@ async def request_command(
     """
     parts: Parts = request.app.state.parts
     principal = principal_of(request)
-    if await sync_to_thread(parts.vehicle, principal, vehicle_id) is None:
+    if not 0 < vehicle_id < 2**31 or not await sync_to_thread(parts.reader.sees, principal, vehicle_id):
         raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
     message = "0x" + data.message[2:].upper()
     if fault := parts.command_fault(message, data.fields):
@@ -93,7 +93,7 @@ async def request_command(
         type="command.requested",
         time_ms=now_ms,
         subject=f"vehicle:{vehicle_id}",
-        actor="api",
+        actor=principal.actor,
         payload=CommandRequested(
             vehicle_id=vehicle_id, message=message, fields=data.fields, expires_ms=now_ms + data.expires_s * 1000
         ),
@@ -115,7 +115,7 @@ async def request_command(
 async def read_command(request: Request, command_id: FromPath[str]) -> Command:
     """Return the command and its steps; 404 `command_unknown` if the log has none of this id."""
     parts: Parts = request.app.state.parts
-    events = await sync_to_thread(parts.command, principal_of(request), command_id)
+    events = await sync_to_thread(parts.reader.story, principal_of(request), command_id[:64])
     # The story of another event may begin with a command, or have one in it; its id is then not this one.
     if not events or events[0].id != command_id or not isinstance(events[0].payload, CommandRequested):
         raise Problem("command_unknown", f"no command {command_id[:64]}")

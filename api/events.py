@@ -18,7 +18,7 @@ class EventPage(msgspec.Struct, frozen=True):
 
     items: list[Event]
     next: int
-    """Hand it back as `after`, also when `items` is empty: nothing below it is left to see."""
+    """Hand it back as `after`, also when `items` is empty: nothing below it is left for you to see."""
 
 
 @get(
@@ -30,7 +30,7 @@ class EventPage(msgspec.Struct, frozen=True):
 )
 async def list_events(
     request: Request,
-    after: Annotated[int, QueryParameter(ge=0, description="Position (seq) to go on behind")] = 0,
+    after: Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Position (seq) to go on behind")] = 0,
     type_: Annotated[
         str, QueryParameter(name="type", max_length=64, pattern=r"^[a-z_.]*$", description="Start of the event type")
     ] = "",
@@ -38,5 +38,6 @@ async def list_events(
 ) -> EventPage:
     """Return events behind `after`, oldest first. What they mean stands in docs/events.md."""
     parts: Parts = request.app.state.parts
-    items = list(await sync_to_thread(parts.events, principal_of(request), after, type_, limit))
-    return EventPage(items, items[-1].seq if items else after)
+    types = (type_,) if type_ else ()
+    page = await sync_to_thread(parts.reader.events, principal_of(request), after, types=types, limit=limit)
+    return EventPage(page.items, page.seq)

@@ -13,46 +13,9 @@ import numpy as np
 
 from core.events import Event
 from core.metrics import Metrics
-from core.rights import Principal
 from storage.people import People
+from storage.reader import Reader
 from storage.registry import Registry
-
-
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a vehicle was last, by a report with a valid time and fix. WGS-84."""
-
-    vehicle_id: int
-    time_ms: int
-    """Fix time, UTC epoch ms."""
-    arrival_ms: int
-    lat: float
-    """Degrees, north positive."""
-    lon: float
-    """Degrees, east positive."""
-    speed_kmh: float
-    course_deg: int
-    alarm: int
-    """Alarm word as the terminal sent it."""
-    status: int
-    online: bool
-
-
-class Terminal(msgspec.Struct, frozen=True, kw_only=True):
-    """A terminal that is bound to a vehicle."""
-
-    terminal: int
-    phone: str
-    terminal_id: str = ""
-    plate: str = ""
-
-
-class Vehicle(msgspec.Struct, frozen=True, kw_only=True):
-    """A vehicle as the platform knows it."""
-
-    vehicle_id: int
-    online: bool
-    terminals: list[Terminal]
-    position: Position | None
 
 
 class Live(Protocol):
@@ -61,8 +24,8 @@ class Live(Protocol):
     def rows(self) -> np.ndarray:
         """Return the rows that have a position, by vehicle id; dtype core.vehicle_table.LIVE. Blocking."""
 
-    def online(self, vehicle_id: int) -> bool:
-        """Tell whether a terminal of the vehicle is logged in. Quick."""
+    def online(self, vehicle_ids: Sequence[int]) -> list[bool]:
+        """Tell of each of these vehicles whether a terminal of it is logged in. Blocking."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,15 +47,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Blocking. Accounts, stores, sessions, keys."""
     registry: Registry
     """Blocking. Vehicles, terminals, bindings, geofences."""
+    reader: Reader
+    """Blocking. Events and positions, as a principal may see them."""
     live: Live
-    positions: Callable[[Principal, int, int], Sequence[Position]]
-    """(principal, after, limit) -> last positions of vehicles with id > after, by id, at most `limit`. Blocking."""
-    vehicle: Callable[[Principal, int], Vehicle | None]
-    """Blocking. None: no such vehicle for this principal."""
-    events: Callable[[Principal, int, str, int], Sequence[Event]]
-    """Blocking. (principal, after, prefix, limit) -> events with seq > after of types with this beginning, by seq."""
-    command: Callable[[Principal, str], Sequence[Event]]
-    """Blocking. Events of one command by seq: the `command.requested` with that id first; empty: no such command."""
     command_fault: Callable[[str, dict[str, object]], str | None]
     """(message, fields) -> why no such downlink can be built, None if it can. Quick."""
     append: Callable[[Event], Awaitable[Event]]

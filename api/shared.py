@@ -4,21 +4,21 @@ It reads what they wrote. It cannot send a command: only the owner of the event 
 """
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from api.embedded import DEGREE_1E7, LogReads
-from api.parts import Parts, Position, Terminal, Vehicle
+from api.parts import Parts
 from core.events import Event
 from core.metrics import Metrics
-from core.rights import Principal
 from core.vehicle_table import LIVE
 from storage.clickhouse import LastPosition, ReportStore
 from storage.database import redact
 from storage.errors import StorageError
 from storage.eventlog import EventLog
 from storage.people import People
+from storage.reader import Reader
 from storage.registry import Registry
 
 NO_COMMANDS: Final = "commands are taken by the node that owns the event log: send them to its API"
@@ -37,6 +37,7 @@ class SharedStores:
         self._store = ReportStore(reports)
         self._log = EventLog(business)
         self._registry = Registry(self._log)
+        self._reader = Reader(self._log.database, self._store)
         self.people = People(self._log.database)
         self._business = redact(business)
         self._idle_ms = int(idle_s * 1000)
@@ -44,8 +45,7 @@ class SharedStores:
     def parts(
         self, *, node: str, version: str, key: str, metrics_open: bool, metrics: Metrics, public_url: str = ""
     ) -> Parts:
-        """Return the parts of an API without demo: nothing is read without the key."""
-        reads = LogReads(self._log)
+        """Return the parts of an API without demo: nothing is read without a login or a key."""
         return Parts(
             node=node,
             version=version,
@@ -57,11 +57,8 @@ class SharedStores:
             faults=self.faults,
             people=self.people,
             registry=self._registry,
+            reader=self._reader,
             live=self,
-            positions=self.positions,
-            vehicle=self.vehicle,
-            events=reads.events,
-            command=reads.command,
             command_fault=lambda message, fields: None,
             append=self._refuse,
         )
@@ -88,50 +85,16 @@ class SharedStores:
                 rows[name] = [getattr(last, name) for last in lasts]
         return rows
 
-    def online(self, vehicle_id: int) -> bool:
-        """See Live.online."""
-        last = self._store.last_positions([vehicle_id])
-        return bool(last) and self._position(last[0]).online
-
-    def positions(self, principal: Principal, after: int, limit: int) -> list[Position]:
-        """See Parts.positions."""
-        return [self._position(last) for last in self._store.last_positions(after=after, limit=limit)]
-
-    def vehicle(self, principal: Principal, vehicle_id: int) -> Vehicle | None:
-        """See Parts.vehicle."""
-        rows = self._registry.terminals_of(vehicle_id)
-        if not rows:
-            return None
-        last = self._store.last_positions([vehicle_id])
-        position = self._position(last[0]) if last else None
-        return Vehicle(
-            vehicle_id=vehicle_id,
-            online=position is not None and position.online,
-            terminals=[
-                Terminal(terminal=row.terminal, phone=row.phone, terminal_id=row.terminal_id, plate=row.plate)
-                for row in rows
-            ],
-            position=position,
-        )
+    def online(self, vehicle_ids: Sequence[int]) -> list[bool]:
+        """See Live.online: heard not long ago."""
+        since_ms = time.time() * 1000 - self._idle_ms
+        heard = {last.vehicle_id: last.arrival_ms for last in self._store.last_positions(vehicle_ids)}
+        return [heard.get(vehicle_id, 0) > since_ms for vehicle_id in vehicle_ids]
 
     def close(self) -> None:
         """Let go of both stores."""
         self._store.close()
         self._log.close()
-
-    def _position(self, last: LastPosition) -> Position:
-        return Position(
-            vehicle_id=last.vehicle_id,
-            time_ms=last.time_ms,
-            arrival_ms=last.arrival_ms,
-            lat=last.lat_1e7 / DEGREE_1E7,
-            lon=last.lon_1e7 / DEGREE_1E7,
-            speed_kmh=last.speed_kmh10 / 10,
-            course_deg=last.course_deg,
-            alarm=last.alarm,
-            status=last.status,
-            online=time.time() * 1000 - last.arrival_ms < self._idle_ms,
-        )
 
     async def _refuse(self, event: Event) -> Event:
         raise StorageError(NO_COMMANDS)

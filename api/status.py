@@ -12,7 +12,8 @@ from litestar.params import QueryParameter
 from api.guards import PUBLIC, VISITOR
 from api.messages import language_of, text
 from api.page import page
-from api.parts import Parts, Position
+from api.parts import Parts
+from api.positions import Position, read_positions
 
 POSITIONS_SHOWN: Final = 20
 
@@ -77,7 +78,7 @@ def _positions(parts: Parts, language: str) -> str:
     heading = f"<h2>{escape(text('positions', language))}</h2>"
     if not parts.demo:
         return f"<section>{heading}<p>{escape(text('positions_closed', language))}</p></section>"
-    shown = parts.positions(VISITOR, 0, POSITIONS_SHOWN)
+    shown = read_positions(parts, VISITOR, 0, POSITIONS_SHOWN).items
     if not shown:
         return f"<section>{heading}<p>{escape(text('positions_none', language))}</p></section>"
     columns = ("vehicle", "online", "time", "latitude", "longitude", "speed", "course")

@@ -1,7 +1,7 @@
-"""A node on a real database, its cars in plain lists, and clients of its API."""
+"""A node on a real database with 25 cars that have reported, and clients of its API."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,81 +11,75 @@ from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
 from api.app import create_app
-from api.parts import Parts, Position, Terminal, Vehicle
+from api.embedded import LiveCars
+from api.parts import Parts
 from core.events import CommandRequested, Event
 from core.metrics import Metrics
-from core.rights import Principal
-from core.vehicle_table import LIVE
+from core.vehicle_table import VehicleTable
+from protocols.report import REPORT
 from storage import migrate
+from storage.clickhouse import TrackPoint
 from storage.database import Database
 from storage.eventlog import EventLog
 from storage.passwords import Passwords
 from storage.people import People
-from storage.registry import Registry
+from storage.reader import Reader
+from storage.registry import NewTerminal, Registry
 
 KEY = "the-key-of-the-tests"
+CARS = 25
+NOW_MS = 1_700_000_000_000
 PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 """As argon2 does it, at a thousandth of the cost."""
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 """What a browser says of a request that a page of ours makes."""
 
 
-def position(vehicle_id: int) -> Position:
-    return Position(
-        vehicle_id=vehicle_id,
-        time_ms=1_700_000_000_000 + vehicle_id,
-        arrival_ms=1_700_000_000_500 + vehicle_id,
-        lat=31.23041,
-        lon=121.4737,
-        speed_kmh=60.5,
-        course_deg=90,
-        alarm=0,
-        status=3,
-        online=True,
-    )
+class Reports:
+    """A report store: what each vehicle's track is."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[int, list[TrackPoint]] = {}
+
+    def track(self, vehicle_id: int, from_ms: int, to_ms: int, limit: int) -> list[TrackPoint]:
+        points = self.tracks.get(vehicle_id, [])
+        return [point for point in points if from_ms <= point.time_ms < to_ms][:limit]
+
+
+def driven(*vehicles: int, capacity: int = 64) -> VehicleTable:
+    """Return a table in which these vehicles have reported once."""
+    table = VehicleTable(capacity=capacity, terminals=capacity)
+    rows = np.zeros(len(vehicles), REPORT)
+    rows["vehicle_id"] = rows["terminal"] = vehicles
+    rows["time_ms"] = NOW_MS + np.asarray(vehicles, int)
+    rows["arrival_ms"] = rows["time_ms"] + 500
+    rows["lat_1e7"], rows["lon_1e7"] = 312_304_100, 1_214_737_000
+    rows["speed_kmh10"], rows["course_deg"], rows["status"] = 605, 90, 3
+    table.update_positions(rows)
+    return table
 
 
 class Node:
-    """What the parts stand on: a database with its tables, and lists that a test fills and looks into."""
+    """What the parts stand on, for a test to fill and to look into: a real database, a live table, and faults."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, cars: int = CARS) -> None:
+        self.database = database
         self.eventlog = EventLog(database)
         self.registry = Registry(self.eventlog)
         self.people = People(database, passwords=PASSWORDS)
         self.demo_people = People(database, passwords=PASSWORDS, demo=True)
-        self.cars = [position(number) for number in range(1, 26)]
-        self.log: list[Event] = []
+        self.reports = Reports()
+        self.online = dict.fromkeys(range(1, cars + 1), True)
+        if cars:
+            self.registry.register([NewTerminal(phone=f"1380013{n:04}", time_ms=NOW_MS) for n in range(1, cars + 1)])
+        self.table = driven(*range(1, cars + 1))
+        self.live = LiveCars(self.table, lambda vehicle_id: self.online.get(vehicle_id, False))
+        self.reader = Reader(database, self.reports, self.live.last_positions)  # type: ignore[arg-type]
         self.log_fault: Exception | None = None
         self.faults: list[str] = []
         self.metrics = Metrics()
         self.metrics.counter("frames", "Frames read").add(7)
         self.metrics.counter("recorder_stored", "Reports stored").add(1234)
-
-    def rows(self) -> np.ndarray:
-        return np.zeros(0, LIVE)
-
-    def online(self, vehicle_id: int) -> bool:
-        return True
-
-    def positions(self, principal: Principal, after: int, limit: int) -> list[Position]:
-        return [car for car in self.cars if car.vehicle_id > after][:limit]
-
-    def vehicle(self, principal: Principal, vehicle_id: int) -> Vehicle | None:
-        for car in self.cars:
-            if car.vehicle_id == vehicle_id:
-                terminal = Terminal(terminal=vehicle_id, phone=f"1380013{vehicle_id:04}")
-                return Vehicle(vehicle_id=vehicle_id, online=True, terminals=[terminal], position=car)
-        return None
-
-    def events(self, principal: Principal, after: int, prefix: str, limit: int) -> list[Event]:
-        return [event for event in self.log if event.seq > after and event.type.startswith(prefix)][:limit]
-
-    def command(self, principal: Principal, command_id: str) -> list[Event]:
-        return [
-            event
-            for event in self.log
-            if event.id == command_id or getattr(event.payload, "command", None) == command_id
-        ]
 
     def command_fault(self, message: str, fields: dict[str, object]) -> str | None:
         return None if message == "0x8201" and not fields else f"no downlink {message} with {sorted(fields)}"
@@ -93,11 +87,12 @@ class Node:
     async def append(self, event: Event) -> Event:
         if self.log_fault is not None:
             raise self.log_fault
-        for known in self.log:
-            if known.id == event.id:
-                return known
-        self.log.append(msgspec.structs.replace(event, seq=len(self.log) + 1))
-        return self.log[-1]
+        [seq] = self.eventlog.append([event])
+        return msgspec.structs.replace(event, seq=seq)
+
+    def log(self, prefix: str = "command.") -> Sequence[Event]:
+        """Return what stands in the log."""
+        return self.eventlog.read(0, type_prefix=prefix)
 
     def parts(self, *, demo: bool = False, metrics_open: bool = True) -> Parts:
         return Parts(
@@ -110,19 +105,16 @@ class Node:
             faults=lambda: self.faults,
             people=self.demo_people if demo else self.people,
             registry=self.registry,
-            live=self,
-            positions=self.positions,
-            vehicle=self.vehicle,
-            events=self.events,
-            command=self.command,
+            reader=self.reader,
+            live=self.live,
             command_fault=self.command_fault,
             append=self.append,
         )
 
 
 def requested(node: Node) -> CommandRequested:
-    """Return the payload of the newest event, which is a request."""
-    payload = node.log[-1].payload
+    """Return the payload of the newest command asked for."""
+    payload = node.log("command.requested")[-1].payload
     assert isinstance(payload, CommandRequested)
     return payload
 
@@ -136,11 +128,17 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def node(empty_database: Path, tmp_path: Path) -> Iterator[Node]:
+def database(empty_database: Path, tmp_path: Path) -> Iterator[Database]:
+    """A business database of this test."""
     shutil.copy(empty_database, tmp_path / "carillon.db")
     database = Database(f"sqlite:///{tmp_path / 'carillon.db'}")
-    yield Node(database)
+    yield database
     database.close()
+
+
+@pytest.fixture
+def node(database: Database) -> Node:
+    return Node(database)
 
 
 @pytest.fixture

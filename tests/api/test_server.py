@@ -1,85 +1,34 @@
 """The API serves from a thread beside Trio: over the live table, the real event log, and the log writer's lane."""
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import msgspec
-import numpy as np
 import pytest
 import trio
 
 from api.app import create_app
-from api.embedded import LiveCars, LogReads, append_through
-from api.parts import Parts, Terminal
+from api.embedded import LiveCars, append_through
 from api.server import ApiServer, ServerError, in_trio
 from core.events import CommandProgress, CommandRequested, Event
 from core.log import LogWriter
-from core.rights import NODE
-from core.vehicle_table import VehicleTable
-from protocols.report import REPORT
-from storage import migrate
-from storage.eventlog import EventLog
-from tests.api.conftest import KEY, Node
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[EventLog]:
-    dsn = f"sqlite:///{tmp_path}/log.db"
-    migrate(dsn)
-    log = EventLog(dsn)
-    yield log
-    log.close()
-
-
-def driven(*vehicles: int) -> VehicleTable:
-    """Return a table in which these vehicles have reported once."""
-    table = VehicleTable(capacity=64, terminals=64)
-    rows = np.zeros(len(vehicles), REPORT)
-    rows["vehicle_id"] = rows["terminal"] = vehicles
-    rows["time_ms"] = 1_700_000_000_000
-    rows["lat_1e7"], rows["lon_1e7"] = -1, 1_214_737_000
-    rows["speed_kmh10"] = 605
-    table.update_positions(rows)
-    return table
-
-
-def parts_over(node: Node, cars: LiveCars, log: EventLog) -> Parts:
-    reads = LogReads(log)
-    return msgspec.structs.replace(
-        node.parts(), positions=cars.positions, vehicle=cars.vehicle, events=reads.events, command=reads.command
-    )
+from tests.api.conftest import KEY, Node, driven
 
 
 def test_cars_are_read_from_the_live_table() -> None:
-    known = {3: [Terminal(terminal=3, phone="13800000003")], 9: [Terminal(terminal=9, phone="13800000009")]}
-    cars = LiveCars(driven(3, 5, 8), lambda vehicle: known.get(vehicle, ()), lambda vehicle: vehicle == 3)
-    assert [car.vehicle_id for car in cars.positions(NODE, 0, 2)] == [3, 5]
-    assert [(car.vehicle_id, car.online) for car in cars.positions(NODE, 3, 10)] == [(5, False), (8, False)]
-    assert cars.positions(NODE, 8, 10) == []
-    first = cars.positions(NODE, 0, 1)[0]
-    assert (first.lat, first.lon, first.speed_kmh, first.online) == (-1e-7, 121.4737, 60.5, True)
-    silent = cars.vehicle(NODE, 9)
-    assert silent is not None
-    assert (silent.position, silent.terminals[0].phone) == (None, "13800000009")
-    assert cars.vehicle(NODE, 4) is None
-    assert cars.vehicle(NODE, 64) is None
+    cars = LiveCars(driven(3, 5, 8), lambda vehicle: vehicle == 3)
+    assert [row["vehicle_id"] for row in cars.rows()] == [3, 5, 8]
+    assert [last.vehicle_id for last in cars.last_positions([8, 4, 3])] == [3, 8]
+    [first] = cars.last_positions([3])
+    assert (first.lat_1e7, first.lon_1e7, first.speed_kmh10) == (312_304_100, 1_214_737_000, 605)
+    assert cars.last_positions([]) == []
+    assert cars.online([3, 4]) == [True, False]
 
 
-def test_a_story_that_does_not_begin_with_a_request_is_no_command(log: EventLog) -> None:
-    payload = CommandProgress(command="c1", vehicle_id=1)
-    event = Event(id="e1", type="command.sent", time_ms=1, subject="vehicle:1", actor="vehicle", payload=payload)
-    log.append([event])
-    assert LogReads(log).command(NODE, "e1") == []
-    assert LogReads(log).command(NODE, "c1") == []
-
-
-async def test_a_command_crosses_to_the_log_and_its_progress_comes_back(node: Node, log: EventLog) -> None:
-    writer = LogWriter(log.append)
-    cars = LiveCars(driven(3), lambda vehicle: (), lambda vehicle: True)
+async def test_a_command_crosses_to_the_log_and_its_progress_comes_back(node: Node) -> None:
+    writer = LogWriter(node.eventlog.append)
     token = trio.lowlevel.current_trio_token()
-    parts = msgspec.structs.replace(parts_over(node, cars, log), append=append_through(token, writer.append))
+    parts = msgspec.structs.replace(node.parts(), append=append_through(token, writer.append))
     server = ApiServer(create_app(parts), "127.0.0.1", 0)
     await trio.to_thread.run_sync(server.start)
     async with (
@@ -99,10 +48,10 @@ async def test_a_command_crosses_to_the_log_and_its_progress_comes_back(node: No
         state = (await client.get(answer.json()["status"])).json()
         assert [step["state"] for step in state["steps"]] == ["requested", "sent", "effective"]
         events = (await client.get("/api/v1/events", params={"type": "command."})).json()
-        assert [event["seq"] for event in events["items"]] == [1, 2, 3]
+        assert [event["seq"] for event in events["items"]] == [26, 27, 28]
         nursery.cancel_scope.cancel()
     await trio.to_thread.run_sync(server.stop)
-    stored = log.read(0)[0]
+    stored = node.log()[0]
     assert isinstance(stored.payload, CommandRequested)
 
 
