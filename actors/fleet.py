@@ -6,7 +6,7 @@ its phone, so that the 6- and the 10-byte form of one number are one terminal; a
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 import trio
@@ -15,7 +15,7 @@ from core.actor import until_it_holds
 from core.limits import REGISTRATION_BATCH
 from protocols.report import phone_key
 from storage.errors import RegistryFullError
-from storage.registry import NewTerminal, TerminalRow
+from storage.registry import NewTerminal, TerminalRow, VehicleRow
 
 PhoneKey = tuple[int, int]
 """(high, low) packed BCD, as protocols.report.phone_key gives it."""
@@ -35,10 +35,13 @@ class Terminal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Registry(Protocol):
-    """The durable side, storage.registry.Registry. Both calls block: they run in a worker thread, one at a time."""
+    """The durable side, storage.registry.Registry. All calls block: they run in a worker thread, one at a time."""
 
-    def load(self) -> Sequence[TerminalRow]:
-        """Return every terminal."""
+    def load(self, terminals: Sequence[int] | None = None) -> Sequence[TerminalRow]:
+        """Return every terminal, or these; retired ones too."""
+
+    def load_vehicles(self, vehicles: Sequence[int] | None = None) -> Sequence[VehicleRow]:
+        """Return whose each car, or each of these, is."""
 
     def register(self, terminals: Sequence[NewTerminal]) -> Sequence[TerminalRow]:
         """Add terminals with their terminal.registered events, in one transaction; return their rows in order."""
@@ -49,6 +52,23 @@ class VehicleColumns(Protocol):
 
     group: Any
     store: Any
+
+
+class Parted(NamedTuple):
+    """A terminal that no longer speaks for the car it spoke for."""
+
+    terminal: int
+    vehicle_before: int
+    reason: str
+    """rebound or retired."""
+
+
+class SessionNow(NamedTuple):
+    """A session that is open."""
+
+    since_ms: int
+    version: int
+    """Of JT/T 808: 2011, 2013 or 2019."""
 
 
 class FleetStatistics(msgspec.Struct, frozen=True):
@@ -77,6 +97,8 @@ class Occupancy:
         self.sessions = 0
         self.online: set[int] = set()
         """Terminals logged in. Other threads may ask whether one is in it."""
+        self.since: dict[int, SessionNow] = {}
+        """Of each of them. Other threads may look one up."""
 
     def heard(self, link: int, vehicle_id: int) -> None:
         """Note, when a frame is put into a vehicle's mailbox, that the link's end must be told to that vehicle."""
@@ -91,12 +113,13 @@ class Occupancy:
         self._vehicles.pop(link, None)
         self._refusals.pop(link, None)
 
-    def opened(self, link: int, terminal: int) -> None:
-        """Note that a terminal logged in."""
+    def opened(self, link: int, terminal: int, since_ms: int = 0, version: int = 0) -> None:
+        """Note that a terminal logged in, when, and in which version of the protocol."""
         terminals = self._terminals.setdefault(link, set())
         self.sessions += terminal not in terminals
         terminals.add(terminal)
         self.online.add(terminal)
+        self.since[terminal] = SessionNow(since_ms, version)
 
     def ended(self, link: int, terminal: int) -> bool:
         """Note that a terminal's session is over; True when nobody else is logged in on that link."""
@@ -106,6 +129,7 @@ class Occupancy:
         self.sessions -= terminal in terminals
         terminals.discard(terminal)
         self.online.discard(terminal)
+        self.since.pop(terminal, None)
         if not terminals:
             del self._terminals[link]
         return not terminals
@@ -147,6 +171,7 @@ class Fleet:
         self._table = table
         self._by_phone: dict[PhoneKey, Terminal] = {}
         self._by_vehicle: dict[int, tuple[Terminal, ...]] = {}
+        self._retired: set[PhoneKey] = set()
         self._limiter = trio.CapacityLimiter(1)
         self._registered = 0
         self._batches = 0
@@ -154,30 +179,65 @@ class Fleet:
 
     async def load(self) -> None:
         """Read every terminal from the registry. An unreachable registry is waited for."""
-        rows = await until_it_holds(
-            partial(trio.to_thread.run_sync, self._registry.load, limiter=self._limiter),
+        await self._read(None, None)
+
+    async def reload(self, terminals: Sequence[int] = (), vehicles: Sequence[int] = ()) -> list[Parted]:
+        """Read these terminals and cars anew; return which terminals have left the car they spoke for.
+
+        What is read is what stands there now, and may be newer than the event that named it: reading again finds
+        nothing more. An unreachable registry is waited for.
+        """
+        return await self._read(terminals, vehicles)
+
+    async def _read(self, terminals: Sequence[int] | None, vehicles: Sequence[int] | None) -> list[Parted]:
+        def read() -> tuple[Sequence[VehicleRow], Sequence[TerminalRow]]:
+            return self._registry.load_vehicles(vehicles), self._registry.load(terminals)
+
+        cars, rows = await until_it_holds(
+            partial(trio.to_thread.run_sync, read, limiter=self._limiter),
             "loading the fleet",
             failed=self._failed,
         )
-        self.learn(rows)
+        if self._table is not None:
+            for car in cars:
+                self._table.group[car.vehicle_id] = car.group
+                self._table.store[car.vehicle_id] = car.store
+        return self.learn(rows)
 
-    def learn(self, rows: Iterable[TerminalRow]) -> None:
-        """Take rows as they now stand in the registry: new terminals, and others bound or sold to someone else."""
+    def learn(self, rows: Iterable[TerminalRow]) -> list[Parted]:
+        """Take rows as they now stand in the registry: new terminals, others bound or sold to someone else, retired.
+
+        Returns:
+            Those that no longer speak for the car they spoke for.
+        """
+        parted: list[Parted] = []
         for row in rows:
             terminal = Terminal(row.terminal, row.vehicle_id, row.phone, row.terminal_id, row.group, row.store)
             key = phone_key(terminal.phone)
-            before = self._by_phone.get(key)
+            before = self._by_phone.pop(key, None)
+            if before is not None and before.vehicle_id != row.vehicle_id:
+                reason = "retired" if row.retired_ms else "rebound"
+                parted.append(Parted(row.terminal, before.vehicle_id, reason))
             if before is not None:
                 others = tuple(t for t in self._by_vehicle[before.vehicle_id] if t.terminal != before.terminal)
                 if others:
                     self._by_vehicle[before.vehicle_id] = others
                 else:
                     del self._by_vehicle[before.vehicle_id]
+            if row.retired_ms:
+                self._retired.add(key)
+                continue
+            self._retired.discard(key)
             self._by_phone[key] = terminal
             self._by_vehicle[terminal.vehicle_id] = (*self._by_vehicle.get(terminal.vehicle_id, ()), terminal)
             if self._table is not None:
                 self._table.group[terminal.vehicle_id] = terminal.group
                 self._table.store[terminal.vehicle_id] = terminal.store
+        return parted
+
+    def is_retired(self, phone: PhoneKey) -> bool:
+        """Tell whether a terminal of this phone was taken out of service: it is refused under either policy."""
+        return phone in self._retired
 
     def terminal(self, phone: PhoneKey) -> Terminal | None:
         """Return the terminal with this phone, None when nobody knows it."""
@@ -192,7 +252,8 @@ class Fleet:
         return tuple(self._by_vehicle)
 
     async def register(self, new: Sequence[NewTerminal]) -> list[Terminal | None]:
-        """Register terminals; return them in order once rows and events are durable, None where no number is left.
+        """Register terminals; return them in order once rows and events are durable, None where no number is left
+        or the terminal is retired.
 
         Up to REGISTRATION_BATCH go in one transaction and one thread hop. Of one phone asked for twice the first wins,
         and both get its row: who sees another terminal id in it than its own has been too late. An unreachable

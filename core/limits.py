@@ -156,6 +156,20 @@ EVENTS_STATEMENT_MAX: Final = 256
 EVENTS_READ_MAX: Final = 10_000
 """Events of one read: 10 MB of structs. A reader goes on from the last number it got."""
 
+TERMINALS_IMPORT_MAX: Final = 5_000
+"""Terminals entered in one transaction: about 1 s in which the log waits, well below its backlog of 3 s. A larger list
+is cut in two."""
+TERMINALS_IMPORT_BYTES_MAX: Final = 2 * 1024 * 1024
+"""A list of 5,000 lines of 200 bytes, twice that in UTF-16."""
+
+TERMINALS_PAGE_MAX: Final = 500
+BINDINGS_READ_MAX: Final = 200
+"""A terminal that changed cars every month for 16 years."""
+
+KNOCKING_MAX: Final = 500
+"""Terminals remembered that nobody knows and that tried to log in: about 200 KB. One more puts out the one that has
+been silent longest, counted."""
+
 # --- detection --------------------------------------------------------------------------------------------------------
 
 FENCES_PER_VEHICLE_MAX: Final = 64

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
@@ -14,6 +14,7 @@ from storage.errors import RegistryFullError
 from storage.eventlog import EventLog
 from storage.geofences import Geofences
 from storage.tables.business import BINDING, TERMINAL, VEHICLE
+from storage.terminals import Terminals
 
 _ACTOR: Final = "registry"
 
@@ -59,6 +60,18 @@ class TerminalRow(msgspec.Struct, frozen=True, kw_only=True):
     plate_colour: int
     vin: str
     role: str = "main"
+    changed_by: str = ""
+    """Who named the car; empty: only its terminal has."""
+    retired_ms: int = 0
+    """UTC epoch ms since when it is out of service, with vehicle_id 0; 0: in service."""
+
+
+class VehicleRow(NamedTuple):
+    """Whose a car is."""
+
+    vehicle_id: int
+    group: int
+    store: int
 
 
 # What a terminal may change of itself, and of the vehicle it speaks for.
@@ -74,12 +87,16 @@ _LOAD: Final = (
         TERMINAL.c.store_id.label("store"),
         TERMINAL.c.created_ms,
         TERMINAL.c.revision,
-        BINDING.c.vehicle.label("vehicle_id"),
-        *(VEHICLE.c[name] for name in _VEHICLE_FIELDS),
-        BINDING.c.role,
+        TERMINAL.c.retired_ms,
+        func.coalesce(BINDING.c.vehicle, 0).label("vehicle_id"),
+        func.coalesce(VEHICLE.c.plate, "").label("plate"),
+        func.coalesce(VEHICLE.c.plate_colour, 0).label("plate_colour"),
+        func.coalesce(VEHICLE.c.vin, "").label("vin"),
+        func.coalesce(VEHICLE.c.changed_by, "").label("changed_by"),
+        func.coalesce(BINDING.c.role, "main").label("role"),
     )
-    .join(BINDING, (BINDING.c.terminal == TERMINAL.c.id) & BINDING.c.to_ms.is_(None))
-    .join(VEHICLE, VEHICLE.c.id == BINDING.c.vehicle)
+    .outerjoin(BINDING, (BINDING.c.terminal == TERMINAL.c.id) & BINDING.c.to_ms.is_(None))
+    .outerjoin(VEHICLE, VEHICLE.c.id == BINDING.c.vehicle)
 )
 
 
@@ -93,12 +110,27 @@ class Registry:
         self._log = log
         self._database = log.database
         self.geofences: Final = Geofences(log)
+        self.terminals: Final = Terminals(log)
 
-    def load(self) -> list[TerminalRow]:
-        """Return every terminal with the vehicle it speaks for now, by id."""
+    def load(self, terminals: Sequence[int] | None = None) -> list[TerminalRow]:
+        """Return every terminal, or these, with the vehicle it speaks for now, by id; retired ones too."""
         with self._database.read() as connection:
-            rows = connection.execute(_LOAD.order_by(TERMINAL.c.id)).all()
+            if terminals is None:
+                rows = connection.execute(_LOAD.order_by(TERMINAL.c.id)).all()
+            else:
+                rows = []
+                for first in range(0, len(terminals), limits.EVENTS_STATEMENT_MAX):
+                    part = terminals[first : first + limits.EVENTS_STATEMENT_MAX]
+                    rows += connection.execute(_LOAD.where(TERMINAL.c.id.in_(part)).order_by(TERMINAL.c.id)).all()
         return [TerminalRow(**row._mapping) for row in rows]
+
+    def load_vehicles(self, vehicles: Sequence[int] | None = None) -> list[VehicleRow]:
+        """Return whose each car, or each of these, is, by id: a car without a terminal too."""
+        wanted = select(VEHICLE.c.id, VEHICLE.c.group_id, VEHICLE.c.store_id).order_by(VEHICLE.c.id)
+        if vehicles is not None:
+            wanted = wanted.where(VEHICLE.c.id.in_(vehicles))
+        with self._database.read() as connection:
+            return [VehicleRow(*row) for row in connection.execute(wanted)]
 
     def terminals_of(self, vehicle_id: int) -> list[TerminalRow]:
         """Return the terminals that speak for a vehicle now, by id; none for a vehicle that does not exist."""
@@ -112,7 +144,8 @@ class Registry:
 
         An unknown phone becomes a terminal, a vehicle of its own and the binding of the two. A known phone with new
         attributes has them updated, unless it names another terminal id than the one known: that is another device,
-        and its row comes back as it stands. Each change appends `terminal.registered`, in the same transaction.
+        and its row comes back as it stands; so does a retired one's. What a person entered of the car stays. Each
+        change appends `terminal.registered`, in the same transaction.
 
         Raises:
             ValueError: a phone is not 1 to 20 hexadecimal digits; nothing is written.
@@ -213,9 +246,12 @@ def _insert(connection: Connection, rows: Sequence[TerminalRow]) -> None:
 
 def _changed(row: TerminalRow, new: NewTerminal) -> TerminalRow | None:
     """Return the row with what the terminal says anew, None where it says nothing new or is another device."""
-    if row.terminal_id and new.terminal_id not in ("", row.terminal_id):
+    if row.retired_ms or (row.terminal_id and new.terminal_id not in ("", row.terminal_id)):
         return None
-    said = {name: getattr(new, name) for name in (*_TERMINAL_FIELDS, *_VEHICLE_FIELDS)}
+    said = {name: getattr(new, name) for name in _TERMINAL_FIELDS}
+    # A terminal that was moved from car to car goes on saying the plate of the first.
+    car = _VEHICLE_FIELDS if not row.changed_by else [name for name in _VEHICLE_FIELDS if not getattr(row, name)]
+    said |= {name: getattr(new, name) for name in car}
     changes = {name: value for name, value in said.items() if value and value != getattr(row, name)}
     if not changes:
         return None

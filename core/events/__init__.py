@@ -15,7 +15,13 @@ from core.events.terminal import (
     IdentityDisputed,
     SessionClosed,
     SessionOpened,
+    TerminalBound,
+    TerminalChanged,
+    TerminalEntered,
     TerminalRegistered,
+    TerminalRetired,
+    TerminalUnbound,
+    VehicleChanged,
 )
 
 __all__ = [
@@ -32,13 +38,25 @@ __all__ = [
     "IdentityDisputed",
     "SessionClosed",
     "SessionOpened",
+    "TerminalBound",
+    "TerminalChanged",
+    "TerminalEntered",
     "TerminalRegistered",
+    "TerminalRetired",
+    "TerminalUnbound",
+    "VehicleChanged",
     "derive_id",
 ]
 
 EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType(
     {
         ("terminal.registered", 1): TerminalRegistered,
+        ("terminal.entered", 1): TerminalEntered,
+        ("terminal.changed", 1): TerminalChanged,
+        ("terminal.bound", 1): TerminalBound,
+        ("terminal.unbound", 1): TerminalUnbound,
+        ("terminal.retired", 1): TerminalRetired,
+        ("vehicle.changed", 1): VehicleChanged,
         ("terminal.identity.disputed", 1): IdentityDisputed,
         ("terminal.session.opened", 1): SessionOpened,
         ("terminal.session.closed", 1): SessionClosed,

@@ -39,13 +39,78 @@ class SessionOpened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionClosed(msgspec.Struct, frozen=True, kw_only=True):
-    """A session ended. reason: closed, silent, logout, replaced, full, garbage, stopped."""
+    """A session ended. reason: closed, silent, logout, replaced, full, garbage, stopped, rebound, retired."""
 
     terminal: int
     vehicle_id: int
     link: int
     epoch: int
     reason: str
+
+
+class TerminalEntered(msgspec.Struct, frozen=True, kw_only=True):
+    """A person made a terminal known, or took a retired one back into service."""
+
+    terminal: int
+    vehicle_id: int
+    """The car it speaks for."""
+    role: str = "main"
+    from_ms: int = 0
+    """Since when, UTC epoch ms."""
+    revision: int = 1
+
+
+class TerminalChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A person changed what is known of a terminal: terminal_id, maker or model."""
+
+    terminal: int
+    vehicle_id: int
+    fields: tuple[str, ...]
+    revision: int
+
+
+class TerminalBound(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal speaks for this car from a moment on. What was said of the time behind that moment is superseded."""
+
+    terminal: int
+    vehicle_id: int
+    vehicle_before: int
+    role: str
+    """main, camera, spare."""
+    from_ms: int
+    """Since when, UTC epoch ms; in the past where a binding is corrected."""
+    revision: int
+
+
+class TerminalUnbound(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal speaks for no car any more: it is a vehicle of its own from that moment on."""
+
+    terminal: int
+    vehicle_id: int
+    """Its own, from now on."""
+    vehicle_before: int
+    from_ms: int
+    revision: int
+
+
+class TerminalRetired(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal was taken out of service: it may not log in any more."""
+
+    terminal: int
+    vehicle_before: int
+    from_ms: int
+    revision: int
+
+
+class VehicleChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A person changed a car. The event is its store's of now; its terminals have moved with it."""
+
+    vehicle_id: int
+    fields: tuple[str, ...]
+    """plate, plate_colour, vin, store."""
+    store: int
+    store_before: int
+    revision: int
 
 
 class CommandRequested(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,6 +84,10 @@ VEHICLE: Final = Table(
     Column("vin", Text, nullable=False),
     *_whose(),
     Column("created_ms", BigInteger, nullable=False),
+    # Counts the changes people make; part of the id of its events.
+    Column("revision", Integer, nullable=False, server_default="1"),
+    # Who entered what stands here; empty: only its terminal has said so. A terminal does not contradict a person.
+    Column("changed_by", Text, nullable=False, server_default=""),
 )
 
 TERMINAL: Final = Table(
@@ -98,8 +102,10 @@ TERMINAL: Final = Table(
     Column("city", Integer, nullable=False),
     *_whose(),
     Column("created_ms", BigInteger, nullable=False),
-    # Counts the changes of what the terminal says of itself; part of the id of its events.
+    # Counts the changes of what is known of it; part of the id of its events.
     Column("revision", Integer, nullable=False),
+    # 0: in service.
+    Column("retired_ms", BigInteger, nullable=False, server_default="0"),
 )
 
 BINDING: Final = Table(

@@ -20,7 +20,7 @@ from protocols.jt808.messages import Authenticate, Register, Unknown
 from protocols.report import phone_key
 from protocols.seam import CLASS_FRAME, CLASS_LOGIN
 from storage.errors import RegistryFullError
-from storage.registry import NewTerminal, TerminalRow
+from storage.registry import NewTerminal, TerminalRow, VehicleRow
 
 BOOT = 3
 NODE = "n1"
@@ -60,8 +60,12 @@ class MemoryRegistry:
         self.room = room
         self.failures = 0
 
-    def load(self) -> Sequence[TerminalRow]:
-        return list(self.rows.values())
+    def load(self, terminals: Sequence[int] | None = None) -> Sequence[TerminalRow]:
+        return [row for row in self.rows.values() if terminals is None or row.terminal in terminals]
+
+    def load_vehicles(self, vehicles: Sequence[int] | None = None) -> Sequence[VehicleRow]:
+        rows = [VehicleRow(row.vehicle_id, row.group, row.store) for row in self.rows.values() if row.vehicle_id]
+        return [row for row in rows if vehicles is None or row.vehicle_id in vehicles]
 
     def register(self, new: Sequence[NewTerminal]) -> Sequence[TerminalRow]:
         if self.failures:

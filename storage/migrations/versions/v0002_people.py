@@ -1,4 +1,5 @@
-"""Stores, accounts, sessions, keys, the access log; geofences that change and are assigned; inbox and outbox."""
+"""Stores, accounts, sessions, keys, the access log; terminals retire, people name cars; geofences that change and are
+assigned; inbox and outbox."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,6 +38,9 @@ def upgrade() -> None:
         sa.Column("removed_ms", sa.BigInteger, nullable=False, server_default="0"),
     ):
         op.add_column("geofence", column)
+    op.add_column("terminal", sa.Column("retired_ms", sa.BigInteger, nullable=False, server_default="0"))
+    op.add_column("vehicle", sa.Column("revision", sa.Integer, nullable=False, server_default="1"))
+    op.add_column("vehicle", sa.Column("changed_by", sa.Text, nullable=False, server_default=""))
     op.create_table(
         "geofence_vehicle",
         sa.Column("geofence", sa.Integer, sa.ForeignKey("geofence.id", ondelete="CASCADE"), nullable=False),
