@@ -6,6 +6,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
+from api import access, accounts, invitations, keys, sessions, stores
 from api.commands import read_command, request_command
 from api.docs import openapi, read_docs
 from api.events import list_events
@@ -72,4 +73,10 @@ RESOURCES: Final = (
     request_command,
     read_command,
     list_events,
+    *accounts.RESOURCES,
+    *invitations.RESOURCES,
+    *keys.RESOURCES,
+    *sessions.RESOURCES,
+    *stores.RESOURCES,
+    *access.RESOURCES,
 )
