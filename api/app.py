@@ -15,6 +15,8 @@ from api.health import read_health
 from api.login import Hashing, log_in, log_out, read_me
 from api.metrics import read_metrics
 from api.parts import Parts
+from api.portal import PAGES as PORTAL
+from api.portal.faults import as_page
 from api.positions import list_positions
 from api.problems import (
     Problem,
@@ -45,15 +47,15 @@ def create_app(parts: Parts) -> Litestar:
         state=State({"parts": parts, "principals": Principals(parts), "hashing": hashing}),
         on_shutdown=[hashing.close],
         exception_handlers={
-            Problem: answer_problem,
+            Problem: as_page(answer_problem),
             LoginNeeded: answer_login_needed,
-            LoginFailedError: answer_login_failed,
-            LoginLockedError: answer_login_locked,
-            PeopleError: answer_people,
-            ValidationException: answer_invalid,
-            HTTPException: answer_http,
-            StorageError: answer_store,
-            Exception: answer_bug,
+            LoginFailedError: as_page(answer_login_failed),
+            LoginLockedError: as_page(answer_login_locked),
+            PeopleError: as_page(answer_people),
+            ValidationException: as_page(answer_invalid),
+            HTTPException: as_page(answer_http),
+            StorageError: as_page(answer_store),
+            Exception: as_page(answer_bug),
         },
         openapi_config=openapi(parts.version),
         request_max_body_size=REQUEST_BYTES_MAX,
@@ -63,7 +65,7 @@ def create_app(parts: Parts) -> Litestar:
     )
 
 
-PAGES: Final = (read_status, read_docs, read_health, read_metrics)
+PAGES: Final = (*PORTAL, read_status, read_docs, read_health, read_metrics)
 RESOURCES: Final = (
     log_in,
     log_out,

@@ -63,21 +63,24 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     code: str
     detail: str = ""
+    field: str = ""
+    """The field of the request that is at fault, so that a form can say so beside it."""
 
 
 class Problem(HTTPException):
     """A problem with a code; `detail` says what was wrong with this request."""
 
-    def __init__(self, code: str, detail: str = "", headers: dict[str, str] | None = None) -> None:
+    def __init__(self, code: str, detail: str = "", headers: dict[str, str] | None = None, field: str = "") -> None:
         status, self.title = PROBLEMS[code]
         self.code = code
+        self.field = field
         super().__init__(detail=detail or self.title, status_code=status, headers=headers)
 
 
 def answer_problem(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
     """Return a Problem as its response."""
     detail = "" if error.detail == error.title else error.detail
-    content = ProblemDocument("about:blank", error.title, error.status_code, error.code, detail)
+    content = ProblemDocument("about:blank", error.title, error.status_code, error.code, detail, error.field)
     return Response(content, status_code=error.status_code, media_type=MEDIA_TYPE, headers=error.headers)
 
 
@@ -85,7 +88,9 @@ def answer_invalid(request: Request[Any, Any, Any], error: ValidationException) 
     """Return what Litestar found wrong with parameters or body, naming the first of it."""
     first: Any = error.extra[0] if isinstance(error.extra, list) and error.extra else {}
     if isinstance(first, dict) and "key" in first:
-        return answer_problem(request, Problem("bad_request", f"{first['key']}: {first.get('message', '')}"))
+        return answer_problem(
+            request, Problem("bad_request", f"{first['key']}: {first.get('message', '')}", field=str(first["key"]))
+        )
     return answer_problem(request, Problem("bad_request", error.detail))
 
 
