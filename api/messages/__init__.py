@@ -2,23 +2,22 @@
 
 from typing import Final
 
-from api.messages import portal, problems, status
+from api.messages import geofences, status
 
 LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 """Language we write -> what the page's lang attribute says."""
 
-TOPICS: Final = (portal, problems, status)
+TOPICS: Final = (status, geofences)
 """One file of texts a topic, as a rule a page."""
 
 MESSAGES: Final[dict[str, tuple[str, str]]] = {key: value for topic in TOPICS for key, value in topic.MESSAGES.items()}
 """key -> (English, Chinese)."""
 
 
-def text(key: str, language: str, **values: object) -> str:
-    """Return a message with its {names} filled in; `language` is a key of LANGUAGES."""
+def text(key: str, language: str) -> str:
+    """Return a message; `language` is a key of LANGUAGES."""
     english, chinese = MESSAGES[key]
-    said = chinese if language == "zh" else english
-    return said.format_map(values) if values else said
+    return chinese if language == "zh" else english
 
 
 def language_of(chosen: str | None, accept: str) -> str:
