@@ -155,6 +155,8 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         stop = trio.Event()
         node = await trio.to_thread.run_sync(Node, config, data, trio.lowlevel.current_trio_token(), stop)
+        if config.demo:
+            await trio.to_thread.run_sync(node.enter_demo)
         await node.fleet.load()
         server = api_server(node) if with_api else None
         async with trio.open_nursery() as nursery:
@@ -210,24 +212,30 @@ async def wait_for_signal(signals: "Any", stop: "trio.Event") -> None:
 
 
 async def run_demo(node: "Node", log: "logging.Logger") -> None:
-    """Let a simulated fleet drive against this server, in a process of its own, until cancelled; draw its fences.
+    """Let a simulated fleet drive against this server, in a process of its own, until cancelled.
 
-    If the simulator ends it is not started again: its reason stands in the log, and the server goes on.
+    It first lives through the hours since its last report, demo_history_h at most, and then goes on in real time. If
+    the simulator ends it is not started again: its reason stands in the log, and the server goes on.
     """
+    import time
+
     import trio
 
-    command = [sys.executable, "-m", "carillon", "simulate", "--tcp", node.tcp]
-    command += ["--vehicles", str(node.config.demo_vehicles), "--scenario", "city"]
-    await trio.to_thread.run_sync(node.draw_demo_fences)
-    log.info("demo: %d simulated cars", node.config.demo_vehicles)
+    config = node.config
+    epoch_ms, newest_ms = await trio.to_thread.run_sync(node.demo_times)
+    history_s = max(0, min(config.demo_history_h * 3600, int(time.time()) - newest_ms // 1000 - 1))
+    command = [sys.executable, "-m", "carillon", "simulate", "--scenario", "demo", "--tcp", node.tcp]
+    command += ["--vehicles", str(config.demo_vehicles), "--interval", str(DEMO_INTERVAL_S)]
+    command += ["--history", f"{history_s}s", "--epoch", str(epoch_ms), "--parent", str(os.getpid())]
+    log.info("demo: %d simulated cars, which first live through %.1f h", config.demo_vehicles, history_s / 3600)
     ended = await trio.run_process(command, check=False, stdin=None)
     log.error("demo: the simulator ended with status %d", ended.returncode)
 
 
 CATCH_UP_S_MAX: Final = 60.0
 """How long a stop waits for the store to take what is sealed; the rest is stored after the next start."""
-DEMO_FENCE_M: Final = 200.0
-"""Radius of the fences around the demo's stores: a forecourt, and the street in front of it."""
+DEMO_INTERVAL_S: Final = 3
+"""Between two reports of a driving car of the demo: a car at 50 km/h is seen every 42 m."""
 
 
 class Node:
@@ -281,6 +289,7 @@ class Node:
         self.registry = Registry(self.eventlog)
         self.people = People(self.eventlog.database, demo=config.demo and config.http_is_loopback)
         self.boot = self.registry.next_boot()
+        self.city = data.path / "city.geojson"
         self.journal = Journal(
             config.journal_path, keep_ms=config.journal_keep_h * 3_600_000, bytes_max=config.journal_bytes_max
         )
@@ -360,20 +369,74 @@ class Node:
         self.query.__enter__()
         self._token = token
 
-    def draw_demo_fences(self) -> None:
-        """Put a fence around each store of the demo city, if nobody has drawn any, and judge by them from now on."""
+    def enter_demo(self) -> None:
+        """Enter the demo's dealer group where nothing has been entered: stores, accounts, cars and fences. Blocking.
+
+        Cars are entered as a store enters them, before they dial: with plate, VIN, make and model. The city that they
+        drive in is written to city.geojson in the data directory, for the map.
+        """
+        import time
+
+        import msgspec
+
+        from core.data_directory import write_atomically
         from core.geofence import Geofence
         from core.rights import NODE
-        from simulators.city import to_wgs84
-        from simulators.roads import build
+        from simulators import group
+        from simulators.roads import build, to_geojson
+        from simulators.terminals import identity
+        from storage.people import Store
+        from storage.registry import NewTerminal
 
-        if self.registry.geofences.count(NODE):
+        city = build()
+        if not self.city.exists():
+            write_atomically(self.city, msgspec.json.encode(to_geojson(city)))
+        if self.registry.load() or self.people.stores(NODE) or self.registry.geofences.count(NODE):
             return
-        for dealer in build().dealers:
-            lat, lon = to_wgs84(dealer.x_m, dealer.y_m)
-            place = {"centre": [float(lon), float(lat)], "radius_m": DEMO_FENCE_M}
-            self.registry.geofences.save(Geofence(name=dealer.name_zh, kind="circle", geometry=place))
+        config = self.config
+        # A terminal was entered before it first reported.
+        epoch_ms = (int(time.time()) - config.demo_history_h * 3600) * 1000
+        stores = [self.people.save_store(NODE, Store(**store._asdict())).id for store in group.stores(city)]
+        if config.http_is_loopback:
+            self.people.seed_demo(manager_store=stores[0], viewer_store=stores[1])
+        new = []
+        for number in range(config.demo_vehicles):
+            who = identity(number)
+            new.append(
+                NewTerminal(
+                    phone=who.phone,
+                    terminal_id=who.terminal_id,
+                    maker=who.model.maker,
+                    model=who.model.name,
+                    plate=who.plate,
+                    plate_colour=who.plate_colour,
+                    vin=group.vin_of(number),
+                    store=stores[group.store_of(number, len(stores))],
+                    time_ms=epoch_ms,
+                )
+            )
+        cars = [row.vehicle_id for row in self.registry.register(new)]
+        drawn = []
+        for fence in group.fences(city, config.demo_vehicles):
+            drawn.append(
+                Geofence(
+                    name=fence.name,
+                    kind=fence.kind,
+                    geometry=fence.geometry,
+                    colour=fence.colour,
+                    store=0 if fence.store < 0 else stores[fence.store],
+                    applies="all" if fence.cars is None else "vehicles",
+                    vehicles=None if fence.cars is None else tuple(cars[number] for number in fence.cars),
+                )
+            )
+        self.registry.geofences.save_all(drawn)
         self.detection.swap_fences(fences_of(self.registry.geofences.load()))
+
+    def demo_times(self) -> tuple[int, int]:
+        """Return when the demo's world began and when it was last reported from (0: never), UTC epoch ms. Blocking."""
+        known = [row.created_ms for row in self.registry.load()]
+        newest = max((position.time_ms for position in self.store.last_positions()), default=0)
+        return min(known, default=0), newest
 
     async def close(self) -> None:
         """Stop the intake, store what it has sealed, let go of the stores."""
@@ -448,6 +511,7 @@ class Node:
             registry=self.registry,
             reader=Reader(self.eventlog.database, self.store, cars.last_positions),
             live=cars,
+            city=self.city if self.city.exists() else None,
             command_fault=command_fault,
             append=append_through(self._token, self.writer.append),
         )

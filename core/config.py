@@ -97,7 +97,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "node1"
     demo: Annotated[bool, Meta(description="Simulate a fleet; reading the API needs no key on loopback.")] = False
-    demo_vehicles: Annotated[int, Meta(ge=1, le=10_000, description="Cars of the simulated fleet.")] = 100
+    demo_vehicles: Annotated[int, Meta(ge=1, le=10_000, description="Cars of the simulated fleet.")] = 200
+    demo_history_h: Annotated[
+        # 200 cars report 40,000 times in an hour of the past, and live through it in two seconds.
+        int,
+        Meta(ge=0, le=24, description="Hours that the simulated fleet has driven before the demo's first start."),
+    ] = 6
     metrics: Annotated[
         Literal["loopback", "key", "open"],
         Meta(

@@ -64,7 +64,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
             0.42,
             crash_every_s=300,
             sos_every_s=240,
-            dealer_share=0.05,
+            dealer_share=0.03,
         ),
         "steady": Scenario(
             "every car reports at every interval, parked or not; nothing happens", parked_intervals=1, dark="nowhere"

@@ -65,6 +65,9 @@ STORED_MAX: Final = 4096
 BACK_OFF_MS: Final = 1_000
 BACK_OFF_MS_MAX: Final = 60_000
 REST_BYTES_MAX: Final = 4096
+HURRY_SPAN_MS: Final = 300_000
+"""Time that one batch of a past lived through spans at most. A parked car's twenty reports would span twenty minutes,
+and the platform would hear of one car's noon before another's morning."""
 
 ACCEPTED: Final = frozenset(
     {0x8103, 0x8105, 0x8202, 0x8203, 0x8204, 0x8300, 0x8400, 0x8401, 0x8500} | set(range(0x8600, 0x8608))
@@ -579,11 +582,12 @@ class Terminal:
     def _send_stored(self, now_ms: int) -> None:
         """Send one batch of what was kept, as full as a frame can be; its answer brings the next.
 
-        While hurrying only a full one: so where batches are cut does not depend on when answers come.
+        While hurrying only one that another report ends: so where batches are cut does not depend on when answers come.
         """
-        if not self._stored or self.state != ONLINE:
+        stored = self._stored
+        if not stored or self.state != ONLINE:
             return
-        if self.hurrying and 3 + self._stored_bytes <= BODY_BYTES_MAX:
+        if self.hurrying and 3 + self._stored_bytes <= BODY_BYTES_MAX and stored[-1][0] - stored[0][0] < HURRY_SPAN_MS:
             return
         if any(pending.message == 0x0704 for pending in self._pending.values()):
             return
@@ -592,9 +596,12 @@ class Terminal:
     def _send_batch(self, now_ms: int) -> None:
         """Send as many of the kept reports as one frame holds, oldest first."""
         data = bytearray()
-        times = []
+        times: list[int] = []
         with_sos = False
+        until_ms = self._stored[0][0] + HURRY_SPAN_MS if self.hurrying else NEVER
         while self._stored and 3 + len(data) + 2 + len(self._stored[0][1]) <= BODY_BYTES_MAX:
+            if self._stored[0][0] >= until_ms:
+                break
             time_ms, one, sos = self._stored.popleft()
             self._stored_bytes -= 2 + len(one)
             data += _WORD.pack(len(one)) + one

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from api.messages import geofences, status
+from api.messages import status
 
 LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 """Language we write -> what the page's lang attribute says."""
 
-TOPICS: Final = (status, geofences)
+TOPICS: Final = (status,)
 """One file of texts a topic, as a rule a page."""
 
 MESSAGES: Final[dict[str, tuple[str, str]]] = {key: value for topic in TOPICS for key, value in topic.MESSAGES.items()}

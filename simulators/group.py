@@ -1,0 +1,122 @@
+"""The demo's dealer group: its stores, whose car is whose, and the fences it has drawn in the city.
+
+Plain figures for whoever enters them (`carillon up --demo`); nothing here knows of a database.
+"""
+
+import math
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+
+from simulators.city import to_wgs84
+from simulators.roads import City
+
+FORECOURT_M: Final = 200.0
+"""Radius of the fence around a store: its forecourt, and the street in front of it."""
+TEST_DRIVES: Final = 12
+"""Every so many-th car is a demonstrator of its store, which is to stay in the test-drive area."""
+FLEET_CARS: Final = 5
+"""Every so many-th car belongs to a customer with a yard of its own."""
+
+
+class Store(NamedTuple):
+    """A store of the group, at a place on the map."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    lat: float
+    lon: float
+
+
+class Fence(NamedTuple):
+    """A fence: its GeoJSON-like geometry as storage takes it, and for whom it is judged."""
+
+    name: str
+    kind: Literal["circle", "polygon"]
+    geometry: dict[str, Any]
+    colour: str
+    store: int
+    """Number of the store whose it is, as in `stores`, from 0; -1: the group's."""
+    cars: tuple[int, ...] | None
+    """Numbers of the cars it is for; None: all of the store, or of the group."""
+
+
+def stores(city: City) -> list[Store]:
+    """Return the group's stores, in the order of the city's dealers."""
+    found: list[Store] = []
+    for dealer in city.dealers:
+        lat, lon = to_wgs84(dealer.x_m, dealer.y_m)
+        code = f"S{len(found) + 1:02d}"
+        found.append(Store(code, dealer.name_zh, dealer.name_en, round(float(lat), 6), round(float(lon), 6)))
+    return found
+
+
+def store_of(number: int, count: int) -> int:
+    """Return the store that car `number` belongs to, of `count`: the flagship has twice as many as any other."""
+    return max(0, number % (count + 1) - 1)
+
+
+def vin_of(number: int) -> str:
+    """Return the VIN of car `number`: 17 characters with the check digit in its place, of a maker that does not exist.
+
+    Check digit: the sum of values times weights, modulo 11 (GB 16735, ISO 3779).
+    """
+    text = f"LZ9CLN6E0{'ABCDEFGHJKLMNPRSTVWXY'[number // 1_000_000]}C{number % 1_000_000:06d}"
+    total = sum(_VIN_VALUES[sign] * weight for sign, weight in zip(text, _VIN_WEIGHTS, strict=True))
+    return f"{text[:8]}{'0123456789X'[total % 11]}{text[9:]}"
+
+
+_VIN_VALUES: Final = dict(
+    zip(
+        "0123456789ABCDEFGHJKLMNPRSTUVWXYZ", [*range(10), *range(1, 9), 1, 2, 3, 4, 5, 7, 9, *range(2, 10)], strict=True
+    )
+)
+_VIN_WEIGHTS: Final = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+
+
+def fences(city: City, cars: int) -> list[Fence]:
+    """Return the group's fences, for so many cars."""
+    drawn = []
+    for number, dealer in enumerate(city.dealers):
+        place = {"centre": _position(dealer.x_m, dealer.y_m), "radius_m": FORECOURT_M}
+        zh, en = _district(city, number)
+        drawn.append(Fence(f"{zh}店前场 {en} forecourt", "circle", place, "#1f5fbf" if number else "#0b3d91", -1, None))
+    middle = city.dealers[0]
+    area = _blob(middle.x_m, middle.y_m, 3400.0, 2700.0, 12, 0.3)
+    drawn.append(Fence("试驾区域 Test-drive area", "polygon", area, "#7a4fb5", -1, tuple(range(5, cars, TEST_DRIVES))))
+    last = len(city.dealers) - 1
+    dealer = city.dealers[last]
+    zh, en = _district(city, last)
+    zone = _blob(dealer.x_m, dealer.y_m, 1500.0, 1200.0, 9, 1.1)
+    drawn.append(Fence(f"{zh}上门取送车范围 {en} pick-up zone", "polygon", zone, "#2e8b57", last, None))
+    # A yard beside a kerb that many drive to: cars park there, so somebody always comes and goes.
+    kerb = city.kerbs[len(city.dealers) + 3]
+    edge = city.edges[kerb["edge"]]
+    corner = city.points[edge["first_point"] + edge["points"] // 2]
+    yard = _blob(float(corner["x_m"]), float(corner["y_m"]), 700.0, 520.0, 6, 0.2)
+    drawn.append(Fence("恒达物流园 Hengda yard", "polygon", yard, "#b5651d", -1, tuple(range(0, cars, FLEET_CARS))))
+    return drawn
+
+
+def _district(city: City, number: int) -> tuple[str, str]:
+    """Return the district that a store is called after, without the word: 钟楼, Zhonglou."""
+    zh, en = city.plan.districts[city.dealers[number].district][:2]
+    return zh.removesuffix("区"), en
+
+
+def _position(x_m: float, y_m: float) -> list[float]:
+    lat, lon = to_wgs84(x_m, y_m)
+    return [round(float(lon), 6), round(float(lat), 6)]
+
+
+def _blob(
+    x_m: float, y_m: float, half_length_m: float, half_width_m: float, corners: int, turn: float
+) -> dict[str, Any]:
+    """Return a polygon as a hand draws one around a place: not quite an ellipse."""
+    ring = []
+    for angle in np.linspace(0, 2 * math.pi, corners, endpoint=False) + turn:
+        reach = 1 + 0.12 * math.sin(3 * angle) + 0.06 * math.cos(5 * angle)
+        u, v = half_length_m * reach * math.cos(angle), half_width_m * reach * math.sin(angle)
+        ring.append(_position(x_m + u, y_m + v))
+    return {"coordinates": [[*ring, ring[0]]]}
