@@ -9,6 +9,18 @@ from litestar.exceptions import HTTPException, ValidationException
 from api.commands import read_command, request_command
 from api.docs import openapi, read_docs
 from api.events import list_events
+from api.geofences import (
+    change_geofence,
+    choose_vehicles,
+    export_geofences,
+    list_crossings,
+    list_geofences,
+    list_inside,
+    list_vehicle_geofences,
+    read_geofence,
+    remove_geofence,
+    save_geofences,
+)
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import read_health
 from api.login import Hashing, log_in, log_out, read_me
@@ -18,6 +30,7 @@ from api.positions import list_positions
 from api.problems import (
     Problem,
     answer_bug,
+    answer_deep,
     answer_http,
     answer_invalid,
     answer_login_failed,
@@ -52,6 +65,7 @@ def create_app(parts: Parts) -> Litestar:
             ValidationException: answer_invalid,
             HTTPException: answer_http,
             StorageError: answer_store,
+            RecursionError: answer_deep,
             Exception: answer_bug,
         },
         openapi_config=openapi(parts.version),
@@ -72,4 +86,14 @@ RESOURCES: Final = (
     request_command,
     read_command,
     list_events,
+    list_geofences,
+    export_geofences,
+    save_geofences,
+    read_geofence,
+    change_geofence,
+    remove_geofence,
+    choose_vehicles,
+    list_inside,
+    list_crossings,
+    list_vehicle_geofences,
 )

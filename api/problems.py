@@ -1,6 +1,7 @@
 """Problems: what the API answers when it cannot do what was asked, as RFC 9457 problem+json with a code of ours."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -26,15 +27,18 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "role_above": (403, "This role is above yours"),
     "right_above": (403, "This right is not yours to give"),
     "store_outside": (403, "This store is not yours"),
+    "geofence_foreign": (403, "This geofence is not yours to change"),
     "demo_account": (403, "The demo's accounts stay as they are"),
     "not_found": (404, "There is nothing at this address"),
     "vehicle_unknown": (404, "No such vehicle"),
     "command_unknown": (404, "No such command"),
+    "geofence_unknown": (404, "No such geofence"),
     "account_unknown": (404, "No such account"),
     "store_unknown": (404, "No such store"),
     "key_unknown": (404, "No such key"),
     "session_unknown": (404, "No such session"),
     "method_not_allowed": (405, "This address does not take this method"),
+    "geofence_changed": (409, "The geofence has been changed since"),
     "login_taken": (409, "This login is taken"),
     "store_code_taken": (409, "Another store has this code"),
     "last_administrator": (409, "Nobody would administer the group"),
@@ -42,6 +46,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "account_disabled": (409, "The account is disabled"),
     "keys_full": (409, "Too many keys"),
     "too_large": (413, "The request is too large"),
+    "geojson_invalid": (422, "These geofences cannot be saved"),
     "message_unsupported": (422, "This message cannot be sent"),
     "login_unfit": (422, "This cannot be a login"),
     "password_weak": (422, "This password is too easy to guess"),
@@ -55,6 +60,16 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
 """code -> (HTTP status, title). Codes are part of the contract: clients decide by them, never by the texts."""
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """Why one of several things that came together was refused; `detail` is for people, in their language."""
+
+    feature: int
+    """Which of them, from 0."""
+    name: str
+    code: str
+    detail: str
+
+
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a problem looks like on the wire."""
 
@@ -63,21 +78,30 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     code: str
     detail: str = ""
+    refusals: list[Refused] = []
+    """Where several things came together: those that were at fault, or the first hundred of them."""
 
 
 class Problem(HTTPException):
     """A problem with a code; `detail` says what was wrong with this request."""
 
-    def __init__(self, code: str, detail: str = "", headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        headers: dict[str, str] | None = None,
+        refusals: Sequence[Refused] = (),
+    ) -> None:
         status, self.title = PROBLEMS[code]
         self.code = code
+        self.refusals = refusals
         super().__init__(detail=detail or self.title, status_code=status, headers=headers)
 
 
 def answer_problem(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
     """Return a Problem as its response."""
     detail = "" if error.detail == error.title else error.detail
-    content = ProblemDocument("about:blank", error.title, error.status_code, error.code, detail)
+    content = ProblemDocument("about:blank", error.title, error.status_code, error.code, detail, list(error.refusals))
     return Response(content, status_code=error.status_code, media_type=MEDIA_TYPE, headers=error.headers)
 
 
@@ -95,6 +119,11 @@ def answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     code = by_status.get(error.status_code, "bad_request" if error.status_code < 500 else "internal")
     detail = error.detail if code == "bad_request" else ""
     return answer_problem(request, Problem(code, detail, headers=error.headers))
+
+
+def answer_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
+    """Say that a body is nested deeper than anything we take: the decoder gave up."""
+    return answer_problem(request, Problem("bad_request", "the body is nested too deeply"))
 
 
 def answer_store(request: Request[Any, Any, Any], error: StorageError) -> Response[Any]:

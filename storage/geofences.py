@@ -30,6 +30,10 @@ Shown = Literal["", "active", "inactive"]
 class GeofenceUnknownError(LookupError):
     """There is no such geofence for whoever asks: none, removed, or out of their scope."""
 
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no geofence {number}")
+        self.number = number
+
 
 class GeofenceChangedError(Exception):
     """Somebody else has changed the geofence since; `revision` is the present one."""
@@ -46,13 +50,19 @@ class Change(NamedTuple):
     what: Literal["created", "changed", "unchanged"]
 
 
-class GeofenceRefusedError(Exception):
-    """One of several fences cannot be saved: which of the batch, and why; nothing was saved."""
+class Refusal(NamedTuple):
+    """Why one fence of a batch, the one with this number from 0, cannot be saved."""
 
-    def __init__(self, number: int, why: GeofenceFaultError | GeofenceChangedError | GeofenceUnknownError) -> None:
-        super().__init__(str(why))
-        self.number = number
-        self.why = why
+    number: int
+    why: GeofenceFaultError | GeofenceChangedError | GeofenceUnknownError
+
+
+class GeofenceRefusedError(Exception):
+    """Some of several fences cannot be saved; nothing was saved."""
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        super().__init__("; ".join(str(refusal.why) for refusal in refusals[:IDS_NAMED]))
+        self.refusals = refusals
 
 
 class Transaction(Protocol):
@@ -128,7 +138,9 @@ class Geofences:
             wanted = and_(wanted, GEOFENCE.c.active if shown == "active" else ~GEOFENCE.c.active)
         with self._database.read() as connection:
             fences = [_geofence(row) for row in connection.execute(_ordered(wanted).limit(limit))]
-            return _with_vehicles(connection, fences) if with_vehicles else _with_counts(connection, fences)
+            if with_vehicles:
+                return _with_vehicles(connection, fences, principal.scope)
+            return _with_counts(connection, fences, principal.scope)
 
     def count(self, principal: Principal) -> int:
         """Return how many fences this principal sees."""
@@ -137,13 +149,14 @@ class Geofences:
             return connection.execute(wanted).scalar_one()
 
     def one(self, principal: Principal, number: int) -> Geofence:
-        """Return one fence with its vehicles.
+        """Return one fence with those of its vehicles that this principal sees.
 
         Raises:
             GeofenceUnknownError: there is none of this id for this principal.
         """
         with self._database.read() as connection:
-            return _one(connection, principal, number)
+            fence = _one(connection, principal, number)
+            return fence if principal.scope.stores is None else _with_vehicles(connection, [fence], principal.scope)[0]
 
     def of_vehicle(self, principal: Principal, vehicle_id: int, limit: int = 1_000) -> list[Geofence] | None:
         """Return the fences in force that are for one vehicle now, by id; None if this principal may not see it."""
@@ -160,7 +173,22 @@ class Geofences:
                 or_(GEOFENCE.c.applies == "all", GEOFENCE.c.id.in_(chosen)),
             )
             fences = [_geofence(row) for row in connection.execute(_ordered(applies).limit(limit))]
-            return _with_counts(connection, fences)
+            return _with_counts(connection, fences, principal.scope)
+
+    def cars(self, principal: Principal, fence: Geofence, vehicles: Sequence[int]) -> dict[int, str]:
+        """Return the plates of those of the vehicles that this fence is for and this principal sees, by id."""
+        mine = and_(VEHICLE.c.group_id == fence.group, _vehicles_of(principal.scope))
+        if fence.store:
+            mine = and_(mine, VEHICLE.c.store_id == fence.store)
+        if fence.applies == "vehicles":
+            chosen = select(GEOFENCE_VEHICLE.c.vehicle).where(GEOFENCE_VEHICLE.c.geofence == fence.id)
+            mine = and_(mine, VEHICLE.c.id.in_(chosen))
+        plates: dict[int, str] = {}
+        with self._database.read() as connection:
+            for part in _parts(vehicles):
+                wanted = select(VEHICLE.c.id, VEHICLE.c.plate).where(and_(VEHICLE.c.id.in_(part), mine))
+                plates |= {row.id: row.plate for row in connection.execute(wanted)}
+        return plates
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -176,7 +204,7 @@ class Geofences:
         try:
             return self.save_all([fence], principal)[0].fence
         except GeofenceRefusedError as refused:
-            raise refused.why from refused
+            raise refused.refusals[0].why from refused
 
     def save_all(
         self, fences: Sequence[Geofence], principal: Principal = NODE, *, rehearse: bool = False
@@ -187,11 +215,17 @@ class Geofences:
             rehearse: find out what would become of each, and write nothing.
 
         Raises:
-            GeofenceRefusedError: one cannot be saved; nothing is written.
+            GeofenceRefusedError: some cannot be saved; nothing is written.
             OwnerFencedError, StorageError: nothing is written.
         """
-        sound = [_checked_in_turn(number, fence, principal) for number, fence in enumerate(fences)]
-        if rehearse:
+        # Looking for edges that cross may take a while: before the transaction.
+        sound: list[Geofence | Refusal] = []
+        for number, fence in enumerate(fences):
+            try:
+                sound.append(_sound(fence, principal))
+            except GeofenceFaultError as why:
+                sound.append(Refusal(number, why))
+        if rehearse or any(isinstance(one, Refusal) for one in sound):
             with self._database.read() as connection:
                 return _changes(connection, sound, principal, write=False)
         with self._log.transaction() as transaction:
@@ -233,19 +267,12 @@ class Geofences:
         return removed
 
 
-def _checked_in_turn(number: int, fence: Geofence, principal: Principal) -> Geofence:
-    """Return one fence of a batch, sound and of the principal's group.
-
-    Raises:
-        GeofenceRefusedError: it is not sound, or not the principal's to save.
-    """
-    try:
-        group = fence.group if principal is NODE else principal.scope.group
-        sound = checked(msgspec.structs.replace(fence, group=group))
-        _check_owner(principal.scope, sound.store)
-    except GeofenceFaultError as why:
-        raise GeofenceRefusedError(number, why) from why
-    return sound
+def _sound(fence: Geofence, principal: Principal) -> Geofence:
+    """Return a fence mended, and of the principal's group. Raises GeofenceFaultError."""
+    group = fence.group if principal is NODE else principal.scope.group
+    mended = checked(msgspec.structs.replace(fence, group=group))
+    _check_owner(principal.scope, mended.store)
+    return mended
 
 
 def _check_owner(scope: Scope, store: int) -> None:
@@ -272,32 +299,42 @@ def _one(connection: Connection, principal: Principal, number: int) -> Geofence:
     wanted = and_(GEOFENCE.c.id == number, seen, GEOFENCE.c.removed_ms == 0)
     row = connection.execute(select(GEOFENCE).where(wanted)).first()
     if row is None:
-        raise GeofenceUnknownError(f"no geofence {number}")
+        raise GeofenceUnknownError(number)
     return _with_vehicles(connection, [_geofence(row)])[0]
 
 
-def _changes(connection: Connection, fences: Sequence[Geofence], principal: Principal, *, write: bool) -> list[Change]:
+def _changes(
+    connection: Connection, fences: Sequence[Geofence | Refusal], principal: Principal, *, write: bool
+) -> list[Change]:
     """Return what saving sound fences makes of the rows there are; without `write` what it would make.
 
     Raises:
-        GeofenceRefusedError: one cannot be saved.
+        GeofenceRefusedError: some cannot be saved, or were refused already.
     """
     now_ms = time.time_ns() // 1_000_000
-    groups = {fence.group for fence in fences if fence.id == 0}
-    room = {group: limits.FENCES_MAX - _count(connection, group) for group in groups}
-    changes = []
+    room: dict[int, int] = {}
+    refusals: list[Refusal] = []
+    changes: list[Change] = []
     for number, fence in enumerate(fences):
+        if isinstance(fence, Refusal):
+            refusals.append(fence)
+            continue
         try:
             change = _change(connection, fence, principal, now_ms)
             if change.what == "created":
+                if fence.group not in room:
+                    room[fence.group] = limits.FENCES_MAX - _count(connection, fence.group)
                 room[fence.group] -= 1
                 if room[fence.group] < 0:
                     raise GeofenceFaultError("fences_many", most=limits.FENCES_MAX)
         except (GeofenceFaultError, GeofenceUnknownError, GeofenceChangedError) as why:
-            raise GeofenceRefusedError(number, why) from why
-        if write and change.what != "unchanged":
+            refusals.append(Refusal(number, why))
+            continue
+        if write and not refusals and change.what != "unchanged":
             change = change._replace(fence=_write(connection, change.fence))
         changes.append(change)
+    if refusals:
+        raise GeofenceRefusedError(refusals)
     return changes
 
 
@@ -396,11 +433,12 @@ def _write(connection: Connection, fence: Geofence) -> Geofence:
     return msgspec.structs.replace(fence, vehicle_count=len(fence.vehicles or ()))
 
 
-def _with_vehicles(connection: Connection, fences: list[Geofence]) -> list[Geofence]:
+def _with_vehicles(connection: Connection, fences: list[Geofence], scope: Scope | None = None) -> list[Geofence]:
+    """Return the fences with the vehicles they are for: all, or those of the scope."""
     chosen: dict[int, list[int]] = {fence.id: [] for fence in fences if fence.applies == "vehicles"}
     for part in _parts(list(chosen)):
-        rows = select(GEOFENCE_VEHICLE).where(GEOFENCE_VEHICLE.c.geofence.in_(part))
-        for row in connection.execute(rows.order_by(GEOFENCE_VEHICLE.c.vehicle)):
+        rows = _chosen(select(GEOFENCE_VEHICLE), part, scope).order_by(GEOFENCE_VEHICLE.c.vehicle)
+        for row in connection.execute(rows):
             chosen[row.geofence].append(row.vehicle)
     return [
         msgspec.structs.replace(fence, vehicles=tuple(chosen[fence.id]), vehicle_count=len(chosen[fence.id]))
@@ -410,17 +448,24 @@ def _with_vehicles(connection: Connection, fences: list[Geofence]) -> list[Geofe
     ]
 
 
-def _with_counts(connection: Connection, fences: list[Geofence]) -> list[Geofence]:
-    chosen = [fence.id for fence in fences if fence.applies == "vehicles"]
+def _with_counts(connection: Connection, fences: list[Geofence], scope: Scope) -> list[Geofence]:
+    """Return the fences with how many of the scope's vehicles they are for."""
     counts: dict[int, int] = {}
-    for part in _parts(chosen):
-        rows = select(GEOFENCE_VEHICLE.c.geofence, func.count().label("vehicles")).group_by(GEOFENCE_VEHICLE.c.geofence)
-        for row in connection.execute(rows.where(GEOFENCE_VEHICLE.c.geofence.in_(part))):
+    for part in _parts([fence.id for fence in fences if fence.applies == "vehicles"]):
+        counted = select(GEOFENCE_VEHICLE.c.geofence, func.count().label("vehicles"))
+        for row in connection.execute(_chosen(counted, part, scope).group_by(GEOFENCE_VEHICLE.c.geofence)):
             counts[row.geofence] = row.vehicles
     return [
         msgspec.structs.replace(fence, vehicle_count=counts[fence.id]) if fence.id in counts else fence
         for fence in fences
     ]
+
+
+def _chosen(wanted: Any, fences: Sequence[int], scope: Scope | None) -> Any:
+    wanted = wanted.where(GEOFENCE_VEHICLE.c.geofence.in_(fences))
+    if scope is None:
+        return wanted
+    return wanted.join(VEHICLE, VEHICLE.c.id == GEOFENCE_VEHICLE.c.vehicle).where(_vehicles_of(scope))
 
 
 def _geofence(row: Any) -> Geofence:

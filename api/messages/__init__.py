@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from api.messages import status
+from api.messages import geofences, status
 
 LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 """Language we write -> what the page's lang attribute says."""
 
-TOPICS: Final = (status,)
+TOPICS: Final = (status, geofences)
 """One file of texts a topic, as a rule a page."""
 
 MESSAGES: Final[dict[str, tuple[str, str]]] = {key: value for topic in TOPICS for key, value in topic.MESSAGES.items()}

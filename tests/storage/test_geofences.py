@@ -187,7 +187,11 @@ def test_several_are_saved_together_or_not_at_all(log: EventLog, fences: Geofenc
     for rehearse in (True, False):
         with pytest.raises(GeofenceRefusedError) as error:
             fences.save_all(batch, rehearse=rehearse)
-        assert (error.value.number, fences.count(NODE)) == (2, 1)
+        assert [refusal.number for refusal in error.value.refusals] == [2]
+        assert fences.count(NODE) == 1
+    with pytest.raises(GeofenceRefusedError) as error:
+        fences.save_all([changed(SPOT, name=""), *batch, changed(SPOT, store=9)])
+    assert [refusal.number for refusal in error.value.refusals] == [0, 3, 4], "all that is wrong, not only the first"
     rehearsed = fences.save_all(batch[:2], rehearse=True)
     assert [change.what for change in rehearsed] == ["created", "unchanged"]
     assert (fences.count(NODE), log.head()) == (1, head)

@@ -1,0 +1,266 @@
+"""Geofences as GeoJSON (RFC 7946), both ways.
+
+A polygon is a Polygon; a circle a Point whose property `radius_m` says how far it reaches. What we write out and read
+again changes nothing: a feature that says our revision beside its id is that fence; any other is a new one, whatever
+its id, since files from elsewhere number theirs from 1 too.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from core.geofence import Applies, Geofence, GeofenceFaultError, Kind
+from core.limits import GEOJSON_CORNERS_MAX, GEOJSON_FEATURES_MAX
+
+MEDIA_TYPE: Final = "application/geo+json"
+NAMES: Final = ("name", "Name", "NAME", "名称", "title")
+"""Properties that are taken for a fence's name, the first there is."""
+COLOURS: Final = ("colour", "color", "fill", "stroke")
+WGS84: Final = ("CRS84", "EPSG::4326", "EPSG:4326", "WGS84", "WGS 84")
+
+
+class PolygonGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="Polygon"):
+    """The outline and the holes, each a closed ring of [longitude, latitude]."""
+
+    coordinates: list[list[list[float]]]
+
+
+class PointGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
+    """The centre of a circle, [longitude, latitude]."""
+
+    coordinates: list[float]
+
+
+class Properties(msgspec.Struct, frozen=True, kw_only=True):
+    """What a geofence is besides its boundary."""
+
+    name: str
+    kind: Kind
+    radius_m: float | msgspec.UnsetType = msgspec.UNSET
+    """A circle's."""
+    store: int
+    """0: the whole group's."""
+    active: bool
+    colour: str
+    applies: Applies
+    vehicles: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The cars it is for, of those that you may see; not in lists."""
+    vehicle_count: int
+    revision: int
+    """Say it when you change the fence."""
+    changed_ms: int
+    changed_by: str
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
+    """One geofence."""
+
+    id: int
+    geometry: PolygonGeometry | PointGeometry
+    properties: Properties
+
+
+class FeatureCollection(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="FeatureCollection"):
+    """Geofences by id."""
+
+    features: list[Feature]
+    next: int | None = None
+    """Hand it back as `after`; null on the last page."""
+
+
+class DocumentError(ValueError):
+    """This is no GeoJSON of ours at all: no feature of it was looked at."""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """One geofence that a document asks for, or why it cannot be read."""
+
+    feature: int
+    """Which feature of the document, from 0."""
+    name: str
+    fence: Geofence | None = None
+    fault: GeofenceFaultError | None = None
+
+
+def feature_of(fence: Geofence) -> Feature:
+    """Return a stored geofence as a feature."""
+    circle = fence.kind == "circle"
+    geometry = fence.geometry
+    return Feature(
+        id=fence.id,
+        geometry=PointGeometry(geometry["centre"]) if circle else PolygonGeometry(geometry["coordinates"]),
+        properties=Properties(
+            name=fence.name,
+            kind=fence.kind,
+            radius_m=geometry["radius_m"] if circle else msgspec.UNSET,
+            store=fence.store,
+            active=fence.active,
+            colour=fence.colour,
+            applies=fence.applies,
+            vehicles=msgspec.UNSET if fence.vehicles is None else fence.vehicles,
+            vehicle_count=fence.vehicle_count,
+            revision=fence.revision,
+            changed_ms=fence.changed_ms,
+            changed_by=fence.changed_by,
+        ),
+    )
+
+
+def drafts_of(document: object) -> list[Draft]:
+    """Read a FeatureCollection, a Feature or a bare geometry; each feature gives a draft, a MultiPolygon one a part.
+
+    Raises:
+        DocumentError: it is none of these, speaks of another coordinate system, or is past a bound.
+    """
+    if not isinstance(document, dict):
+        raise DocumentError("a GeoJSON document is an object")
+    _check_system(document)
+    match document.get("type"):
+        case "FeatureCollection":
+            features = document.get("features")
+            if not isinstance(features, list):
+                raise DocumentError("a FeatureCollection has a list of features")
+        case "Feature":
+            features = [document]
+        case "Polygon" | "MultiPolygon" | "Point":
+            features = [{"type": "Feature", "geometry": document, "properties": {}}]
+        case other:
+            raise DocumentError(f"its type is FeatureCollection or Feature, got {str(other)[:40]!r}")
+    if len(features) > GEOJSON_FEATURES_MAX:
+        raise DocumentError(f"{len(features)} features; the bound of one document is {GEOJSON_FEATURES_MAX}")
+    drafts: list[Draft] = []
+    corners = 0
+    seen: set[int] = set()
+    for number, feature in enumerate(features):
+        for draft in _drafts(number, feature):
+            fence = draft.fence
+            corners += 0 if fence is None else _corners(fence)
+            if corners > GEOJSON_CORNERS_MAX:
+                raise DocumentError(f"more than {GEOJSON_CORNERS_MAX} corners in one document")
+            if fence is not None and fence.id in seen:
+                fault = GeofenceFaultError("repeated", id=fence.id)
+                drafts.append(Draft(feature=number, name=draft.name, fault=fault))
+            else:
+                drafts.append(draft)
+            if fence is not None and fence.id:
+                seen.add(fence.id)
+            if len(drafts) > GEOJSON_FEATURES_MAX:
+                raise DocumentError(f"more than {GEOJSON_FEATURES_MAX} parts of features in one document")
+    return drafts
+
+
+def _check_system(document: dict[str, Any]) -> None:
+    """Refuse a named coordinate system but WGS 84: GCJ-02 taken for it would be off by half a kilometre."""
+    system = document.get("crs")
+    if system is None:
+        return
+    properties = system.get("properties") if isinstance(system, dict) else None
+    name = str(properties.get("name", "") if isinstance(properties, dict) else system)
+    if not any(known in name for known in WGS84):
+        raise DocumentError(f"coordinates are WGS 84, longitude first; this document says {name[:60]!r}")
+
+
+def _corners(fence: Geofence) -> int:
+    rings = fence.geometry.get("coordinates", ())
+    return sum(len(ring) for ring in rings if isinstance(ring, list)) if isinstance(rings, list) else 0
+
+
+def _drafts(number: int, feature: object) -> Iterator[Draft]:
+    properties: object = feature.get("properties") if isinstance(feature, dict) else None
+    properties = properties if isinstance(properties, dict) else {}
+    name = _first(properties, NAMES)
+    name = str(name) if isinstance(name, str | int | float) else ""
+    shown = name[:64]
+    try:
+        if not isinstance(feature, dict) or feature.get("type") != "Feature":
+            raise GeofenceFaultError("feature_unreadable")
+        read = _read(feature, properties, name)
+        shapes = list(_shapes(feature.get("geometry"), properties))
+    except GeofenceFaultError as fault:
+        yield Draft(feature=number, name=shown, fault=fault)
+        return
+    for part, (kind, geometry) in enumerate(shapes, 1):
+        fence = msgspec.structs.replace(read, kind=kind, geometry=geometry)
+        if len(shapes) > 1:
+            # Two fences cannot be one, and only one could keep the id.
+            fence = msgspec.structs.replace(fence, id=0, revision=0, name=f"{name} {part}")
+        yield Draft(feature=number, name=shown, fence=fence)
+
+
+def _first(properties: dict[str, Any], names: Sequence[str]) -> Any:
+    return next((properties[name] for name in names if properties.get(name) not in (None, "")), "")
+
+
+def _read(feature: dict[str, Any], properties: dict[str, Any], name: str) -> Geofence:
+    """Return what a feature says besides its geometry."""
+    ours = _typed(properties, "revision", int, 0) > 0
+    number = feature.get("id", 0) if ours else 0
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**31:
+        raise GeofenceFaultError("property_invalid", name="id", value=_cut(number))
+    store = _typed(properties, "store", int, 0)
+    if not 0 <= store < 2**31:
+        raise GeofenceFaultError("property_invalid", name="store", value=_cut(store))
+    applies = properties.get("applies", "all")
+    if applies not in ("all", "vehicles"):
+        raise GeofenceFaultError("property_invalid", name="applies", value=_cut(applies))
+    vehicles = properties.get("vehicles")
+    if vehicles is not None and not is_ids(vehicles):
+        raise GeofenceFaultError("property_invalid", name="vehicles", value=_cut(vehicles))
+    colour = _first(properties, COLOURS)
+    # Other programs say colours in other ways: theirs are a hint, ours is meant.
+    if not isinstance(colour, str) or ("colour" not in properties and not colour.startswith("#")):
+        colour = ""
+    return Geofence(
+        id=number,
+        store=store,
+        name=name,
+        kind="polygon",
+        geometry={},
+        active=_typed(properties, "active", bool, True),
+        colour=colour,
+        applies=applies,
+        vehicles=None if vehicles is None else tuple(vehicles),
+        revision=_typed(properties, "revision", int, 0) if number else 0,
+    )
+
+
+def is_ids(value: object) -> bool:
+    """Tell whether this is a list of vehicle ids."""
+    return isinstance(value, list) and all(type(one) is int and 0 < one < 2**31 for one in value)
+
+
+def _typed(properties: dict[str, Any], name: str, kind: type, missing: Any) -> Any:
+    value = properties.get(name)
+    if value is None:
+        return missing
+    # True is an integer to Python, and to nobody else.
+    if type(value) is not kind:
+        raise GeofenceFaultError("property_invalid", name=name, value=_cut(value))
+    return value
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _shapes(geometry: object, properties: dict[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
+    if not isinstance(geometry, dict):
+        raise GeofenceFaultError("geometry_missing")
+    coordinates = geometry.get("coordinates")
+    match geometry.get("type"):
+        case "Point":
+            radius = properties.get("radius_m", properties.get("radius"))
+            if radius is None:
+                raise GeofenceFaultError("radius_missing")
+            yield "circle", {"centre": coordinates, "radius_m": radius}
+        case "Polygon":
+            yield "polygon", {"coordinates": coordinates}
+        case "MultiPolygon":
+            if not isinstance(coordinates, list) or not coordinates:
+                raise GeofenceFaultError("rings_missing")
+            for part in coordinates:
+                yield "polygon", {"coordinates": part}
+        case other:
+            raise GeofenceFaultError("geometry_unsupported", value=str(other)[:40])

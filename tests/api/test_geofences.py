@@ -1,0 +1,455 @@
+"""Geofences over HTTP: what comes in is mended or refused by name, what goes out comes in again unchanged."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from litestar.testing import TestClient
+
+from api.app import create_app
+from api.geojson import drafts_of, feature_of
+from core.events import Event, FenceCrossed
+from core.geofence import FAULTS, Geofence, GeofenceFaultError, checked
+from core.limits import FENCE_CORNERS_MAX, GEOJSON_BYTES_MAX, GEOJSON_FEATURES_MAX
+from core.rights import NODE
+from storage.people import Store
+from storage.registry import NewTerminal
+from tests.api.conftest import SAME_SITE, Node
+
+PASSWORD = "korrekt-pferd-batterie"
+SQUARE = [[121.47, 31.23], [121.48, 31.23], [121.48, 31.24], [121.47, 31.24], [121.47, 31.23]]
+
+
+CROSSING = "从第 1 环第 1 个顶点出发的边，与从第 1 环第 3 个顶点出发的边相交"
+SMALL = "面积为 79 平方米；小于 100 平方米，不超过定位误差"
+SAID_ELSEWHERE = {
+    "edges_fold", "hole_in_hole", "vehicles_unknown", "vehicles_elsewhere", "store_unknown", "store_foreign",
+    "group_only", "fences_many", "repeated", "changed",
+}  # fmt: skip
+NO_PARTS = {"type": "MultiPolygon", "coordinates": []}
+
+
+def polygon(*rings: Any, **properties: Any) -> dict[str, Any]:
+    geometry = {"type": "Polygon", "coordinates": list(rings) or [SQUARE]}
+    return {"type": "Feature", "geometry": geometry, "properties": {"name": "院", **properties}}
+
+
+def circle(radius_m: object = 200, centre: object = (121.4737, 31.2304), **properties: Any) -> dict[str, Any]:
+    geometry = {"type": "Point", "coordinates": centre}
+    return {"type": "Feature", "geometry": geometry, "properties": {"name": "圆", "radius_m": radius_m, **properties}}
+
+
+def collection(*features: Any) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "features": list(features)}
+
+
+def saved(client: TestClient, *features: Any) -> list[dict[str, Any]]:
+    answer = client.post("/api/v1/geofences", json=collection(*features))
+    assert answer.status_code == 200, answer.text
+    return answer.json()["features"]
+
+
+def refused(client: TestClient, *features: Any, body: str | None = None) -> list[tuple[int, str]]:
+    """Return (feature, code) of what was refused."""
+    content = body if body is not None else json.dumps(collection(*features))
+    answer = client.post("/api/v1/geofences", content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "geojson_invalid"), answer.text
+    return [(refusal["feature"], refusal["code"]) for refusal in answer.json().get("refusals", ())]
+
+
+@pytest.fixture
+def stores(node: Node) -> tuple[int, int]:
+    """Two stores; cars 26 and 27 are of the first, 28 of the second."""
+    made = [node.people.save_store(NODE, Store(code=code, name_zh=code, name_en=code)).id for code in ("A", "B")]
+    pairs = zip(("26", "27", "28"), (made[0], made[0], made[1]), strict=True)
+    node.registry.register([NewTerminal(phone=f"1390000{n}", store=store, plate=f"沪A{n}") for n, store in pairs])
+    return made[0], made[1]
+
+
+@pytest.fixture
+def seller(node: Node, stores: tuple[int, int]) -> Iterator[TestClient]:
+    """An operator of the first store, logged in."""
+    _, token = node.people.create_account(NODE, login="li.wei", name="李伟", role="operator", stores=[stores[0]])
+    node.people.take_invitation(token, PASSWORD)
+    with TestClient(create_app(node.parts())) as client:
+        answer = client.post("/api/v1/login", json={"login": "li.wei", "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        client.headers.update(SAME_SITE)
+        yield client
+
+
+# --- one by one -------------------------------------------------------------------------------------------------------
+
+
+def test_a_fence_is_drawn_read_changed_and_removed(client: TestClient, node: Node) -> None:
+    (drawn,) = saved(client, polygon(colour="#0A84FF"))
+    path = f"/api/v1/geofences/{drawn['id']}"
+    assert client.get(path).json() == drawn
+    assert drawn["properties"] | {"changed_ms": 0} == {
+        "name": "院", "kind": "polygon", "store": 0, "active": True, "colour": "#0a84ff", "applies": "all",
+        "vehicle_count": 0, "revision": 1, "changed_ms": 0, "changed_by": "node",
+    }  # fmt: skip
+    drawn["properties"]["name"] = "新"
+    changed = client.put(path, json=drawn)
+    assert changed.status_code == 200
+    assert (changed.json()["properties"]["name"], changed.json()["properties"]["revision"]) == ("新", 2)
+    stale = client.put(path, json=drawn)
+    assert (stale.status_code, stale.json()["code"]) == (409, "geofence_changed")
+    assert client.delete(path, params={"revision": 1}).json()["code"] == "geofence_changed"
+    assert client.delete(path, params={"revision": 2}).status_code == 204
+    assert client.get(path).json()["code"] == "geofence_unknown"
+    assert client.get("/api/v1/geofences").json()["features"] == []
+    assert [event.type for event in node.log("geofence.")] == ["geofence.saved"] * 2 + ["geofence.removed"]
+
+
+def test_a_change_says_which_revision_it_saw(client: TestClient) -> None:
+    (drawn,) = saved(client, circle())
+    del drawn["properties"]["revision"]
+    answer = client.put(f"/api/v1/geofences/{drawn['id']}", json=drawn)
+    assert (answer.status_code, answer.json()["refusals"][0]["code"]) == (422, "property_invalid")
+
+
+def test_lists_have_pages_and_filters(client: TestClient, stores: tuple[int, int]) -> None:
+    saved(client, *(circle(name=f"n{k}", active=k % 2 == 0, store=stores[0] if k == 3 else 0) for k in range(5)))
+    first = client.get("/api/v1/geofences", params={"limit": 2}).json()
+    second = client.get("/api/v1/geofences", params={"limit": 3, "after": first["next"]}).json()
+    assert [f["properties"]["name"] for f in first["features"] + second["features"]] == [f"n{k}" for k in range(5)]
+
+    def names(**filters: Any) -> list[str]:
+        return [f["properties"]["name"] for f in client.get("/api/v1/geofences", params=filters).json()["features"]]
+
+    assert names(state="inactive") == ["n1", "n3"]
+    assert names(store=stores[0]) == ["n3"]
+    assert names(search="N4") == ["n4"]
+    assert client.get("/api/v1/geofences", params={"after": 10}).json() == {
+        "type": "FeatureCollection", "features": [], "next": None,
+    }  # fmt: skip
+
+
+def test_cars_are_chosen_and_found_again(client: TestClient, stores: tuple[int, int]) -> None:
+    (drawn,) = saved(client, circle(store=stores[0]))
+    path = f"/api/v1/geofences/{drawn['id']}"
+    chosen = client.put(f"{path}/vehicles", json={"vehicles": [27, 26], "revision": 1}).json()
+    assert (chosen["properties"]["applies"], chosen["properties"]["vehicles"]) == ("vehicles", [26, 27])
+    assert chosen["properties"]["vehicle_count"] == 2
+    for vehicle, count in ((26, 1), (28, 0), (1, 0)):
+        assert len(client.get(f"/api/v1/vehicles/{vehicle}/geofences").json()["features"]) == count
+    assert client.get("/api/v1/vehicles/99/geofences").json()["code"] == "vehicle_unknown"
+    wrong = client.put(f"{path}/vehicles", json={"vehicles": [28, 999], "revision": 2})
+    assert wrong.status_code == 422
+    assert wrong.json()["refusals"][0]["code"] == "vehicles_unknown"
+    assert client.put(f"{path}/vehicles", json={"vehicles": [0], "revision": 2}).status_code == 400
+    # The list says how many; a change that names none leaves them.
+    (listed,) = client.get("/api/v1/geofences").json()["features"]
+    assert "vehicles" not in listed["properties"]
+    listed["properties"]["name"] = "other"
+    assert client.put(path, json=listed).json()["properties"]["vehicles"] == [26, 27]
+
+
+def test_people_of_a_store_change_their_own_and_see_the_groups(
+    client: TestClient, seller: TestClient, stores: tuple[int, int]
+) -> None:
+    group, theirs = saved(client, circle(applies="vehicles", vehicles=[26, 28]), circle(store=stores[1]))
+    (own,) = saved(seller, polygon(store=stores[0]))
+    assert [feature["id"] for feature in seller.get("/api/v1/geofences").json()["features"]] == [group["id"], own["id"]]
+    # Of the cars that the group's fence is for they see their own.
+    seen = seller.get(f"/api/v1/geofences/{group['id']}").json()
+    assert (seen["properties"]["vehicles"], seen["properties"]["vehicle_count"]) == ([26], 1)
+    assert seller.get("/api/v1/geofences").json()["features"][0]["properties"]["vehicle_count"] == 1
+    assert "28" not in seller.get("/api/v1/geofences/export").text.split("vehicle_count")[0]
+    assert seller.get(f"/api/v1/geofences/{theirs['id']}").status_code == 404
+    assert seller.put(f"/api/v1/geofences/{theirs['id']}", json=theirs).status_code == 404
+    foreign = seller.put(f"/api/v1/geofences/{group['id']}", json=group)
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "geofence_foreign")
+    assert seller.delete(f"/api/v1/geofences/{group['id']}", params={"revision": 1}).status_code == 403
+    taken = msgspec.json.decode(msgspec.json.encode(own))
+    taken["properties"]["store"] = stores[1]
+    assert seller.put(f"/api/v1/geofences/{own['id']}", json=taken).status_code == 403
+    assert refused(seller, circle(), circle(store=stores[1])) == [(0, "group_only"), (1, "store_foreign")]
+
+
+def test_who_may_only_look_changes_nothing(node: Node) -> None:
+    with TestClient(create_app(node.parts(demo=True))) as visitor:
+        assert visitor.get("/api/v1/geofences").status_code == 200
+        assert visitor.post("/api/v1/geofences", json=polygon()).status_code in (401, 403)
+
+
+def test_who_is_inside_and_who_crossed_last(client: TestClient, node: Node) -> None:
+    around, elsewhere, chosen = saved(
+        client, polygon(), circle(centre=[121.0, 31.0]), circle(applies="vehicles", vehicles=[3, 9])
+    )
+    there = client.get(f"/api/v1/geofences/{around['id']}/inside").json()
+    assert (there["count"], there["items"][0]["vehicle_id"], there["items"][0]["lat"]) == (25, 1, 31.23041)
+    assert client.get(f"/api/v1/geofences/{elsewhere['id']}/inside").json() == {"items": [], "count": 0}
+    assert [car["vehicle_id"] for car in client.get(f"/api/v1/geofences/{chosen['id']}/inside").json()["items"]] == [
+        3,
+        9,
+    ]
+    assert client.get("/api/v1/geofences/99/inside").status_code == 404
+    for number, fence in enumerate((around, elsewhere, around)):
+        payload = FenceCrossed(
+            vehicle_id=number + 1, fence_id=fence["id"], report_id="", lat_1e7=0, lon_1e7=0, speed_kmh10=0
+        )
+        node.eventlog.append(
+            [Event(id=str(number), type="fence.entered", time_ms=number, subject="", actor="", payload=payload)]
+        )
+    crossed = client.get(f"/api/v1/geofences/{around['id']}/crossings").json()["items"]
+    assert [(crossing["vehicle_id"], crossing["time_ms"]) for crossing in crossed] == [(3, 2), (1, 0)]
+    assert len(client.get(f"/api/v1/geofences/{around['id']}/crossings", params={"limit": 1}).json()["items"]) == 1
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_an_export_read_in_again_changes_nothing(client: TestClient, node: Node, stores: tuple[int, int]) -> None:
+    hole = [[121.472, 31.232], [121.474, 31.232], [121.474, 31.234], [121.472, 31.232]]
+    saved(
+        client, polygon(SQUARE, hole), circle(store=stores[0], applies="vehicles", vehicles=[26]), circle(active=False)
+    )
+    head = node.eventlog.head()
+    answer = client.get("/api/v1/geofences/export")
+    assert answer.headers["content-type"] == "application/geo+json"
+    assert "geofences.geojson" in answer.headers["content-disposition"]
+    again = client.post(
+        "/api/v1/geofences", content=answer.content, headers={"Content-Type": "application/json"}
+    ).json()
+    assert (again["created"], again["changed"], again["unchanged"]) == (0, 0, 3)
+    assert again["features"] == answer.json()["features"]
+    assert node.eventlog.head() == head
+    changed = answer.json()
+    changed["features"][1]["properties"]["radius_m"] = 300
+    rehearsed = client.post("/api/v1/geofences?rehearse=true", json=changed).json()
+    assert (rehearsed["changed"], rehearsed["unchanged"], rehearsed["rehearsed"]) == (1, 2, True)
+    assert node.eventlog.head() == head
+    assert client.post("/api/v1/geofences", json=changed).json()["changed"] == 1
+    # Whoever kept the older file is told, and nothing of it is saved.
+    assert refused(client, *answer.json()["features"]) == [(1, "changed")]
+
+
+def test_ids_of_other_programs_are_not_ours(client: TestClient) -> None:
+    (mine,) = saved(client, circle())
+    (theirs,) = saved(client, {**polygon(), "id": mine["id"]})
+    assert theirs["id"] != mine["id"]
+    assert client.get(f"/api/v1/geofences/{mine['id']}").json() == mine
+
+
+def test_all_or_nothing_and_each_refusal_by_name(client: TestClient, node: Node) -> None:
+    bow = [[121.47, 31.23], [121.48, 31.24], [121.48, 31.23], [121.47, 31.24]]
+    features = [polygon(name="good"), polygon(bow, name="bow"), circle(5, name="small"), circle(name=""), "nonsense"]
+    answer = client.post(
+        "/api/v1/geofences", json=collection(*features, circle(store=77)), headers={"Accept-Language": "zh-CN"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["refusals"] == [
+        {"feature": 1, "name": "bow", "code": "edges_cross", "detail": CROSSING},
+        {"feature": 2, "name": "small", "code": "area_small", "detail": SMALL},
+        {"feature": 3, "name": "", "code": "name_missing", "detail": "没有名称"},
+        {"feature": 4, "name": "", "code": "feature_unreadable", "detail": "不是 GeoJSON 要素（Feature）"},
+        {"feature": 5, "name": "圆", "code": "store_unknown", "detail": "没有门店 77"},
+    ]  # fmt: skip
+    assert node.log("geofence.") == []
+
+
+def test_what_has_one_meaning_is_mended(client: TestClient) -> None:
+    (straight,) = saved(client, polygon())
+    unclosed, clockwise, twice, high = (
+        SQUARE[:-1],
+        SQUARE[::-1],
+        [p for p in SQUARE for _ in (0, 1)],
+        [[*p, 7.5] for p in SQUARE],
+    )
+    finer = [[x + 1e-9, y - 1e-9] for x, y in SQUARE]
+    for ring in (unclosed, clockwise, twice, high, finer):
+        (mended,) = saved(client, polygon(ring))
+        assert mended["geometry"] == straight["geometry"]
+    parts = saved(client, {**polygon(), "geometry": {"type": "MultiPolygon", "coordinates": [[SQUARE], [SQUARE]]}})
+    assert [part["properties"]["name"] for part in parts] == ["院 1", "院 2"]
+    assert saved(client, polygon(colour=None, color="#FF0000"))[0]["properties"]["colour"] == "#ff0000"
+    assert saved(client, polygon(fill="rgb(1,2,3)"))[0]["properties"]["colour"] == ""
+
+
+REFUSED: list[tuple[Any, str]] = [
+    (polygon([[179.9, 0], [-179.9, 0], [-179.9, 1], [179.9, 1]]), "antimeridian"),
+    (polygon([[179.9, 0], [180.1, 0], [180.1, 1], [179.9, 1]]), "corner_beyond"),
+    (polygon([[31.23, 121.47], [31.24, 121.47], [31.24, 121.48]]), "corner_beyond"),
+    (polygon([[-100, 0], [0, 1], [100, 0], [0, -1]]), "wide"),
+    (polygon([[0, 0], [1, 1]]), "ring_short"),
+    (polygon([[0, 0], [1, 1], [0, 0], [1, 1]]), "ring_short"),
+    (polygon([]), "ring_short"),
+    (polygon("ring"), "ring_short"),
+    (polygon([[0, 0], [1, "x"], [1, 1]]), "corner_unreadable"),
+    (polygon([[0, 0], [1, True], [1, 1]]), "corner_unreadable"),
+    (polygon([[0, 0], [1, None], [1, 1]]), "corner_unreadable"),
+    (polygon([[0, 0], [1, 10**30], [1, 1]]), "corner_unreadable"),
+    (polygon([[0, 0], 7, [1, 1]]), "corner_unreadable"),
+    (polygon([[0, 0], [0, 0.01], [0.01, 0.01], [0, 0.005], [-0.01, 0]]), "edges_cross"),
+    (polygon([[0, 0], [0.02, 0], [0.01, 0], [0.01, 0.01]]), "edges_fold"),
+    (polygon(SQUARE, [[121.5, 31.23], [121.51, 31.23], [121.51, 31.24]]), "hole_outside"),
+    (polygon([[0, 0], [1e-5, 0], [1e-5, 1e-5]]), "area_small"),
+    (polygon([[0, 0], [80, 0], [80, 80], [0, 80]]), "area_large"),
+    (polygon([[k / 100, k % 2 * 10] for k in range(100)] + [[1, -1], [-1, -1]]), "perimeter_long"),
+    (polygon([[k / 1e5, 0] for k in range(FENCE_CORNERS_MAX)] + [[0, 1]]), "corners_many"),
+    (circle(0), "radius_beyond"),
+    (circle(-5), "radius_beyond"),
+    (circle("200"), "radius_beyond"),
+    (circle(True), "radius_beyond"),
+    (circle(500_001), "radius_beyond"),
+    (circle(None), "radius_missing"),
+    (circle(100, centre=[121.47]), "centre_unreadable"),
+    (circle(100, centre=[121.47, 91]), "centre_beyond"),
+    (circle(100, centre=[180, 0]), "unusable"),
+    (circle(100, centre=[0, 90]), "unusable"),
+    (polygon(name="x" * 65), "name_unusable"),
+    (polygon(name="a\u0000b"), "name_unusable"),
+    (polygon(name="a\u202eb"), "name_unusable"),
+    (polygon(name=["a"]), "name_missing"),
+    (polygon(colour="red"), "colour_invalid"),
+    (polygon(colour="#12345"), "colour_invalid"),
+    (polygon(active="yes"), "property_invalid"),
+    (polygon(store=-1), "property_invalid"),
+    (polygon(store=2**40), "property_invalid"),
+    (polygon(store=1.5), "property_invalid"),
+    (polygon(applies=["all"]), "property_invalid"),
+    (polygon(applies="vehicles", vehicles=[0]), "property_invalid"),
+    (polygon(applies="vehicles", vehicles=[True]), "property_invalid"),
+    (polygon(applies="vehicles", vehicles=list(range(1, 10_002))), "vehicles_many"),
+    (polygon(revision="1"), "property_invalid"),
+    ({**polygon(revision=1), "id": "1"}, "property_invalid"),
+    ({**polygon(revision=1), "id": 4711}, "unknown"),
+    ({"type": "Feature", "geometry": None, "properties": {"name": "n"}}, "geometry_missing"),
+    ({"type": "Feature", "geometry": {"type": "LineString"}, "properties": {"name": "n"}}, "geometry_unsupported"),
+    ({"type": "Polygon"}, "feature_unreadable"),
+    (None, "feature_unreadable"),
+    ({"type": "Feature", "geometry": NO_PARTS, "properties": None}, "rings_missing"),
+]  # fmt: skip
+
+
+def test_what_cannot_be_a_fence_is_refused_by_name(client: TestClient) -> None:
+    for feature, code in REFUSED:
+        assert refused(client, polygon(), feature) == [(1, code)], str(feature)[:200]
+    assert {code for _, code in REFUSED} >= set(FAULTS) - SAID_ELSEWHERE, "each refusal is tried"
+
+
+def test_a_document_that_is_none_is_refused(client: TestClient) -> None:
+    for document in (
+        {},
+        {"type": "Topology"},
+        {"type": "FeatureCollection"},
+        {"type": "FeatureCollection", "features": {}},
+    ):
+        assert refused(client, body=json.dumps(document)) == []
+    gcj = {**collection(polygon()), "crs": {"type": "name", "properties": {"name": "GCJ-02"}}}
+    assert refused(client, body=json.dumps(gcj)) == []
+    lawful = {**collection(polygon()), "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}}
+    assert client.post("/api/v1/geofences", json=lawful).status_code == 200
+    assert refused(client, body=json.dumps(collection(*[circle()] * (GEOJSON_FEATURES_MAX + 1)))) == []
+    many = polygon([[k / 1e5, 0] for k in range(FENCE_CORNERS_MAX)])
+    assert refused(client, body=json.dumps(collection(*[many] * 11))) == []
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "7", '{"type": NaN}', '{"type": 1e999}', "[" * 100_000, '{"a":' * 100_000, "\ud800"]
+)
+def test_a_body_that_is_no_object_is_a_bad_request(client: TestClient, body: str) -> None:
+    content = body.encode("utf-8", "surrogatepass")
+    answer = client.post("/api/v1/geofences", content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) in ((400, "bad_request"), (422, "geojson_invalid"))
+
+
+def test_one_byte_past_the_bound_is_too_large(client: TestClient) -> None:
+    body = json.dumps(collection(polygon())).encode()
+    headers = {"Content-Type": "application/json"}
+    fits = client.post("/api/v1/geofences", content=body.ljust(GEOJSON_BYTES_MAX), headers=headers)
+    assert fits.status_code == 200
+    answer = client.post("/api/v1/geofences", content=body.ljust(GEOJSON_BYTES_MAX + 1), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+# --- for any fence ----------------------------------------------------------------------------------------------------
+
+coordinate = st.tuples(st.integers(-1_799_000_000, 1_799_000_000), st.integers(-850_000_000, 850_000_000))
+circles = st.builds(
+    lambda centre, radius: {"centre": [centre[0] / 1e7, centre[1] / 1e7], "radius_m": radius},
+    coordinate.map(lambda c: (c[0] // 2, c[1])),
+    st.floats(6, 500_000),
+)
+
+
+@st.composite
+def stars(draw: st.DrawFn) -> dict[str, Any]:
+    """A polygon around a point, in either direction, closed or not, with more decimals than are kept, maybe a hole."""
+    lon, lat = draw(st.tuples(st.floats(-170, 170), st.floats(-70, 70)))
+    size = draw(st.floats(0.001, 5))
+    reach = draw(st.lists(st.floats(0.5, 1), min_size=3, max_size=12))
+    step = 2 * math.pi / len(reach)
+    outline = [[lon + size * r * math.cos(k * step), lat + size * r * math.sin(k * step)] for k, r in enumerate(reach)]
+    rings = [outline]
+    if len(reach) > 5 and draw(st.booleans()):
+        rings.append([[lon + (x - lon) / 3, lat + (y - lat) / 3] for x, y in outline])
+    for ring in rings:
+        if draw(st.booleans()):
+            ring.reverse()
+        if draw(st.booleans()):
+            ring.append(ring[0])
+    return {"coordinates": rings}
+
+
+fence = st.one_of(
+    st.builds(lambda geometry: ("circle", geometry), circles),
+    st.builds(lambda geometry: ("polygon", geometry), stars()),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(fence, st.text(min_size=1, max_size=64), st.booleans(), st.sampled_from(["", "#12abEF"]))
+def test_what_is_sound_survives_the_way_out_and_in(
+    shape: tuple[Any, dict[str, Any]], name: str, active: bool, colour: str
+) -> None:
+    given_ = Geofence(id=7, name=name, kind=shape[0], geometry=shape[1], active=active, colour=colour, revision=3)
+    try:
+        sound = checked(given_)
+    except GeofenceFaultError as error:
+        if error.code not in ("name_missing", "name_unusable", "area_small", "edges_cross"):
+            raise
+        return
+    assert checked(sound) == sound
+    (draft,) = drafts_of(msgspec.json.decode(msgspec.json.encode(feature_of(sound))))
+    assert draft.fence is not None
+    assert checked(draft.fence) == sound
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["type", "coordinates", "name", "radius_m", "revision"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    json_values,
+    json_values,
+    json_values,
+    st.sampled_from(["Polygon", "Point", "MultiPolygon"]),
+)
+def test_nothing_that_json_can_say_is_a_bug(coordinates: Any, properties: Any, number: Any, kind: str) -> None:
+    feature = {
+        "type": "Feature",
+        "id": number,
+        "properties": properties,
+        "geometry": {"type": kind, "coordinates": coordinates},
+    }
+    for draft in drafts_of(collection(feature)):
+        if draft.fence is not None:
+            try:
+                checked(draft.fence)
+            except GeofenceFaultError:
+                continue
