@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test lint browser bench lock clean
+.PHONY: setup run test lint browser bench lock assets clean
 
 setup: $(STAMP)
 	@$(BIN)/carillon warm
@@ -45,6 +45,10 @@ bench: setup
 lock:
 	$(BIN)/pip-compile -q --generate-hashes --extra dev --strip-extras --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --no-header --allow-unsafe --no-annotate -o requirements.lock pyproject.toml
+
+# The portal's scripts and styles. Only whoever changes api/portal/islands needs node; what is built is committed.
+assets:
+	cd api/portal/islands && npm ci --no-audit --no-fund --loglevel=error && node build.mjs
 
 # Leaves data alone.
 clean:

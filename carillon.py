@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.config import Config
     from core.data_directory import DataDirectory
     from core.metrics import Metrics
+    from storage.people import People
 
 VERSION: Final = "0.1.0"
 
@@ -177,7 +178,8 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
                 data.publish(node.tcp, "" if server is None else server.address, threads)
                 log.info("terminals on %s, registration %s", node.tcp, config.registration)
                 if server is not None:
-                    log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
+                    log.info("portal and API on http://%s/, key in %s", server.address, data.run / "api.key")
+                    await trio.to_thread.run_sync(welcome, node.people, config, data, server.address)
                 if config.demo:
                     live.start_soon(run_demo, node, log)
                 live.start_soon(wait_for_signal, signals, stop)
@@ -202,6 +204,28 @@ def api_server(node: "Node") -> "ApiServer":
     from api.server import ApiServer
 
     return ApiServer(create_app(node.parts()), *node.config.http_address)
+
+
+def welcome(people: "People", config: "Config", data: "DataDirectory", address: str) -> None:
+    """Where nobody administers the group yet: make the first administrator's one-time link, say it, and write it down.
+
+    The link stands in DATA/run/welcome.link until it is used; a start makes a new one, and the old opens nothing. A
+    demo brings its own administrator.
+    """
+    import logging
+
+    from api.invitations import welcome_link
+    from core.data_directory import write_atomically
+
+    file = data.run / "welcome.link"
+    people.on_invitation_taken = lambda: file.unlink(missing_ok=True)
+    token = None if people.is_demo else people.first_administrator()
+    if token is None:
+        file.unlink(missing_ok=True)
+        return
+    link = welcome_link(config.public_url or f"http://{address}", token)
+    write_atomically(file, f"{link}\n".encode())
+    logging.getLogger("up").warning("nobody administers this yet: open %s within 72 hours (also in %s)", link, file)
 
 
 async def wait_for_signal(signals: "Any", stop: "trio.Event") -> None:
@@ -521,6 +545,7 @@ class Node:
         from actors.vehicle import COUNTS
         from core.intake import loop
         from core.metrics import Metrics
+        from storage.people import PEOPLE_COUNTS
 
         metrics = Metrics()
         metrics.array("intake", self.intake.state[loop.COUNT :], loop.COUNTERS, gauges=("links_live",))
@@ -585,6 +610,7 @@ class Node:
             ),
             gauges=("terminals", "vehicles", "sessions"),
         )
+        metrics.statistics("people", self.people.statistics, PEOPLE_COUNTS)
         for name in COUNTS:
             text = f"Conversation: {name.replace('_', ' ')}."
             metrics.counted(f"vehicle_{name}", text, lambda name=name: self.counts[name])  # type: ignore[misc]
@@ -663,16 +689,19 @@ def serve_api(config: "Config") -> int:
     from core.data_directory import DataDirectory
     from core.logging import start_logging
     from core.metrics import Metrics
+    from storage.people import PEOPLE_COUNTS
 
     start_logging(config.log_level)
     with DataDirectory(config.data_path) as data:
         stores = SharedStores(config.reports, config.business, idle_s=config.idle_s)
+        metrics = Metrics()
+        metrics.statistics("people", stores.people.statistics, PEOPLE_COUNTS)
         parts = stores.parts(
             node=config.node,
             version=VERSION,
             key=data.api_key(),
             metrics_open=metrics_open(config),
-            metrics=Metrics(),
+            metrics=metrics,
             public_url=config.public_url,
         )
         server = ApiServer(create_app(parts), *config.http_address)
@@ -683,7 +712,8 @@ def serve_api(config: "Config") -> int:
             server.start()
             data.publish("", server.address, {"api": server.native_id})
             log = logging.getLogger("api")
-            log.info("status page and API on http://%s/, key in %s", server.address, data.run / "api.key")
+            log.info("portal and API on http://%s/, key in %s", server.address, data.run / "api.key")
+            welcome(stores.people, config, data, server.address)
             log.info("%s: stopping", signal.Signals(signal.sigwait(signals)).name)
         except ServerError as error:
             return complain(str(error), EXIT_FAILED)
@@ -826,10 +856,41 @@ def run_frames(options: argparse.Namespace) -> int:
 
 
 def run_user(options: argparse.Namespace) -> int:
-    """Enter a user."""
-    return complain(
-        "user add: there are no users yet; the API takes the key in run/api.key of the data directory", EXIT_REFUSED
-    )
+    """Enter a user, or make a new one-time link for one; print the link. A server may be running."""
+    import contextlib
+
+    from api.invitations import welcome_link
+    from core.data_directory import DataDirectory, running_process
+    from core.rights import NODE
+    from storage import migrate
+    from storage.database import Database
+    from storage.errors import StorageError
+    from storage.people import People, PeopleError
+
+    config = read_config(options)
+    with contextlib.ExitStack() as stack:
+        running = running_process(config.data_path)
+        if running is None:
+            # Nobody serves: the directory is ours for a moment, and made where it is missing.
+            stack.enter_context(DataDirectory(config.data_path))
+        try:
+            migrate(config.business)
+            database = Database(config.business)
+            stack.callback(database.close)
+            people = People(database)
+            if options.action == "reset":
+                token = people.invite(NODE, people.account_of(NODE, options.login).id)
+            else:
+                stores = people.stores_of(NODE, options.store) if options.store else None
+                _, token = people.create_account(
+                    NODE, login=options.login, name=options.name, role=options.role, stores=stores
+                )
+        except (PeopleError, StorageError) as error:
+            return complain(f"user {options.action}: {error}", EXIT_FAILED)
+    base = config.public_url or f"http://{(running and running.http) or config.http}"
+    print(welcome_link(base, token))
+    print("Whoever opens this first, within 72 hours, sets the password: bring it to its owner alone.", file=sys.stderr)
+    return EXIT_OK
 
 
 def run_replay(options: argparse.Namespace) -> int:
@@ -907,8 +968,22 @@ def add_frames(command: argparse.ArgumentParser) -> None:
 
 
 def add_user(command: argparse.ArgumentParser) -> None:
-    command.add_argument("action", choices=["add"], help="add: enter a user")
-    command.add_argument("name", nargs="?", metavar="NAME")
+    command.add_argument(
+        "action",
+        choices=["add", "reset"],
+        help="add: enter a user; reset: a new one-time link for a forgotten password",
+    )
+    command.add_argument("login", metavar="LOGIN", help="what they log in with: a-z, 0-9 and . _ @ -")
+    command.add_argument("--name", default="", help="what they are called")
+    command.add_argument(
+        "--role",
+        default="viewer",
+        choices=["viewer", "operator", "manager", "administrator"],
+        help="what they may do (default: %(default)s)",
+    )
+    command.add_argument(
+        "--store", action="append", metavar="CODE", help="a store whose cars they see; again for more (default: all)"
+    )
     add_data(command)
 
 
@@ -952,7 +1027,7 @@ COMMANDS: Final = (
     Command("explain", "name every field of a frame", add_explain, run_explain),
     Command("query", "ask the stored reports in SQL", add_query, run_query),
     Command("frames", "print the raw frames of a terminal from the journal", add_frames, run_frames),
-    Command("user", "enter a user", add_user, run_user),
+    Command("user", "enter a user, or make a new one-time link for one", add_user, run_user),
     Command("replay", "read kept frames again", add_replay, run_replay),
     Command("warm", "compile the kernels into numba's cache, once on a machine", add_nothing, run_warm),
 )

@@ -6,26 +6,17 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
+from api import access, accounts, geofences, invitations, keys, sessions, stores
 from api.commands import read_command, request_command
 from api.docs import openapi, read_docs
 from api.events import list_events
-from api.geofences import (
-    change_geofence,
-    choose_vehicles,
-    export_geofences,
-    list_crossings,
-    list_geofences,
-    list_inside,
-    list_vehicle_geofences,
-    read_geofence,
-    remove_geofence,
-    save_geofences,
-)
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import read_health
 from api.login import Hashing, log_in, log_out, read_me
 from api.metrics import read_metrics
 from api.parts import Parts
+from api.portal import PAGES as PORTAL
+from api.portal.faults import as_page
 from api.positions import list_positions
 from api.problems import (
     Problem,
@@ -57,16 +48,16 @@ def create_app(parts: Parts) -> Litestar:
         state=State({"parts": parts, "principals": Principals(parts), "hashing": hashing}),
         on_shutdown=[hashing.close],
         exception_handlers={
-            Problem: answer_problem,
+            Problem: as_page(answer_problem),
             LoginNeeded: answer_login_needed,
-            LoginFailedError: answer_login_failed,
-            LoginLockedError: answer_login_locked,
-            PeopleError: answer_people,
-            ValidationException: answer_invalid,
-            HTTPException: answer_http,
-            StorageError: answer_store,
+            LoginFailedError: as_page(answer_login_failed),
+            LoginLockedError: as_page(answer_login_locked),
+            PeopleError: as_page(answer_people),
+            ValidationException: as_page(answer_invalid),
+            HTTPException: as_page(answer_http),
+            StorageError: as_page(answer_store),
             RecursionError: answer_deep,
-            Exception: answer_bug,
+            Exception: as_page(answer_bug),
         },
         openapi_config=openapi(parts.version),
         request_max_body_size=REQUEST_BYTES_MAX,
@@ -76,7 +67,7 @@ def create_app(parts: Parts) -> Litestar:
     )
 
 
-PAGES: Final = (read_status, read_docs, read_health, read_metrics)
+PAGES: Final = (*PORTAL, read_status, read_docs, read_health, read_metrics)
 RESOURCES: Final = (
     log_in,
     log_out,
@@ -86,14 +77,11 @@ RESOURCES: Final = (
     request_command,
     read_command,
     list_events,
-    list_geofences,
-    export_geofences,
-    save_geofences,
-    read_geofence,
-    change_geofence,
-    remove_geofence,
-    choose_vehicles,
-    list_inside,
-    list_crossings,
-    list_vehicle_geofences,
+    *accounts.RESOURCES,
+    *invitations.RESOURCES,
+    *keys.RESOURCES,
+    *sessions.RESOURCES,
+    *stores.RESOURCES,
+    *access.RESOURCES,
+    *geofences.RESOURCES,
 )

@@ -449,3 +449,17 @@ def _said(why: object, language: str) -> tuple[str, str]:
             return "changed", text("fence_fault_changed", language).format(revision=why.revision)
         case _:
             return "unknown", text("fence_fault_unknown", language).format(id=getattr(why, "number", ""))
+
+
+RESOURCES: Final = (
+    list_geofences,
+    export_geofences,
+    save_geofences,
+    read_geofence,
+    change_geofence,
+    remove_geofence,
+    choose_vehicles,
+    list_inside,
+    list_crossings,
+    list_vehicle_geofences,
+)

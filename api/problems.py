@@ -78,6 +78,8 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     code: str
     detail: str = ""
+    field: str = ""
+    """The field of the request that is at fault, so that a form can say so beside it."""
     refusals: list[Refused] = []
     """Where several things came together: those that were at fault, or the first hundred of them."""
 
@@ -90,10 +92,12 @@ class Problem(HTTPException):
         code: str,
         detail: str = "",
         headers: dict[str, str] | None = None,
+        field: str = "",
         refusals: Sequence[Refused] = (),
     ) -> None:
         status, self.title = PROBLEMS[code]
         self.code = code
+        self.field = field
         self.refusals = refusals
         super().__init__(detail=detail or self.title, status_code=status, headers=headers)
 
@@ -101,7 +105,15 @@ class Problem(HTTPException):
 def answer_problem(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
     """Return a Problem as its response."""
     detail = "" if error.detail == error.title else error.detail
-    content = ProblemDocument("about:blank", error.title, error.status_code, error.code, detail, list(error.refusals))
+    content = ProblemDocument(
+        type="about:blank",
+        title=error.title,
+        status=error.status_code,
+        code=error.code,
+        detail=detail,
+        field=error.field,
+        refusals=list(error.refusals),
+    )
     return Response(content, status_code=error.status_code, media_type=MEDIA_TYPE, headers=error.headers)
 
 
@@ -109,7 +121,9 @@ def answer_invalid(request: Request[Any, Any, Any], error: ValidationException) 
     """Return what Litestar found wrong with parameters or body, naming the first of it."""
     first: Any = error.extra[0] if isinstance(error.extra, list) and error.extra else {}
     if isinstance(first, dict) and "key" in first:
-        return answer_problem(request, Problem("bad_request", f"{first['key']}: {first.get('message', '')}"))
+        return answer_problem(
+            request, Problem("bad_request", f"{first['key']}: {first.get('message', '')}", field=str(first["key"]))
+        )
     return answer_problem(request, Problem("bad_request", error.detail))
 
 

@@ -170,6 +170,18 @@ class Statistics(msgspec.Struct, frozen=True):
     sessions_ended: int
 
 
+PEOPLE_COUNTS: Final = (
+    ("logins", "Sessions begun by a password."),
+    ("failures", "Logins with a wrong login or password."),
+    ("locked_accounts", "Times an account was locked after failed logins."),
+    ("locked_addresses", "Times an address was locked after failed logins."),
+    ("refused_locked", "Logins refused because the account or the address was locked."),
+    ("turned_away", "Logins refused because too many waited for a hash."),
+    ("sessions_ended", "Sessions ended by their owner, a new password, or one too many."),
+)
+"""(name, help) of Statistics, for the metrics."""
+
+
 class People:
     """Accounts of one business database. Everything blocks: call it from worker threads.
 
@@ -192,7 +204,7 @@ class People:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._demo = demo
+        self.is_demo: Final = demo
         self._passwords = passwords or Passwords()
         self._demo_hash = self._passwords.hash(DEMO_PASSWORD) if demo else ""
         self._addresses = Failures(clock, limits.ADDRESS_FAILURES_MAX, forget_s=limits.LOGIN_LOCKED_S)
@@ -337,10 +349,10 @@ class People:
         return msgspec.structs.replace(principal, rights=rights, api_key=row.api_key)
 
     def _demo_opens(self) -> Any:
-        return true() if self._demo else ACCOUNT.c.password_hash != _DEMO_HASH
+        return true() if self.is_demo else ACCOUNT.c.password_hash != _DEMO_HASH
 
     def _may_enter(self, row: Row[Any]) -> bool:
-        return row.state == "active" and (self._demo or row.password_hash != _DEMO_HASH)
+        return row.state == "active" and (self.is_demo or row.password_hash != _DEMO_HASH)
 
     def _principal(self, connection: Connection, row: Row[Any], address: str) -> Principal:
         stores = connection.execute(
@@ -533,7 +545,7 @@ class People:
         Makes the account `admin` where there is none. Called at each start: a link that was lost is then replaced.
         """
         rows = self._administrators()
-        usable = [row for row in rows if row.state == "active" and (self._demo or row.password_hash != _DEMO_HASH)]
+        usable = [row for row in rows if row.state == "active" and (self.is_demo or row.password_hash != _DEMO_HASH)]
         if usable or any(row.state == "invited" and row.login != "admin" for row in rows):
             return None
         with self._database.write() as connection:
@@ -572,6 +584,15 @@ class People:
         with self._database.read() as connection:
             rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account, visible)).all()
             return self._accounts_of(connection, rows)[0] if rows else None
+
+    def account_of(self, by: Principal, login: str) -> Account:
+        """Return the account of this login that this principal may see. Raises PeopleError `account_unknown`."""
+        named = ACCOUNT.c.login == login.strip().lower()
+        with self._database.read() as connection:
+            rows = connection.execute(select(ACCOUNT).where(named, self._visible(by))).all()
+            if not rows:
+                raise PeopleError("account_unknown", f"no account {login}")
+            return self._accounts_of(connection, rows)[0]
 
     def create_account(
         self,
@@ -856,6 +877,14 @@ class People:
             rows = connection.execute(wanted.limit(min(limit, limits.PEOPLE_READ_MAX))).all()
         return [_store(row) for row in rows]
 
+    def stores_of(self, by: Principal, codes: Collection[str]) -> list[int]:
+        """Return the ids of the stores with these codes. Raises PeopleError `store_unknown`, naming the first."""
+        known = {store.code: store.id for store in self.stores(by)}
+        for code in codes:
+            if code not in known:
+                raise PeopleError("store_unknown", f"no store {code}; there are {', '.join(known) or 'none'}")
+        return sorted({known[code] for code in codes})
+
     def save_store(self, by: Principal, store: Store) -> Store:
         """Enter a store, or change the one of this id; return it. Its group is the principal's.
 
@@ -903,9 +932,12 @@ class People:
             account: only of this account.
             vehicle: only of this vehicle.
         """
+        everybodys = by.may("system.read") and by.scope.stores is None
+        if not everybodys and not by.account:
+            return []  # nobody's reads are not a visitor's own
         wanted = select(ACCESS, ACCOUNT.c.login).outerjoin(ACCOUNT, ACCOUNT.c.id == ACCESS.c.account)
         wanted = wanted.where(ACCESS.c.group_id == by.scope.group)
-        if not by.may("system.read") or by.scope.stores is not None:
+        if not everybodys:
             wanted = wanted.where(ACCESS.c.account == by.account)
         if account is not None:
             wanted = wanted.where(ACCESS.c.account == account)
@@ -930,7 +962,7 @@ class People:
         Raises:
             ValueError: this process is not a demo on loopback.
         """
-        if not self._demo:
+        if not self.is_demo:
             raise ValueError("the demo's accounts are for a demo that listens on loopback")
         stores: Mapping[str, Sequence[int]] = {"manager": (manager_store,), "viewer": (viewer_store,)}
         with self._database.write() as connection:

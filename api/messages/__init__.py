@@ -2,22 +2,23 @@
 
 from typing import Final
 
-from api.messages import geofences, status
+from api.messages import geofences, portal, problems, status
 
 LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 """Language we write -> what the page's lang attribute says."""
 
-TOPICS: Final = (status, geofences)
+TOPICS: Final = (geofences, portal, problems, status)
 """One file of texts a topic, as a rule a page."""
 
 MESSAGES: Final[dict[str, tuple[str, str]]] = {key: value for topic in TOPICS for key, value in topic.MESSAGES.items()}
 """key -> (English, Chinese)."""
 
 
-def text(key: str, language: str) -> str:
-    """Return a message; `language` is a key of LANGUAGES."""
+def text(key: str, language: str, **values: object) -> str:
+    """Return a message with its {names} filled in; `language` is a key of LANGUAGES."""
     english, chinese = MESSAGES[key]
-    return chinese if language == "zh" else english
+    said = chinese if language == "zh" else english
+    return said.format_map(values) if values else said
 
 
 def language_of(chosen: str | None, accept: str) -> str:

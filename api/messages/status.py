@@ -42,8 +42,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "speed": ("km/h", "公里/时"),
     "course": ("Course", "方向"),
     "online": ("Online", "在线"),
-    "yes": ("yes", "是"),
-    "no": ("no", "否"),
     "next": ("Where to go on", "继续"),
     "link_docs": ("The API, operation by operation", "接口文档"),
     "link_positions": ("Live positions as JSON", "实时位置（JSON）"),

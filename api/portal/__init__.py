@@ -1,0 +1,8 @@
+"""The portal: pages for people. One file a page; the frame they stand in is render.py, table.py and templates/."""
+
+from typing import Final
+
+from api.portal.assets import read_asset
+
+PAGES: Final = (read_asset,)
+"""Every page, by its route handlers. A new page is a row here."""
