@@ -5,11 +5,12 @@ a compiler, nor `--help` for a database.
 """
 
 import argparse
+import functools
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from api.server import ApiServer
     from core.config import Config
     from core.data_directory import DataDirectory
+    from core.events import Event
+    from core.kernels.geofence import FenceIndex
     from core.metrics import Metrics
     from storage.people import People
 
@@ -163,6 +166,9 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_actor, node.writer.run, "log")
             nursery.start_soon(run_actor, node.recorder.run, "recorder")
+            nursery.start_soon(run_actor, node.inbox.run, "inbox")
+            for name, follower in node.followers.items():
+                nursery.start_soon(run_actor, follower.run, f"follower:{name}")
             async with trio.open_nursery() as live:
                 live.start_soon(node.gateway.run)
                 if server is not None:
@@ -276,11 +282,14 @@ class Node:
         from actors.detection import Detection
         from actors.fleet import Fleet
         from actors.gateway import Gateway
+        from actors.inbox import InboxMover
         from actors.reception import Reception
         from actors.recorder import Recorder
         from actors.vehicle import Counts, Epochs, Vehicle
         from api.server import ServerError
         from core.clock import wall_ms
+        from core.doorbell import Bell
+        from core.follow import Follower
         from core.intake.intake import Intake, listen
         from core.intake.journal import Journal
         from core.limits import LINKS_MAX
@@ -292,6 +301,7 @@ class Node:
         from storage.clickhouse import ReportStore
         from storage.errors import AnsweredTwiceError, OwnerFencedError
         from storage.eventlog import EventLog
+        from storage.inbox import Inbox
         from storage.people import People
         from storage.query import QueryServer
         from storage.registry import Registry
@@ -310,6 +320,18 @@ class Node:
         self.eventlog = EventLog(
             config.business, owner=config.node, on_fenced=lambda error: token.run_sync_soon(fence, error)
         )
+        moving = Inbox(self.eventlog)
+        self.inbox = InboxMover(moving.move)
+        self.inbox_statistics = moving.statistics
+        # Before anything is loaded that a follower loads anew: a change in between is then told, never missed.
+        head = self.eventlog.head()
+        self.followers = {
+            name: Follower(types, functools.partial(handle, self), self.eventlog.follow, head)
+            for name, types, handle in FOLLOWERS
+        }
+        self.bell = Bell(data.run, head, on_knock=lambda: token.run_sync_soon(self.inbox.knocked, idempotent=True))
+        self.bell.subscribe(lambda seq, topics: token.run_sync_soon(self._rung, seq, topics))
+        self.eventlog.on_committed = self.bell.ring
         self.registry = Registry(self.eventlog)
         self.people = People(self.eventlog.database, demo=config.demo and config.http_is_loopback)
         self.boot = self.registry.next_boot()
@@ -392,6 +414,21 @@ class Node:
         self.query = QueryServer(self.store, data.run / "query.sock")
         self.query.__enter__()
         self._token = token
+
+    def _rung(self, seq: int, topics: frozenset[str]) -> None:
+        for follower in self.followers.values():
+            follower.rung(seq, topics)
+
+    async def reload_fences(self, events: "Sequence[Event]") -> None:
+        """Judge by the fences as they stand now. The index is built beside; judging goes on meanwhile."""
+        import trio
+
+        def build() -> "FenceIndex":
+            from actors.detection import as_index
+
+            return as_index(fences_of(self.registry.geofences.load()))
+
+        self.detection.swap_fences(await trio.to_thread.run_sync(build))
 
     def enter_demo(self) -> None:
         """Enter the demo's dealer group where nothing has been entered: stores, accounts, cars and fences. Blocking.
@@ -477,6 +514,7 @@ class Node:
         if scope.cancelled_caught:
             logging.getLogger("up").warning("the store did not take everything; the rest waits in the journal")
         await trio.to_thread.run_sync(self.store.close)
+        await trio.to_thread.run_sync(self.bell.close)
         await trio.to_thread.run_sync(self.eventlog.close)
 
     def faults(self) -> list[str]:
@@ -611,10 +649,25 @@ class Node:
             gauges=("terminals", "vehicles", "sessions"),
         )
         metrics.statistics("people", self.people.statistics, PEOPLE_COUNTS)
+        metrics.statistics(
+            "inbox",
+            self.inbox_statistics,
+            (
+                ("moved", "Events of other processes moved into the log."),
+                ("refused", "Events of other processes that the log would not take."),
+            ),
+        )
         for name in COUNTS:
             text = f"Conversation: {name.replace('_', ' ')}."
             metrics.counted(f"vehicle_{name}", text, lambda name=name: self.counts[name])  # type: ignore[misc]
         return metrics
+
+
+FOLLOWERS: "Final[tuple[tuple[str, tuple[str, ...], Callable[[Node, Sequence[Event]], Awaitable[object]]], ...]]" = (
+    ("fences", ("geofence.",), Node.reload_fences),
+)
+"""Name, prefixes of event types, what the node does about them: it follows its own log, so a change of rows reaches it
+whoever made it, by the event that was appended with it."""
 
 
 def rows_of(positions: "Sequence[Any]") -> "Any":

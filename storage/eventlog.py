@@ -48,7 +48,31 @@ def event_of(row: Sequence[Any]) -> Event:
     )  # fmt: skip
 
 
-def after_prefix(prefix: str) -> str:
+HEAD_SQL: Final = "SELECT coalesce(max(seq), 0) FROM event"
+
+
+def considered(after: int, head: int, seqs: Sequence[int], limit: int) -> int:
+    """Return up to which number a reader has come that asked for events after `after`.
+
+    Args:
+        head: of the log, read before the events were: whatever came between is read again, never passed over.
+        seqs: numbers of the events found, in order.
+        limit: how many it asked for.
+    """
+    if seqs and len(seqs) == limit:
+        return seqs[-1]
+    return max(after, head, seqs[-1] if seqs else 0)
+
+
+def type_condition(types: Sequence[str], sign: str) -> tuple[str, list[str]]:
+    """Return a condition on column type, that it begins with one of these, and its values; empty for all types."""
+    if not types or "" in types:
+        return "", []
+    ranges = " OR ".join(f"(type >= {sign} AND type < {sign})" for _ in types)
+    return f"({ranges})", [bound for prefix in types for bound in (prefix, _after_prefix(prefix))]
+
+
+def _after_prefix(prefix: str) -> str:
     """Return the first text behind all that begin with the prefix, in byte order."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
@@ -244,17 +268,32 @@ class EventLog:
         Args:
             type_prefix: only types that begin with it (`crash.`); all where empty.
         """
+        return self.follow(after_seq, (type_prefix,) if type_prefix else (), limit)[0]
+
+    def follow(
+        self, after_seq: int, types: Sequence[str] = (), limit: int = limits.EVENTS_READ_MAX
+    ) -> tuple[list[Event], int]:
+        """Return up to `limit` events with a number over after_seq, in order, and how far the log was considered.
+
+        Args:
+            types: prefixes; only events whose type begins with one of them. All where empty.
+        """
         sign = self.database.placeholder
-        wanted = ""
-        parameters: tuple[object, ...] = (after_seq,)
-        if type_prefix:
-            wanted = f"AND type >= {sign} AND type < {sign} "
-            parameters += (type_prefix, after_prefix(type_prefix))
-        parameters += (min(limit, limits.EVENTS_READ_MAX),)
-        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE seq > {sign} {wanted}ORDER BY seq LIMIT {sign}"
+        condition, bounds = type_condition(types, sign)
+        limit = min(limit, limits.EVENTS_READ_MAX)
+        sql = (
+            f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE seq > {sign}{condition and ' AND '}{condition} "
+            f"ORDER BY seq LIMIT {sign}"
+        )
         with self.database.read() as connection:
-            rows = connection.exec_driver_sql(sql, parameters).fetchall()
-        return [event_of(row) for row in rows]
+            head = connection.exec_driver_sql(HEAD_SQL).scalar_one()
+            rows = connection.exec_driver_sql(sql, (after_seq, *bounds, limit)).fetchall()
+        return [event_of(row) for row in rows], considered(after_seq, head, [row[0] for row in rows], limit)
+
+    def numbers(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the number of each of these ids that the log holds."""
+        with self.database.read() as connection:
+            return LogTransaction(connection, self.database.placeholder, 0).known(ids)
 
     def story(self, correlation: str, limit: int = limits.EVENTS_READ_MAX) -> list[Event]:
         """Return the events that belong to one story, the one with this id first: what it made happen, in order."""
@@ -267,7 +306,7 @@ class EventLog:
     def head(self) -> int:
         """Return the number of the last event, 0 for an empty log."""
         with self.database.read() as connection:
-            return connection.exec_driver_sql("SELECT coalesce(max(seq), 0) FROM event").scalar_one()
+            return connection.exec_driver_sql(HEAD_SQL).scalar_one()
 
     def position(self, reader: str) -> int:
         """Return the number up to which a reader has read, 0 for a new one."""

@@ -18,7 +18,7 @@ from core.rights import PRECISION_1E7, Precision, Principal, Scope
 from storage.clickhouse import LastPosition, ReportStore, TrackPoint
 from storage.database import Database
 from storage.errors import StorageError
-from storage.eventlog import EVENT_COLUMNS, after_prefix, event_of
+from storage.eventlog import EVENT_COLUMNS, HEAD_SQL, considered, event_of, type_condition
 
 LastPositions = Callable[[Sequence[int]], Sequence[LastPosition]]
 """Vehicle ids -> the last position of each that has one, by vehicle id. Blocks."""
@@ -86,10 +86,9 @@ class Reader:
         limit = min(limit, limits.EVENTS_READ_MAX)
         where = _Where(self._database.placeholder)
         where.scope(principal.scope)
-        if types and "" not in types:
-            sign = where.sign
-            ranges = " OR ".join(f"(type >= {sign} AND type < {sign})" for _ in types)
-            where.add(f"({ranges})", *(bound for prefix in types for bound in (prefix, after_prefix(prefix))))
+        condition, bounds = type_condition(types, where.sign)
+        if condition:
+            where.add(condition, *bounds)
         if subject:
             where.add(f"subject = {where.sign}", subject)
         if not newest_first:
@@ -99,15 +98,12 @@ class Reader:
         order = "DESC" if newest_first else "ASC"
         sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE {where.text} ORDER BY seq {order} LIMIT {where.sign}"
         with self._database.read() as connection:
-            # Before the events: whatever is appended between the two statements is then read again, not passed over.
-            head = connection.exec_driver_sql("SELECT coalesce(max(seq), 0) FROM event").scalar_one()
+            head = connection.exec_driver_sql(HEAD_SQL).scalar_one()
             rows = connection.exec_driver_sql(sql, (*where.values, limit)).fetchall()
-        if len(rows) == limit and rows:
-            seq = rows[-1][0]
-        elif newest_first:
-            seq = 0
+        if newest_first:
+            seq = rows[-1][0] if rows and len(rows) == limit else 0
         else:
-            seq = max(after, head, rows[-1][0] if rows else 0)
+            seq = considered(after, head, [row[0] for row in rows], limit)
         return EventPage([shown(event_of(row), principal) for row in rows], seq)
 
     def event(self, principal: Principal, name: int | str) -> Event | None:
@@ -127,7 +123,7 @@ class Reader:
     def head(self) -> int:
         """Return the number of the last event of the log, whosever it is; 0 for an empty log."""
         with self._database.read() as connection:
-            return connection.exec_driver_sql("SELECT coalesce(max(seq), 0) FROM event").scalar_one()
+            return connection.exec_driver_sql(HEAD_SQL).scalar_one()
 
     def _events(self, principal: Principal, where: "_Where", limit: int) -> list[Event]:
         sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE {where.text} ORDER BY seq LIMIT {where.sign}"
