@@ -43,7 +43,8 @@ class LoginNeeded(HTTPException):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(status_code=303, detail="log in first")
-        target = connection.scope["raw_path"].decode("latin-1")
+        # Some servers leave the query in raw_path.
+        target = connection.scope["raw_path"].decode("latin-1").partition("?")[0]
         if query := connection.scope.get("query_string", b"").decode("latin-1"):
             target += f"?{query}"
         # What was posted is gone; they come back to the page it was posted from, or to the start.

@@ -80,6 +80,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """0: not by a key."""
     language: str = ""
     """zh, en, or empty for what the browser asks for."""
+    zone: str = ""
+    """Time zone of the store, where all stores of the scope have one; else empty."""
     address: str = ""
     """Where the request came from, for the access log."""
 

@@ -355,9 +355,9 @@ class People:
         return row.state == "active" and (self.is_demo or row.password_hash != _DEMO_HASH)
 
     def _principal(self, connection: Connection, row: Row[Any], address: str) -> Principal:
-        stores = connection.execute(
-            select(ACCOUNT_STORE.c.store).where(ACCOUNT_STORE.c.account == row.id).order_by(ACCOUNT_STORE.c.store)
-        )
+        mine = select(STORE.c.id, STORE.c.time_zone).join(ACCOUNT_STORE, ACCOUNT_STORE.c.store == STORE.c.id)
+        stores = connection.execute(mine.where(ACCOUNT_STORE.c.account == row.id).order_by(STORE.c.id)).all()
+        zones = {store.time_zone for store in stores}
         return Principal(
             account=row.id,
             login=row.login,
@@ -365,8 +365,9 @@ class People:
             role=row.role,
             # A role that a later version knew gives nothing.
             rights=ROLES.get(row.role, frozenset()),
-            scope=Scope(group=row.group_id, stores=tuple(stores.scalars()) or None),
+            scope=Scope(group=row.group_id, stores=tuple(store.id for store in stores) or None),
             language=row.language,
+            zone=zones.pop() if len(zones) == 1 else "",
             address=address,
         )
 
@@ -720,6 +721,12 @@ class People:
             [account] = self._accounts_of(connection, rows)
         self.changes += 1
         return account
+
+    def own_account(self, by: Principal) -> Account | None:
+        """Return one's own account; None for who has none: the node's key, a visitor."""
+        row = self._account_by(ACCOUNT.c.id == by.account)
+        with self._database.read() as connection:
+            return self._accounts_of(connection, [row])[0] if row is not None else None
 
     def _account_by(self, condition: Any) -> Row[Any] | None:
         with self._database.read() as connection:

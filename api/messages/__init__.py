@@ -2,12 +2,24 @@
 
 from typing import Final
 
-from api.messages import geofences, portal, problems, status
+from api.messages import (
+    account,
+    geofences,
+    portal,
+    problems,
+    status,
+)
 
 LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 """Language we write -> what the page's lang attribute says."""
 
-TOPICS: Final = (geofences, portal, problems, status)
+TOPICS: Final = (
+    account,
+    geofences,
+    portal,
+    problems,
+    status,
+)
 """One file of texts a topic, as a rule a page."""
 
 MESSAGES: Final[dict[str, tuple[str, str]]] = {key: value for topic in TOPICS for key, value in topic.MESSAGES.items()}

@@ -17,12 +17,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import jinja2
 from litestar import Request, Response
 from litestar.datastructures import Cookie
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from api.guards import visitor_of
 from api.messages import LANGUAGES, MESSAGES, language_of, text
 from api.portal.assets import asset_url, island_of
-from api.problems import PROBLEMS
 from core.rights import Principal
 
 POLICY: Final = (
@@ -269,7 +268,8 @@ def words_in(language: str, zone: str = ZONE_DEFAULT) -> Words:
 
 def zone_of(request: Request[Any, Any, Any]) -> str:
     """Return the name of the reader's time zone: their store's, if they have one store, else the default."""
-    return getattr(request.state, "zone", "") or ZONE_DEFAULT
+    principal = principal_or_none(request)
+    return (principal.zone if principal else "") or ZONE_DEFAULT
 
 
 @functools.lru_cache(maxsize=64)
@@ -357,8 +357,7 @@ def _island(name: str, language: str) -> Markup:
         keys += [key for key in MESSAGES if key.startswith(family)]
     texts = {key: text(key, language) for key in keys}
     if name == "portal":
-        keys = [key for code in PROBLEMS if (key := f"problem_{code}") in MESSAGES]
-        texts |= {key: text(key, language) for key in keys}
+        texts |= {key: text(key, language) for key in MESSAGES if key.startswith("problem_")}
     if texts:
         # A block of data, which the policy lets stand in the page; `<` is written so that no text can end it.
         said = json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c")
@@ -373,5 +372,29 @@ def json_block(name: str, value: object) -> Markup:
     return Markup('<script type="application/json" id="{}">{}</script>').format(name, Markup(said))  # noqa: S704
 
 
+def agent_words(agent: str) -> str:
+    """Return a User-Agent in two words ('Chrome, Windows'), empty for one that says nothing we know."""
+    browser = next((name for sign, name in _BROWSERS if sign in agent), "")
+    system = next((name for sign, name in _SYSTEMS if sign in agent), "")
+    return " · ".join(filter(None, (browser, system)))
+
+
+# In this order: each says it is also the ones behind it.
+_BROWSERS: Final = (
+    ("MicroMessenger", "微信 WeChat"),
+    ("Edg/", "Edge"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
 ENVIRONMENT.globals["json_block"] = json_block
-ENVIRONMENT.filters["e"] = escape
+ENVIRONMENT.filters["agent"] = agent_words

@@ -7,7 +7,11 @@ export class Problem extends Error {
   constructor(code, { title = "", detail = "", field = "", status = 0, reason = "" } = {}) {
     super(detail || title || code);
     Object.assign(this, { code, status, field, detail, reason, kind: "bad" });
-    this.title = has(`problem_${code}`) ? t(`problem_${code}`) : title || code;
+    // A fault may say in one word which of several it is: password_weak, detail short.
+    const exact = `problem_${code}_${detail}`;
+    const known = has(exact) ? exact : has(`problem_${code}`) ? `problem_${code}` : "";
+    this.title = known ? t(known) : title || code;
+    if (known === exact) this.detail = "";
   }
 
   static from(status, text) {
