@@ -147,6 +147,25 @@ QUERY_BACKLOG: Final = 8
 TRACK_POINTS_MAX: Final = 100_000
 """A day at one report a second is 86,400 points. A longer track is read in pieces."""
 
+TRACK_THIN_M_MAX: Final = 1_000.0
+"""Thinning coarser than a kilometre leaves no track."""
+
+TRACK_DAYS_MAX: Final = 62
+"""Days of one calendar: two months of a report a second are 5.4 million rows of one vehicle, which lie together."""
+
+VEHICLES_PAGE_MAX: Final = 1_000
+VEHICLES_LOOKED_MAX: Final = 20_000
+"""Vehicles of one page, and those looked at for one when the search is by what they do now: 20 statements of 1,000.
+Past it the page ends early, with where to go on."""
+
+ARCHIVE_SCAN_BYTES: Final = 256 * 1024 * 1024
+"""Journal looked through for one answer: a twentieth of a second from memory, a second from a disk. 100 cars at 10 s
+write that in two days, 20,000 reports a second in two minutes. Past it the answer says where to go on."""
+
+ARCHIVE_SCANS_MAX: Final = 2
+"""Searches of the journal at once; one more waits. Each holds one segment in memory and reads a disk that the intake
+syncs to."""
+
 DATABASE_TIMEOUT_S: Final = 10.0
 """Wait for a connection, or for another writer to let go of the SQLite file. A batch of 256 events holds it 50 ms."""
 

@@ -388,7 +388,7 @@ class Reader:
             rows = rows[rows["sequence"] > self.sequence]
         frames = []
         for at in self._frames[: self._out[OUT_FRAMES]].tolist():
-            frame = _frame_at(self._buffer, at, self._kernels, self._identity)
+            frame = frame_at(self._buffer, at, self._kernels, self._identity)
             if frame.sequence > self.sequence:
                 frames.append(frame)
         self.sequence = max(self.sequence, int(self._out[OUT_SEQUENCE]))
@@ -418,7 +418,7 @@ class Reader:
             self._close()
 
 
-def _frame_at(buffer: Any, at: int, kernels: Kernels, identity: Any) -> Frame:
+def frame_at(buffer: Any, at: int, kernels: Kernels, identity: Any) -> Frame:
     """Return the record at an offset of a segment's bytes, (n,) uint8. `identity` is scratch."""
     words = buffer[at : at + RECORD_HEADER_BYTES].view(np.int64)
     pair = words[AT_TERMINAL // 8 : AT_TERMINAL // 8 + 1].view(np.int32)
@@ -507,7 +507,7 @@ def frames_of(directory: Path, kernels: Kernels, phone: tuple[int, int]) -> Iter
         scan_records(blob.ctypes.data, SEGMENT_HEADER_BYTES, len(blob), out.ctypes.data)
         at = SEGMENT_HEADER_BYTES
         while at < int(out[OUT_OFFSET]):
-            frame = _frame_at(blob, at, kernels, identity)
+            frame = frame_at(blob, at, kernels, identity)
             if frame.phone == phone:
                 yield frame
             at += RECORD_HEADER_BYTES + (len(frame.data) + 7 & ~7 if frame.kind != KIND_LINK_CLOSED else 8)
