@@ -544,7 +544,10 @@ class Node:
         from api.embedded import LiveCars, append_through
         from api.parts import Parts
         from core.events import CommandRequested, Event
+        from core.intake.archive import Archive
+        from protocols.jt808.kernels import KERNELS as JT808
         from storage.reader import Reader
+        from storage.vehicles import Vehicles
 
         config = self.config
         online = self.fleet.occupancy.online
@@ -574,10 +577,12 @@ class Node:
             people=self.people,
             registry=self.registry,
             reader=Reader(self.eventlog.database, self.store, cars.last_positions),
+            vehicles=Vehicles(self.eventlog.database),
             live=cars,
             city=self.city if self.city.exists() else None,
             command_fault=command_fault,
             append=append_through(self._token, self.writer.append),
+            archive=Archive(self.journal, JT808),
         )
 
     def metrics(self) -> "Metrics":

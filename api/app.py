@@ -7,9 +7,10 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
 from api import access, accounts, geofences, invitations, keys, sessions, stores
-from api.commands import read_command, request_command
+from api.commands import list_commands, read_command, request_command
 from api.docs import openapi, read_docs
 from api.events import list_events
+from api.frames import list_frames
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import read_health
 from api.login import Hashing, log_in, log_out, read_me
@@ -31,7 +32,8 @@ from api.problems import (
     answer_store,
 )
 from api.status import read_status
-from api.vehicles import read_vehicle
+from api.tracks import read_days, read_track
+from api.vehicles import list_vehicles, read_vehicle
 from storage.errors import StorageError
 from storage.people import LoginFailedError, LoginLockedError, PeopleError
 
@@ -73,7 +75,12 @@ RESOURCES: Final = (
     log_out,
     read_me,
     list_positions,
+    list_vehicles,
     read_vehicle,
+    read_track,
+    read_days,
+    list_frames,
+    list_commands,
     request_command,
     read_command,
     list_events,

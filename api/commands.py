@@ -2,19 +2,27 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
 import trio
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from api.guards import principal_of
 from api.parts import Parts
 from api.problems import CHANGES, KEYED, Problem, answers
 from core.events import CommandProgress, CommandRequested, Event, derive_id
 from core.limits import COMMAND_EXPIRES_S
+from core.rights import Principal
+
+TEXT_BYTES_MAX: Final = 1_021
+"""A body holds 1,023 bytes; flags and class take two."""
+COMMANDS_PAGE_MAX: Final = 100
+STEPS_MAX: Final = 8
+"""Events of one command: requested, sent, sent again, acknowledged, decided, and room."""
 
 State = Literal["requested", "sent", "acked", "effective", "failed", "expired"]
 
@@ -54,6 +62,18 @@ class Command(msgspec.Struct, frozen=True):
     fields: dict[str, object]
     state: State
     steps: list[CommandStep]
+    actor: str = ""
+    """Who asked for it: `account:3`, `node`."""
+    expires_ms: int = 0
+    """It is not sent after this time."""
+
+
+class CommandPage(msgspec.Struct, frozen=True):
+    """Commands of one vehicle, the newest first."""
+
+    items: list[Command]
+    next: int | None
+    """Hand it back as `before`; null on the last page."""
 
 
 @post(
@@ -82,10 +102,11 @@ async def request_command(
     """
     parts: Parts = request.app.state.parts
     principal = principal_of(request)
-    if not 0 < vehicle_id < 2**31 or not await sync_to_thread(parts.reader.sees, principal, vehicle_id):
+    vehicle = await sync_to_thread(parts.vehicles.one, principal, vehicle_id)
+    if vehicle is None:
         raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
     message = "0x" + data.message[2:].upper()
-    if fault := parts.command_fault(message, data.fields):
+    if fault := parts.command_fault(message, data.fields) or text_fault(message, data.fields):
         raise Problem("message_unsupported", fault)
     now_ms = time.time_ns() // 1_000_000
     event = Event(
@@ -93,6 +114,8 @@ async def request_command(
         type="command.requested",
         time_ms=now_ms,
         subject=f"vehicle:{vehicle_id}",
+        group=vehicle.group,
+        store=vehicle.store.id,
         actor=principal.actor,
         payload=CommandRequested(
             vehicle_id=vehicle_id, message=message, fields=data.fields, expires_ms=now_ms + data.expires_s * 1000
@@ -119,9 +142,88 @@ async def read_command(request: Request, command_id: FromPath[str]) -> Command:
     # The story of another event may begin with a command, or have one in it; its id is then not this one.
     if not events or events[0].id != command_id or not isinstance(events[0].payload, CommandRequested):
         raise Problem("command_unknown", f"no command {command_id[:64]}")
-    order = events[0].payload
-    steps = [_step(event) for event in events if event.type in STATES]
-    return Command(command_id, order.vehicle_id, order.message, order.fields, steps[-1].state, steps)
+    return _command(events[0], events)
+
+
+@get(
+    "/vehicles/{vehicle_id:int}/commands",
+    opt={"right": "events.read"},
+    summary="What was sent to a vehicle",
+    responses=answers("bad_request", *KEYED, "vehicle_unknown"),
+)
+async def list_commands(
+    request: Request,
+    vehicle_id: FromPath[int],
+    before: Annotated[int, QueryParameter(ge=0, description="Go on before this number of the log")] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=COMMANDS_PAGE_MAX, description="Most commands on this page")] = 20,
+) -> CommandPage:
+    """Return the vehicle's commands, newest first, each with how far it has come."""
+    parts: Parts = request.app.state.parts
+    principal = principal_of(request)
+
+    def read() -> CommandPage:
+        if parts.vehicles.one(principal, vehicle_id) is None:
+            raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
+        return commands_of(parts, principal, vehicle_id, before=before, limit=limit)
+
+    return await sync_to_thread(read)
+
+
+def commands_of(
+    parts: Parts, principal: Principal, vehicle_id: int, *, before: int = 0, limit: int = 20
+) -> CommandPage:
+    """Read a vehicle's commands. Blocks."""
+    subject = f"vehicle:{vehicle_id}"
+    asked = parts.reader.events(
+        principal, before, types=("command.requested",), subject=subject, limit=limit, newest_first=True
+    )
+    if not asked.items:
+        return CommandPage([], None)
+    # What became of them stands behind the oldest of them. A command ends after six steps at most.
+    later = parts.reader.events(
+        principal, asked.items[-1].seq, types=("command.",), subject=subject, limit=STEPS_MAX * COMMANDS_PAGE_MAX
+    )
+    stories: dict[str, list[Event]] = {event.id: [event] for event in asked.items}
+    for event in later.items:
+        if isinstance(event.payload, CommandProgress) and event.payload.command in stories:
+            stories[event.payload.command].append(event)
+    items = [_command(event, stories[event.id]) for event in asked.items]
+    return CommandPage(items, asked.items[-1].seq if len(asked.items) == limit else None)
+
+
+def text_fault(message: str, fields: dict[str, object]) -> str | None:
+    """Return why a terminal could not show a text (0x8300), None if it can.
+
+    Terminals know GBK; what is not in it would be sent as four bytes that they show as rubbish.
+    """
+    text = fields.get("text")
+    if message != "0x8300" or not isinstance(text, str):
+        return None
+    if not text:
+        return "text: there is nothing to send"
+    for place, character in enumerate(text):
+        try:
+            character.encode("gbk")
+        except UnicodeEncodeError:
+            return f"text: {character!r} at {place} is not in GBK: a terminal cannot show it"
+    if (size := len(text.encode("gbk"))) > TEXT_BYTES_MAX:
+        return f"text: {size} bytes in GBK, a message holds {TEXT_BYTES_MAX}"
+    return None
+
+
+def _command(asked: Event, story: Sequence[Event]) -> Command:
+    order: CommandRequested = asked.payload
+    steps = [_step(event) for event in story if event.type in STATES]
+    return Command(
+        asked.id,
+        order.vehicle_id,
+        order.message,
+        order.fields,
+        steps[-1].state,
+        steps,
+        asked.actor,
+        order.expires_ms or asked.time_ms + int(COMMAND_EXPIRES_S * 1000),
+    )
 
 
 def _step(event: Event) -> CommandStep:

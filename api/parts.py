@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 
 from core.events import Event
+from core.intake.archive import Archive
 from core.metrics import Metrics
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
+from storage.vehicles import Vehicles
 
 
 class Live(Protocol):
@@ -49,6 +51,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Blocking. Vehicles, terminals, bindings, geofences."""
     reader: Reader
     """Blocking. Events and positions, as a principal may see them."""
+    vehicles: Vehicles
+    """Blocking. Vehicles, as a principal may see them."""
     live: Live
     command_fault: Callable[[str, dict[str, object]], str | None]
     """(message, fields) -> why no such downlink can be built, None if it can. Quick."""
@@ -58,3 +62,5 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     Raises OSError or StorageError when the log does not take it."""
     city: Path | None = None
     """The base map of the demo, a file; None: there is none."""
+    archive: Archive | None = None
+    """Blocking. Raw frames from the journal; None where another process has it."""

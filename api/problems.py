@@ -33,6 +33,8 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "vehicle_unknown": (404, "No such vehicle"),
     "command_unknown": (404, "No such command"),
     "geofence_unknown": (404, "No such geofence"),
+    "precision_missing": (403, "You see positions less exactly than this shows them"),
+    "journal_elsewhere": (404, "This process has no journal"),
     "account_unknown": (404, "No such account"),
     "store_unknown": (404, "No such store"),
     "key_unknown": (404, "No such key"),

@@ -20,6 +20,7 @@ from storage.eventlog import EventLog
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
+from storage.vehicles import Vehicles
 
 NO_COMMANDS: Final = "commands are taken by the node that owns the event log: send them to its API"
 
@@ -58,6 +59,7 @@ class SharedStores:
             people=self.people,
             registry=self._registry,
             reader=self._reader,
+            vehicles=Vehicles(self._log.database),
             live=self,
             command_fault=lambda message, fields: None,
             append=self._refuse,

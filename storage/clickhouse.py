@@ -157,6 +157,18 @@ class MileageDay(NamedTuple):
     speed_kmh10_max: int
 
 
+class TrackDay(NamedTuple):
+    """A day on which a vehicle reported."""
+
+    day: datetime.date
+    reports: int
+    mileage_m: int
+    """Last reading of the odometer minus the first, of the terminal that counted most; 0 where none was sent."""
+    time_ms_min: int
+    time_ms_max: int
+    speed_kmh10_max: int
+
+
 class Answer(NamedTuple):
     """What a query by others gave: integers, floats, texts, dates and bytes (String columns) as they come."""
 
@@ -619,21 +631,84 @@ class ReportStore:
         return [LastPosition(*row) for row in self.query(sql, parameters, rows_max=limits.VEHICLES_MAX)]
 
     def track(
-        self, vehicle_id: int, from_ms: int, to_ms: int, limit: int = limits.TRACK_POINTS_MAX
+        self,
+        vehicle_id: int,
+        from_ms: int,
+        to_ms: int,
+        limit: int = limits.TRACK_POINTS_MAX,
+        *,
+        after_report: int | None = None,
     ) -> list[TrackPoint]:
         """Return a vehicle's reports with from_ms <= time_ms < to_ms, oldest first, at most `limit`.
 
         Reports whose time is not to be believed are left out; those without a fix are in, flagged.
+
+        Args:
+            after_report: of the reports at from_ms itself only those with a higher report_id: how the next piece of a
+                long track joins the last, also where a terminal's clock stands still.
         """
+        first = "(time_ms > {from_ms:Int64} OR report_id > {after_report:UInt64})" if after_report is not None else "1"
         sql = f"""
             SELECT {", ".join(TrackPoint._fields)} FROM report
             WHERE vehicle_id = {{vehicle_id:Int32}} AND time_ms >= {{from_ms:Int64}} AND time_ms < {{to_ms:Int64}}
-                AND bitAnd(flags, {FLAG_TIME_BAD}) = 0
+                AND {first} AND bitAnd(flags, {FLAG_TIME_BAD}) = 0
             ORDER BY time_ms, report_id LIMIT {{limit:UInt32}}
         """
         bounded = min(limit, limits.TRACK_POINTS_MAX)
-        parameters = {"vehicle_id": vehicle_id, "from_ms": from_ms, "to_ms": to_ms, "limit": bounded}
+        parameters: dict[str, object] = {
+            "vehicle_id": vehicle_id, "from_ms": from_ms, "to_ms": to_ms, "limit": bounded,
+            "after_report": after_report or 0,
+        }  # fmt: skip
         return [TrackPoint(*row) for row in self.query(sql, parameters)]
+
+    def track_days(self, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay]:
+        """Return the days on which a vehicle reported between from_ms and to_ms, oldest first, in a time zone.
+
+        From the reports themselves: the table `mileage_day` knows GMT+8 only, and no car without an odometer.
+
+        Args:
+            zone: an IANA name, as `Asia/Shanghai`.
+        """
+        sql = f"""
+            SELECT day, sum(reports), maxIf(counted, counted >= 0), min(first_ms), max(last_ms), max(fastest)
+            FROM (
+                SELECT toDate(fromUnixTimestamp64Milli(time_ms, {{zone:String}})) AS day, terminal,
+                    count() AS reports, min(time_ms) AS first_ms, max(time_ms) AS last_ms,
+                    max(speed_kmh10) AS fastest,
+                    if(countIf(odometer_m >= 0) = 0, -1,
+                        maxIf(odometer_m, odometer_m >= 0) - minIf(odometer_m, odometer_m >= 0)) AS counted
+                FROM report
+                WHERE vehicle_id = {{vehicle_id:Int32}} AND time_ms >= {{from_ms:Int64}} AND time_ms < {{to_ms:Int64}}
+                    AND bitAnd(flags, {FLAG_TIME_BAD}) = 0
+                GROUP BY day, terminal
+            )
+            GROUP BY day ORDER BY day
+        """
+        parameters: dict[str, object] = {
+            "vehicle_id": vehicle_id, "from_ms": from_ms, "to_ms": to_ms, "zone": zone
+        }  # fmt: skip
+        return [TrackDay(*row) for row in self.query(sql, parameters)]
+
+    def sequences_of(
+        self, vehicle_id: int, *, report_id: int | None = None, time_ms: int | None = None, arrival_ms_min: int = 0
+    ) -> list[int]:
+        """Return the journal's numbers of the frames that brought a report, or the reports of one fix time, newest
+        first, at most 100.
+
+        Args:
+            arrival_ms_min: what arrived before is not looked for: the journal no longer has it.
+        """
+        wanted = "report_id = {report_id:UInt64}" if report_id is not None else "time_ms = {time_ms:Int64}"
+        sql = f"""
+            SELECT DISTINCT sequence FROM report
+            WHERE vehicle_id = {{vehicle_id:Int32}} AND {wanted} AND arrival_ms >= {{arrival_ms_min:Int64}}
+            ORDER BY sequence DESC LIMIT 100
+        """
+        parameters: dict[str, object] = {
+            "vehicle_id": vehicle_id, "report_id": report_id or 0, "time_ms": time_ms or 0,
+            "arrival_ms_min": arrival_ms_min,
+        }  # fmt: skip
+        return [int(row[0]) for row in self.query(sql, parameters)]
 
     def daily_mileage(
         self, from_day: datetime.date, to_day: datetime.date, vehicle_ids: Sequence[int] | None = None

@@ -15,7 +15,7 @@ import msgspec
 from core import limits
 from core.events import PURPOSES, Event
 from core.rights import PRECISION_1E7, Precision, Principal, Scope
-from storage.clickhouse import LastPosition, ReportStore, TrackPoint
+from storage.clickhouse import LastPosition, ReportStore, TrackDay, TrackPoint
 from storage.database import Database
 from storage.errors import StorageError
 from storage.eventlog import EVENT_COLUMNS, HEAD_SQL, considered, event_of, type_condition
@@ -176,10 +176,39 @@ class Reader:
         self.note(principal, "positions", vehicle=vehicle_id, rows=len(found))
         return _coarse(found[0], PRECISION_1E7[principal.scope.precision]) if found else None
 
+    def positions_of(
+        self, principal: Principal, vehicle_ids: Sequence[int], what: str = "search"
+    ) -> list[LastPosition]:
+        """Return the last position of each of these vehicles that has one, by vehicle id.
+
+        Args:
+            vehicle_ids: of the principal's scope already: whoever found them asked with it.
+            what: for the access log.
+
+        Raises:
+            StorageError: also when the read cannot be written to the access log.
+        """
+        if principal.scope.precision == "none" or not vehicle_ids:
+            return []
+        found = list(self._last_positions(vehicle_ids))
+        self.note(principal, what, rows=len(found))
+        step = PRECISION_1E7[principal.scope.precision]
+        return [_coarse(item, step) for item in found]
+
     def track(
-        self, principal: Principal, vehicle_id: int, from_ms: int, to_ms: int, limit: int = limits.TRACK_POINTS_MAX
+        self,
+        principal: Principal,
+        vehicle_id: int,
+        from_ms: int,
+        to_ms: int,
+        limit: int = limits.TRACK_POINTS_MAX,
+        *,
+        after_report: int | None = None,
     ) -> list[TrackPoint] | None:
         """Return one vehicle's reports with from_ms <= time_ms < to_ms, oldest first, at most `limit`.
+
+        Args:
+            after_report: of the reports at from_ms itself only those with a higher report_id.
 
         Returns:
             None when the vehicle does not exist for this principal; an empty list without a right to any precision.
@@ -191,10 +220,25 @@ class Reader:
             return None
         if principal.scope.precision == "none":
             return []
-        points = self._store.track(vehicle_id, from_ms, to_ms, limit)
+        points = self._store.track(vehicle_id, from_ms, to_ms, limit, after_report=after_report)
         self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(points))
         step = PRECISION_1E7[principal.scope.precision]
         return [_coarse(point, step) for point in points]
+
+    def days(self, principal: Principal, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay] | None:
+        """Return the days on which a vehicle reported, by a time zone; None when it is not of the scope."""
+        if not self.sees(principal, vehicle_id):
+            return None
+        return self._store.track_days(vehicle_id, from_ms, to_ms, zone)
+
+    def sequences_of(
+        self, principal: Principal, vehicle_id: int, *, report_id: int | None, time_ms: int | None, arrival_ms_min: int
+    ) -> list[int] | None:
+        """Return the journal's numbers of the frames behind a report, or behind the reports of one fix time, newest
+        first; None when the vehicle is not of the scope."""
+        if not self.sees(principal, vehicle_id):
+            return None
+        return self._store.sequences_of(vehicle_id, report_id=report_id, time_ms=time_ms, arrival_ms_min=arrival_ms_min)
 
     def note(
         self, principal: Principal, what: str, *, vehicle: int = 0, from_ms: int = 0, to_ms: int = 0, rows: int = 0

@@ -43,4 +43,9 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "problem_login_locked": ("Too many failed logins: wait a little", "登录失败次数过多，请稍后再试"),
     "problem_internal": ("The fault is ours", "系统内部错误"),
     "problem_not_ready": ("This cannot be done right now", "暂时无法处理"),
+    "problem_precision_missing": (
+        "You see positions less exactly than this shows them",
+        "您所见位置的精度低于此处所示",
+    ),
+    "problem_journal_elsewhere": ("This process has no journal", "本进程没有日志"),
 }

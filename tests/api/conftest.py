@@ -25,6 +25,7 @@ from storage.passwords import Passwords
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import NewTerminal, Registry
+from storage.vehicles import Vehicles
 
 KEY = "the-key-of-the-tests"
 CARS = 25
@@ -41,7 +42,9 @@ class Reports:
     def __init__(self) -> None:
         self.tracks: dict[int, list[TrackPoint]] = {}
 
-    def track(self, vehicle_id: int, from_ms: int, to_ms: int, limit: int) -> list[TrackPoint]:
+    def track(
+        self, vehicle_id: int, from_ms: int, to_ms: int, limit: int, *, after_report: int | None = None
+    ) -> list[TrackPoint]:
         points = self.tracks.get(vehicle_id, [])
         return [point for point in points if from_ms <= point.time_ms < to_ms][:limit]
 
@@ -106,6 +109,7 @@ class Node:
             people=self.demo_people if demo else self.people,
             registry=self.registry,
             reader=self.reader,
+            vehicles=Vehicles(self.database),
             live=self.live,
             command_fault=self.command_fault,
             append=self.append,
