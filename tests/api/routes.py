@@ -1,0 +1,89 @@
+"""Every route of the application, a row each: how tests/api/test_rights.py calls it. See there."""
+
+from typing import Final
+
+from tests.api.two_stores import PASSWORD, Case, Side
+
+
+def one(route: str, name: str) -> Case:
+    """Return the case of a GET whose path names one thing: the side's attribute that stands there."""
+    template = route.split(" ")[1]
+    head, _, rest = template.partition("{")
+    return Case(route, "one", lambda side: f"{head}{getattr(side, name)}{rest.partition('}')[2]}")
+
+
+PUBLIC: Final = (
+    Case("GET /", "public"),
+    Case("GET /docs", "public"),
+    Case("GET /docs/openapi.json", "public"),
+    Case("GET /docs/openapi.json/openapi.json", "public"),
+    Case("GET /docs/openapi.json/{path}", "public", lambda side: "/docs/openapi.json/x", status=404),
+    Case("GET /health", "public"),
+    # It has a right of its own where metrics are not open: tests/api/test_api.py.
+    Case("GET /metrics", "public", status=401),
+    Case("POST /api/v1/login", "public", send=lambda side: {"json": {"login": "x", "password": "y"}}, status=401),
+    Case("POST /api/v1/invitations", "public", send=lambda side: {"json": {"token": "x", "password": "y"}}, status=400),
+)
+
+ONESELF: Final = (
+    Case("GET /api/v1/me", "list"),
+    Case("PATCH /api/v1/me", "self", send=lambda side: {"json": {"name": "x"}}),
+    Case("POST /api/v1/me/password", "self", send=lambda side: {"json": {"old": PASSWORD, "new": f"{PASSWORD}2"}}),
+    Case("POST /api/v1/logout", "self"),
+    Case("GET /api/v1/sessions", "self"),
+    Case("DELETE /api/v1/sessions", "self"),
+    Case("DELETE /api/v1/sessions/{session_id}", "self", lambda side: "/api/v1/sessions/0123456789abcdef"),
+)
+
+
+def account(side: Side) -> str:
+    return f"/api/v1/accounts/{side.account}"
+
+
+def new_account(side: Side) -> dict[str, object]:
+    return {"json": {"login": f"new{side.store}", "role": "viewer", "stores": [side.store]}}
+
+
+PEOPLE: Final = (
+    Case("GET /api/v1/accounts", "list"),
+    Case("GET /api/v1/accounts/{account_id}", "one", account),
+    Case("POST /api/v1/accounts", "one", None, new_account, status=201, foreign=403, shows=False),
+    Case("PATCH /api/v1/accounts/{account_id}", "one", account, lambda side: {"json": {"name": "x"}}),
+    Case(
+        "POST /api/v1/accounts/{account_id}/invitation",
+        "one",
+        lambda side: f"{account(side)}/invitation",
+        status=201,
+        shows=False,
+    ),
+    Case("GET /api/v1/keys", "one", None, lambda side: {"params": {"account": side.account}}),
+    Case("POST /api/v1/keys", "self", send=lambda side: {"json": {"name": "x", "rights": ["events.read"]}}),
+    Case("DELETE /api/v1/keys/{key_id}", "one", lambda side: f"/api/v1/keys/{side.api_key}", status=204, shows=False),
+    Case("GET /api/v1/stores", "list"),
+    Case("POST /api/v1/stores", "group", send=lambda side: {"json": {"code": "x", "name_zh": "x"}}),
+    Case(
+        "PUT /api/v1/stores/{store_id}",
+        "group",
+        lambda side: f"/api/v1/stores/{side.store}",
+        lambda side: {"json": {"code": "x", "name_zh": "x"}},
+    ),
+    Case("GET /api/v1/access", "list"),
+)
+
+CARS: Final = (
+    Case("GET /api/v1/positions", "list"),
+    one("GET /api/v1/vehicles/{vehicle_id}", "vehicle"),
+    Case(
+        "POST /api/v1/vehicles/{vehicle_id}/commands",
+        "one",
+        lambda side: f"/api/v1/vehicles/{side.vehicle}/commands",
+        lambda side: {"json": {"message": "0x8201"}},
+        status=202,
+        shows=False,
+    ),
+    one("GET /api/v1/commands/{command_id}", "command"),
+)
+
+EVENTS: Final = (Case("GET /api/v1/events", "list", None, lambda side: {"params": {"limit": 1000}}),)
+
+CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS)

@@ -1,0 +1,214 @@
+"""A world of two stores that must not see each other, and how each route is called in it.
+
+Everything that is of one side carries marks: ids, names, phones, plates, coordinates that occur nowhere else. An answer
+to one store that holds a mark of the other is a leak, whatever the route.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Literal, NamedTuple
+
+from litestar import Litestar
+from litestar.testing import TestClient
+from sqlalchemy import insert
+
+from api.app import create_app
+from core.events import AlarmSeen, CommandRequested, Event, derive_id
+from core.rights import NODE, RIGHTS, Principal
+from storage.clickhouse import TrackPoint
+from storage.database import Database
+from storage.people import Store
+from storage.registry import NewTerminal
+from storage.tables.business import ACCESS, GEOFENCE, OUTBOX, TERMINAL, VEHICLE
+from tests.api.conftest import KEY, NOW_MS, Node, driven
+
+PASSWORD: Final = "korrekt-pferd-batterie"
+VEHICLES_BEFORE: Final = 4000
+TERMINALS_BEFORE: Final = 6000
+"""Ids begin behind these, so that an id in an answer is not taken for another small number."""
+
+
+class Side(NamedTuple):
+    """One store, somebody who manages it, and a few things that are its own."""
+
+    store: int
+    code: str
+    login: str
+    account: int
+    api_key: int
+    headers: dict[str, str]
+    """The manager's key: every right of a manager, this store only."""
+    vehicle: int
+    terminal: int
+    phone: str
+    plate: str
+    fence: int
+    event: int
+    """seq"""
+    event_id: str
+    command: str
+    outbox: str
+    lat_1e7: int
+    marks: tuple[str, ...]
+
+
+class World:
+    """Two stores of group 1, something of group 2, and a server over it all."""
+
+    def __init__(self, database: Database) -> None:
+        self.node = node = Node(database, cars=0)
+        self._numbers = itertools.count(1)
+        with database.write() as connection:
+            other = {"group_id": 2, "store_id": 0, "created_ms": NOW_MS}
+            car = {"plate": "沪Z66666", "plate_colour": 1, "vin": "OTHERGROUPSVIN000"}
+            connection.execute(insert(VEHICLE).values(id=VEHICLES_BEFORE, **car, **other))
+            box = {"phone": "13999966666", "terminal_id": "OTHER66", "maker": "", "model": "", "province": 0, "city": 0}
+            connection.execute(insert(TERMINAL).values(id=TERMINALS_BEFORE, revision=1, **box, **other))
+        self.strangers = (str(VEHICLES_BEFORE), str(TERMINALS_BEFORE), "13999966666", "沪Z66666", "OTHERGROUPSVIN000")
+        """Marks of the other group, which nobody here may see."""
+        self.north = self._side("north", "13711110001", "京A11111", 411_111_111)
+        self.south = self._side("south", "13722220002", "粤B22222", 222_222_222)
+        node.table = driven(self.north.vehicle, self.south.vehicle, capacity=VEHICLES_BEFORE + 64)
+        for side in (self.north, self.south):
+            node.table.group[side.vehicle], node.table.store[side.vehicle] = 1, side.store
+            node.table.position["lat_1e7"][side.vehicle] = side.lat_1e7
+        node.live._table = node.table
+        self._lacking: dict[str, dict[str, str]] = {}
+
+    def _side(self, name: str, phone: str, plate: str, lat_1e7: int) -> Side:
+        node, people = self.node, self.node.people
+        store = people.save_store(NODE, Store(code=f"{name}-code", name_zh=f"{name}店", name_en=f"{name} store")).id
+        who, headers, api_key = self.somebody("manager", f"{name}.manager", store)
+        [row] = node.registry.register(
+            [NewTerminal(phone=phone, terminal_id=f"{name}T", plate=plate, store=store, time_ms=NOW_MS)]
+        )
+        vehicle = row.vehicle_id
+        ids = [derive_id("test", name, 1, (), kind) for kind in ("sos", "command")]
+        where: dict[str, Any] = {"lat_1e7": lat_1e7, "lon_1e7": 1_000_000_000, "speed_kmh10": 0}
+        sos = AlarmSeen(
+            vehicle_id=vehicle, terminal=row.terminal, report_id="1", alarm=1, evidence="alarm.0", has_fix=True, **where
+        )
+        asked = CommandRequested(vehicle_id=vehicle, message="0x8201", fields={})
+        whose: dict[str, Any] = {"subject": f"vehicle:{vehicle}", "store": store, "actor": "test", "time_ms": NOW_MS}
+        seqs = node.eventlog.append(
+            [
+                Event(id=ids[0], type="sos.pressed", purpose="safety", payload=sos, **whose),
+                Event(id=ids[1], type="command.requested", payload=asked, **whose),
+            ]
+        )
+        point = TrackPoint(NOW_MS, NOW_MS, 1, lat_1e7, 1_000_000_000, 0, 0, 0, 0, 3, 0, 0)
+        node.reports.tracks[vehicle] = [point, point._replace(time_ms=NOW_MS + 1000, report_id=2)]
+        outbox = derive_id("test", name, 1, (), "outbox")
+        with node.database.write() as connection:
+            group: dict[str, Any] = {"group_id": 1, "store_id": store}
+            circle = f'{{"centre": [100, {lat_1e7 / 1e7}], "radius_m": 200}}'
+            fence = connection.execute(
+                insert(GEOFENCE)
+                .values(name=f"{name} yard", kind="circle", geometry=circle, active=True, **group)
+                .returning(GEOFENCE.c.id)
+            ).scalar_one()
+            message = {"adapter": "message", "channel": "sms", "account": who.account, "address": f"{name}-address"}
+            message |= {"subject": f"{name} subject", "body": f"{name} body", "about": f"vehicle:{vehicle}"}
+            message |= {"cause": ids[0], "state": "requested", "reason": ""}
+            times = {"requested_ms": NOW_MS, "changed_ms": NOW_MS}
+            connection.execute(insert(OUTBOX).values(id=outbox, **message, **times, **group))
+            read = {"time_ms": NOW_MS, "group_id": 1, "account": who.account, "api_key": api_key, "what": "track"}
+            read |= {"vehicle": vehicle, "from_ms": 0, "to_ms": 0, "rows": 2, "address": f"{name}-reader"}
+            connection.execute(insert(ACCESS).values(**read))
+        marks = (str(vehicle), str(row.terminal), phone, plate, *ids, outbox, who.login, f"{name} yard")
+        marks += (
+            f"{name}-code",
+            f"{name}T",
+            f"{name} subject",
+            f"{name}-reader",
+            str(lat_1e7)[:6],
+            f"{lat_1e7 / 1e7:.4f}",
+        )
+        return Side(
+            store, f"{name}-code", who.login, who.account, api_key, headers, vehicle, row.terminal, phone, plate, fence,
+            seqs[0], ids[0], ids[1], outbox, lat_1e7, marks,
+        )  # fmt: skip
+
+    def somebody(self, role: str, login: str = "", store: int = 0) -> tuple[Principal, dict[str, str], int]:
+        """Enter an account; return who it is, headers with a key that holds all its rights, and that key's id."""
+        login = login or f"person{next(self._numbers)}"
+        people = self.node.people
+        _, token = people.create_account(NODE, login=login, name="", role=role, stores=[store] if store else None)
+        who = people.take_invitation(token, PASSWORD).principal
+        about, key = people.create_key(who, name=login, rights=who.rights)
+        return who, {"Authorization": f"Bearer {key}"}, about.id
+
+    def lacking(self, right: str) -> dict[str, str]:
+        """Return headers of somebody of the whole group who holds every right but this one."""
+        if right not in self._lacking:
+            who, _, _ = self.somebody("administrator")
+            _, key = self.node.people.create_key(who, name=right, rights=set(RIGHTS) - {right})
+            self._lacking[right] = {"Authorization": f"Bearer {key}"}
+        return self._lacking[right]
+
+    def app(self) -> Litestar:
+        """Return the application over this world."""
+        return create_app(self.node.parts(metrics_open=False))
+
+    @contextmanager
+    def served(self) -> Iterator[TestClient]:
+        """Serve it. Answers are not followed to where they redirect."""
+        with TestClient(self.app()) as client:
+            client.follow_redirects = False
+            yield client
+
+
+WHOLE_GROUP: Final = {"Authorization": f"Bearer {KEY}"}
+
+Kind = Literal["public", "self", "group", "list", "one"]
+
+
+class Case(NamedTuple):
+    """How a route is called, and what must hold; see tests/api/test_rights.py."""
+
+    route: str
+    kind: Kind
+    path: Callable[[Side], str] | None = None
+    """Where it is for one side; None: the route itself, which names nothing."""
+    send: Callable[[Side], Mapping[str, Any]] = lambda side: {}
+    """Arguments for the client: json=, params=, content= …"""
+    status: int = 200
+    """What the side itself gets."""
+    foreign: int = 404
+    """What the other side gets (kind `one`)."""
+    shows: bool = True
+    """Whether the side's own answer shows a mark of its own: a proof that the test would see one."""
+    check: Callable[["World"], None] | None = None
+    """Instead of calling it twice: what must hold, for routes that no single request can try (a live feed)."""
+
+    @property
+    def method(self) -> str:
+        return self.route.split(" ")[0]
+
+    def where(self, side: Side) -> str:
+        return self.path(side) if self.path else self.route.split(" ")[1]
+
+
+def marks_in(text: str, marks: tuple[str, ...]) -> list[str]:
+    """Return those of the marks that stand in the text on their own, not as a part of a longer number or word."""
+    found = []
+    for mark in marks:
+        tail = "" if (mark[:3].isdigit() and len(mark) == 6) or "." in mark else r"(?![0-9A-Za-z])"
+        if re.search(rf"(?<![0-9A-Za-z]){re.escape(mark)}{tail}", text):
+            found.append(mark)
+    return found
+
+
+def routes_of(app: Litestar) -> dict[str, Any]:
+    """Return every route of an application: 'METHOD /path' (WS for a WebSocket) -> its handler."""
+    found: dict[str, Any] = {}
+    for route in app.routes:
+        for handler in route.route_handlers if hasattr(route, "route_handlers") else [route.route_handler]:
+            methods = sorted(getattr(handler, "http_methods", {"WS"}))
+            for method in methods:
+                # Litestar answers OPTIONS itself: which methods there are, nothing more.
+                if method != "OPTIONS":
+                    found[f"{method} {route.path_format if hasattr(route, 'path_format') else route.path}"] = handler
+    return found
