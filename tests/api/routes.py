@@ -18,6 +18,7 @@ PUBLIC: Final = (
     Case("GET /docs/openapi.json", "public"),
     Case("GET /docs/openapi.json/openapi.json", "public"),
     Case("GET /docs/openapi.json/{path}", "public", lambda side: "/docs/openapi.json/x", status=404),
+    Case("GET /assets/{name}", "public", lambda side: "/assets/nothing.js", status=404),
     Case("GET /health", "public"),
     # It has a right of its own where metrics are not open: tests/api/test_api.py.
     Case("GET /metrics", "public", status=401),
@@ -86,4 +87,38 @@ CARS: Final = (
 
 EVENTS: Final = (Case("GET /api/v1/events", "list", None, lambda side: {"params": {"limit": 1000}}),)
 
-CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS)
+
+def fence(side: Side) -> str:
+    return f"/api/v1/geofences/{side.fence}"
+
+
+def feature(side: Side) -> dict[str, object]:
+    circle = {"type": "Point", "coordinates": [100, side.lat_1e7 / 1e7]}
+    properties = {"name": "x", "radius_m": 100, "store": side.store, "revision": 1}
+    return {"json": {"type": "Feature", "id": side.fence, "geometry": circle, "properties": properties}}
+
+
+def new_feature(side: Side) -> dict[str, object]:
+    circle = {"type": "Point", "coordinates": [100, side.lat_1e7 / 1e7]}
+    properties = {"name": "x", "radius_m": 100, "store": side.store}
+    return {"json": {"type": "Feature", "geometry": circle, "properties": properties}}
+
+
+def chosen(side: Side) -> dict[str, object]:
+    return {"json": {"vehicles": [side.vehicle], "revision": 1}}
+
+
+GEOFENCES: Final = (
+    Case("GET /api/v1/geofences", "list"),
+    Case("GET /api/v1/geofences/export", "list"),
+    Case("POST /api/v1/geofences", "one", None, new_feature, foreign=422),
+    Case("GET /api/v1/geofences/{number}", "one", fence),
+    Case("PUT /api/v1/geofences/{number}", "one", fence, feature),
+    Case("DELETE /api/v1/geofences/{number}", "one", fence, lambda side: {"params": {"revision": 1}}, 204, shows=False),
+    Case("PUT /api/v1/geofences/{number}/vehicles", "one", lambda side: f"{fence(side)}/vehicles", chosen),
+    Case("GET /api/v1/geofences/{number}/inside", "one", lambda side: f"{fence(side)}/inside"),
+    Case("GET /api/v1/geofences/{number}/crossings", "one", lambda side: f"{fence(side)}/crossings"),
+    one("GET /api/v1/vehicles/{vehicle_id}/geofences", "vehicle"),
+)
+
+CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *GEOFENCES)

@@ -15,7 +15,7 @@ from litestar.testing import TestClient
 from sqlalchemy import insert
 
 from api.app import create_app
-from core.events import AlarmSeen, CommandRequested, Event, derive_id
+from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, derive_id
 from core.rights import NODE, RIGHTS, Principal
 from storage.clickhouse import TrackPoint
 from storage.database import Database
@@ -25,6 +25,7 @@ from storage.tables.business import ACCESS, GEOFENCE, OUTBOX, TERMINAL, VEHICLE
 from tests.api.conftest import KEY, NOW_MS, Node, driven
 
 PASSWORD: Final = "korrekt-pferd-batterie"
+LON_1E7: Final = 1_000_000_000
 VEHICLES_BEFORE: Final = 4000
 TERMINALS_BEFORE: Final = 6000
 """Ids begin behind these, so that an id in an answer is not taken for another small number."""
@@ -74,6 +75,7 @@ class World:
         for side in (self.north, self.south):
             node.table.group[side.vehicle], node.table.store[side.vehicle] = 1, side.store
             node.table.position["lat_1e7"][side.vehicle] = side.lat_1e7
+            node.table.position["lon_1e7"][side.vehicle] = LON_1E7
         node.live._table = node.table
         self._lacking: dict[str, dict[str, str]] = {}
 
@@ -85,8 +87,8 @@ class World:
             [NewTerminal(phone=phone, terminal_id=f"{name}T", plate=plate, store=store, time_ms=NOW_MS)]
         )
         vehicle = row.vehicle_id
-        ids = [derive_id("test", name, 1, (), kind) for kind in ("sos", "command")]
-        where: dict[str, Any] = {"lat_1e7": lat_1e7, "lon_1e7": 1_000_000_000, "speed_kmh10": 0}
+        ids = [derive_id("test", name, 1, (), kind) for kind in ("sos", "command", "crossing")]
+        where: dict[str, Any] = {"lat_1e7": lat_1e7, "lon_1e7": LON_1E7, "speed_kmh10": 0}
         sos = AlarmSeen(
             vehicle_id=vehicle, terminal=row.terminal, report_id="1", alarm=1, evidence="alarm.0", has_fix=True, **where
         )
@@ -98,7 +100,7 @@ class World:
                 Event(id=ids[1], type="command.requested", payload=asked, **whose),
             ]
         )
-        point = TrackPoint(NOW_MS, NOW_MS, 1, lat_1e7, 1_000_000_000, 0, 0, 0, 0, 3, 0, 0)
+        point = TrackPoint(NOW_MS, NOW_MS, 1, lat_1e7, LON_1E7, 0, 0, 0, 0, 3, 0, 0)
         node.reports.tracks[vehicle] = [point, point._replace(time_ms=NOW_MS + 1000, report_id=2)]
         outbox = derive_id("test", name, 1, (), "outbox")
         with node.database.write() as connection:
@@ -114,6 +116,9 @@ class World:
             message |= {"cause": ids[0], "state": "requested", "reason": ""}
             times = {"requested_ms": NOW_MS, "changed_ms": NOW_MS}
             connection.execute(insert(OUTBOX).values(id=outbox, **message, **times, **group))
+        crossed = FenceCrossed(vehicle_id=vehicle, fence_id=fence, report_id="1", **where)
+        node.eventlog.append([Event(id=ids[2], type="fence.entered", payload=crossed, **whose)])
+        with node.database.write() as connection:
             read = {"time_ms": NOW_MS, "group_id": 1, "account": who.account, "api_key": api_key, "what": "track"}
             read |= {"vehicle": vehicle, "from_ms": 0, "to_ms": 0, "rows": 2, "address": f"{name}-reader"}
             connection.execute(insert(ACCESS).values(**read))
