@@ -42,8 +42,9 @@ async def welcome_page(request: Request[Any, Any, Any], token: FromPath[str]) ->
         request,
         "welcome.html",
         status=200 if account else 410,
-        # The address is the secret: it must not reach another site, nor stand in a cache.
-        headers={"Referrer-Policy": "no-referrer"},
+        # The address is the secret: it must not reach another site, nor stand in a cache. With no-referrer the page's
+        # own request would come from the origin "null", and be refused as another site's.
+        headers={"Referrer-Policy": "same-origin"},
         account=account,
         token=token,
         characters_min=limits.PASSWORD_CHARACTERS_MIN,

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from core.metrics import Metrics
 from core.vehicle_table import VehicleTable
 from protocols.report import REPORT
 from storage import migrate
-from storage.clickhouse import TrackPoint
+from storage.clickhouse import TrackDay, TrackPoint
 from storage.database import Database
 from storage.eventlog import EventLog
 from storage.passwords import Passwords
@@ -47,6 +48,11 @@ class Reports:
     ) -> list[TrackPoint]:
         points = self.tracks.get(vehicle_id, [])
         return [point for point in points if from_ms <= point.time_ms < to_ms][:limit]
+
+    def track_days(self, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay]:
+        points = self.tracks.get(vehicle_id, [])
+        times = [point.time_ms for point in points]
+        return [TrackDay(date(2023, 11, 15), len(points), 0, min(times), max(times), 0)] if points else []
 
 
 def driven(*vehicles: int, capacity: int = 64) -> VehicleTable:

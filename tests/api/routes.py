@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.api.conftest import NOW_MS
 from tests.api.two_stores import PASSWORD, Case, Side
 
 
@@ -83,6 +84,28 @@ CARS: Final = (
         shows=False,
     ),
     one("GET /api/v1/commands/{command_id}", "command"),
+    Case("GET /api/v1/vehicles", "list"),
+    one("GET /api/v1/vehicles/{vehicle_id}/commands", "vehicle"),
+    one("GET /api/v1/vehicles/{vehicle_id}/days", "vehicle"),
+    Case(
+        "GET /api/v1/vehicles/{vehicle_id}/track",
+        "one",
+        lambda side: f"/api/v1/vehicles/{side.vehicle}/track?from={NOW_MS}&to={NOW_MS + 60_000}",
+    ),
+    # There is no journal here: frames are tried in tests/api/test_frames.py. The vehicle is looked for before them.
+    Case(
+        "GET /api/v1/vehicles/{vehicle_id}/frames",
+        "one",
+        lambda side: f"/api/v1/vehicles/{side.vehicle}/frames",
+        status=404,
+        shows=False,
+    ),
+)
+
+PAGES: Final = (
+    Case("GET /login", "public"),
+    Case("GET /welcome/{token}", "public", lambda side: "/welcome/nobodys", status=410),
+    Case("GET /account", "self"),
 )
 
 EVENTS: Final = (Case("GET /api/v1/events", "list", None, lambda side: {"params": {"limit": 1000}}),)
@@ -121,4 +144,4 @@ GEOFENCES: Final = (
     one("GET /api/v1/vehicles/{vehicle_id}/geofences", "vehicle"),
 )
 
-CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *GEOFENCES)
+CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *GEOFENCES, *PAGES)
