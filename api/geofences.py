@@ -292,7 +292,9 @@ async def list_crossings(
 )
 async def list_vehicle_geofences(request: Request, vehicle_id: FromPath[int]) -> FeatureCollection:
     """Return the geofences in force that judge this vehicle, by id; 404 `vehicle_unknown` if you do not see it."""
-    fences = await sync_to_thread(_of(request).of_vehicle, principal_of(request), vehicle_id, PAGE)
+    fences = None
+    if 0 < vehicle_id < 2**31:
+        fences = await sync_to_thread(_of(request).of_vehicle, principal_of(request), vehicle_id, PAGE)
     if fences is None:
         raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
     return FeatureCollection(features=[feature_of(fence) for fence in fences])

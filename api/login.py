@@ -11,6 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from api.guards import COOKIE, PUBLIC, SELF, address_of, principal_of
@@ -153,7 +154,14 @@ async def log_in(request: Request, data: JSONBody[Login]) -> Response[Me]:
     )
 
 
-@post("/logout", opt={"right": SELF}, status_code=204, summary="Log out", responses=answers(*CHANGES))
+@post(
+    "/logout",
+    opt={"right": SELF},
+    status_code=204,
+    summary="Log out",
+    # Said here because a Response of nothing would be documented as the JSON null.
+    responses={204: ResponseSpec(None, description="Logged out"), **answers(*CHANGES)},
+)
 async def log_out(request: Request) -> Response[None]:
     """End the session of the cookie that came, and take the cookie away. Without a session nothing happens."""
     parts: Parts = request.app.state.parts

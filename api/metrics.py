@@ -11,6 +11,7 @@ from core.metrics import CONTENT_TYPE
 @get(
     "/metrics",
     opt={"right": PUBLIC},
+    media_type=CONTENT_TYPE,
     summary="Figures for Prometheus",
     responses=answers("login_needed", "right_missing"),
 )
@@ -19,4 +20,4 @@ async def read_metrics(request: Request) -> Response[bytes]:
     parts: Parts = request.app.state.parts
     if not parts.metrics_open and not principal_of(request).may("system.read"):
         raise Problem("right_missing", "this needs the right system.read")
-    return Response(parts.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(parts.metrics.render(), media_type=CONTENT_TYPE)
