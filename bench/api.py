@@ -235,9 +235,8 @@ def summary(turns: list[Asked]) -> dict[str, Any]:
 
 def table(figures: dict[str, Any], load_per_s: int) -> str:
     """Return the figures as a table for a person."""
-    lines = [
-        f"{'':30}{'CPU us (ratio)':>18}{'KB':>7}{'quiet p50':>11}{'p99 ms':>9}{f'{load_per_s:,}/s p50':>15}{'p99 ms':>9}"
-    ]
+    loaded_p50 = f"{load_per_s:,}/s p50"
+    lines = [f"{'':30}{'CPU us (ratio)':>18}{'KB':>7}{'quiet p50':>11}{'p99 ms':>9}{loaded_p50:>15}{'p99 ms':>9}"]
     for name, quiet in figures["quiet"].items():
         cost = f"{quiet['cpu_us_per_request']['median']:.0f} ({quiet['ratio_to_bare']:.1f})"
         line = f"{name:30}{cost:>18}{quiet['answer_bytes'] / 1000:7.1f}"

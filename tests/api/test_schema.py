@@ -4,9 +4,8 @@ Requests are drawn from the document itself (schemathesis): ones that it allows,
 They go with the node's key, so that they get past the guard; what a principal may see is tested elsewhere.
 """
 
+import sys
 from collections.abc import Iterator
-from pathlib import Path
-from shutil import copy
 
 import pytest
 import schemathesis
@@ -23,13 +22,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.app import create_app
 from api.docs import SCHEMA_PATH
-from api.server import ApiServer
-from storage.database import Database
-from tests.api.conftest import KEY, Node
+from bench.machine import REPOSITORY
+from bench.servers import ChildServer
 
-EXAMPLES = 25
+EXAMPLES = 8
 """Of each operation, drawn the same way in every run."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ENDLESS = "text/event-stream"
@@ -37,20 +34,23 @@ ENDLESS = "text/event-stream"
 
 
 @pytest.fixture(scope="module")
-def operations(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[APIOperation]]:
-    """Every operation of the document, of an API that serves 25 cars over HTTP."""
-    path = tmp_path_factory.mktemp("schema") / "carillon.db"
-    copy(empty_database, path)
-    database = Database(f"sqlite:///{path}")
-    server = ApiServer(create_app(Node(database).parts()), "127.0.0.1", 0)
-    server.start()
-    try:
-        schema = schemathesis.openapi.from_url(f"http://{server.address}{SCHEMA_PATH}")
-        found = [result.ok() for result in schema.get_all_operations()]
-        yield [one for one in found if not _is_endless(one)]
-    finally:
-        server.stop()
-        database.close()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildServer]:
+    """The whole program, with a few cars, so that there is something to answer with."""
+    command = [sys.executable, str(REPOSITORY / "carillon.py"), "up", "--demo"]
+    environment = {"CARILLON_HTTP": "127.0.0.1:0", "CARILLON_DEMO_VEHICLES": "8", "CARILLON_DEMO_HISTORY_H": "1"}
+    with ChildServer(command, tmp_path_factory.mktemp("schema") / "data", environment=environment) as server:
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def operations(server: ChildServer) -> list[APIOperation]:
+    """Every operation of the document."""
+    schema = schemathesis.openapi.from_url(f"http://{server.http}{SCHEMA_PATH}")
+    found = [result.ok() for result in schema.get_all_operations()]
+    return [one for one in found if not _is_endless(one)]
 
 
 def _is_endless(operation: APIOperation) -> bool:
@@ -60,20 +60,23 @@ def _is_endless(operation: APIOperation) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "broken"])
-def test_every_operation_answers_as_the_document_says(operations: list[APIOperation], mode: GenerationMode) -> None:
+def test_every_operation_answers_as_the_document_says(
+    server: ChildServer, operations: list[APIOperation], mode: GenerationMode
+) -> None:
+    key = (server.data / "run" / "api.key").read_text().strip()
     assert len(operations) > 30
     faults = []
     for operation in operations:
         try:
-            _try_out(operation, mode)
+            _try_out(operation, mode, key)
         except Unsatisfiable:
             assert mode == GenerationMode.NEGATIVE, operation.label  # nothing of it can be broken
         except FailureGroup as group:
             faults += [f"{operation.label}: {fault}" for fault in group.exceptions]
-    assert not faults, "\n\n".join(faults)
+    assert not faults, "\n\n".join([*faults, server.log_end(60)])
 
 
-def _try_out(operation: APIOperation, mode: GenerationMode) -> None:
+def _try_out(operation: APIOperation, mode: GenerationMode, key: str) -> None:
     """Send requests of one operation; raises an ExceptionGroup of what was answered wrong."""
 
     @settings(
@@ -87,7 +90,7 @@ def _try_out(operation: APIOperation, mode: GenerationMode) -> None:
     @given(data=st.data())
     def one(data: st.DataObject) -> None:
         case = data.draw(operation.as_strategy(generation_mode=mode))
-        answer = case.call(headers={"Authorization": f"Bearer {KEY}"}, timeout=20)
+        answer = case.call(headers={"Authorization": f"Bearer {key}"}, timeout=20)
         case.validate_response(answer, checks=CHECKS)
 
     one()
