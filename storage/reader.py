@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from sqlalchemy import Connection
 
 from core import limits
 from core.events import PURPOSES, Event
@@ -22,6 +23,10 @@ from storage.eventlog import EVENT_COLUMNS, HEAD_SQL, considered, event_of, type
 
 LastPositions = Callable[[Sequence[int]], Sequence[LastPosition]]
 """Vehicle ids -> the last position of each that has one, by vehicle id. Blocks."""
+
+CLOCK_AHEAD_MS: Final = 24 * 3_600_000
+LATE_MS: Final = 31 * 24 * 3_600_000
+"""A terminal's clock may run a day ahead, and a car may stand without a network for a month before it tells of it."""
 
 _COORDINATES_1E7: Final = frozenset({"lat_1e7", "lon_1e7"})
 _COORDINATES_1E6: Final = frozenset({"latitude", "longitude"})
@@ -37,6 +42,13 @@ class EventPage(NamedTuple):
     seq: int
     """Oldest first: every event up to this number was considered, so go on after it, even when `items` is empty.
     Newest first: every event from this number on was considered; 0 when nothing older is left."""
+
+
+class Names(NamedTuple):
+    """What things are called, by their ids; what has no name, or is not the principal's to know, is missing."""
+
+    plates: dict[int, str]
+    fences: dict[int, str]
 
 
 class PositionPage(NamedTuple):
@@ -72,6 +84,10 @@ class Reader:
         *,
         types: Sequence[str] = (),
         subject: str = "",
+        subjects: Sequence[str] | None = None,
+        store: int | None = None,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
         limit: int = 100,
         newest_first: bool = False,
     ) -> EventPage:
@@ -81,6 +97,10 @@ class Reader:
             after: number to go on after: upwards, or downwards when newest first, where 0 begins at the newest.
             types: prefixes; an event begins with one of them. All types where empty.
             subject: only events about this (`vehicle:12`).
+            subjects: only events about one of these; none where it is empty.
+            store: only events of this store; of all in the scope where None.
+            from_ms, to_ms: only what happened in from_ms <= time_ms < to_ms. What arrived more than LATE_MS after it
+                happened may be missing: the log is in order of arrival, and only so much of it is looked through.
             limit: most events, at most EVENTS_READ_MAX.
         """
         limit = min(limit, limits.EVENTS_READ_MAX)
@@ -91,13 +111,26 @@ class Reader:
             where.add(condition, *bounds)
         if subject:
             where.add(f"subject = {where.sign}", subject)
+        if subjects is not None:
+            where.one_of("subject", subjects)
+        if store is not None:
+            where.add(f"store_id = {where.sign}", store)
+        if from_ms is not None:
+            where.add(f"time_ms >= {where.sign}", from_ms)
+        if to_ms is not None:
+            where.add(f"time_ms < {where.sign}", to_ms)
         if not newest_first:
             where.add(f"seq > {where.sign}", after)
         elif after:
             where.add(f"seq < {where.sign}", after)
         order = "DESC" if newest_first else "ASC"
-        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE {where.text} ORDER BY seq {order} LIMIT {where.sign}"
         with self._database.read() as connection:
+            if from_ms is not None:
+                where.add(f"seq >= {where.sign}", self._first_since(connection, from_ms - CLOCK_AHEAD_MS))
+            if to_ms is not None:
+                where.add(f"seq < {where.sign}", self._first_since(connection, to_ms + LATE_MS))
+            columns = ", ".join(EVENT_COLUMNS)
+            sql = f"SELECT {columns} FROM event WHERE {where.text} ORDER BY seq {order} LIMIT {where.sign}"
             head = connection.exec_driver_sql(HEAD_SQL).scalar_one()
             rows = connection.exec_driver_sql(sql, (*where.values, limit)).fetchall()
         if newest_first:
@@ -105,6 +138,47 @@ class Reader:
         else:
             seq = considered(after, head, [row[0] for row in rows], limit)
         return EventPage([shown(event_of(row), principal) for row in rows], seq)
+
+    def _first_since(self, connection: Connection, arrival_ms: int) -> int:
+        """Return the number of the first event that arrived then or later, one past the last where there is none.
+
+        Numbers are dense and arrival follows them: halving finds it by the primary key in some twenty looks.
+        """
+        sign = self._database.placeholder
+        ends = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) + 1 FROM event"
+        low, high = connection.exec_driver_sql(ends).one()
+        while low < high:
+            middle = (low + high) // 2
+            sql = f"SELECT arrival_ms FROM event WHERE seq = {sign}"
+            arrived = connection.exec_driver_sql(sql, (middle,)).scalar()
+            if arrived is not None and arrived < arrival_ms:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def names(self, principal: Principal, vehicles: Sequence[int] = (), fences: Sequence[int] = ()) -> "Names":
+        """Return what cars and fences are called, as far as this principal may know."""
+        with self._database.read() as connection:
+            return Names(
+                self._named(connection, principal, "vehicle", "plate", vehicles, "vehicles.read"),
+                self._named(connection, principal, "geofence", "name", fences, "geofences.read"),
+            )
+
+    def _named(
+        self, connection: Connection, principal: Principal, table: str, column: str, ids: Sequence[int], right: str
+    ) -> dict[int, str]:
+        if not ids or not principal.may(right):
+            return {}
+        where = _Where(self._database.placeholder)
+        scope = principal.scope
+        where.add(f"group_id = {where.sign}", scope.group)
+        if scope.stores is not None:
+            # Fences of the whole group (store 0) are seen by all its people.
+            where.one_of("store_id", scope.stores if table == "vehicle" else (0, *scope.stores))
+        where.one_of("id", sorted(set(ids)))
+        sql = f"SELECT id, {column} FROM {table} WHERE {where.text}"
+        return {row[0]: row[1] for row in connection.exec_driver_sql(sql, tuple(where.values)) if row[1]}
 
     def event(self, principal: Principal, name: int | str) -> Event | None:
         """Return one event by its number or its id; None if there is none that this principal may see."""

@@ -4,6 +4,7 @@ from typing import Final
 
 from api.messages import (
     account,
+    events,
     geofences,
     portal,
     problems,
@@ -15,6 +16,7 @@ LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 
 TOPICS: Final = (
     account,
+    events,
     geofences,
     portal,
     problems,

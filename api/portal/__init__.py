@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from api.portal import account, login
+from api.portal import account, events, login
 from api.portal.assets import read_asset
 
-PAGES: Final = (read_asset, *login.PAGES, *account.PAGES)
+PAGES: Final = (read_asset, *login.PAGES, *account.PAGES, *events.PAGES)
 """Every page, by its route handlers. A new page is a row here."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from core import limits
@@ -311,3 +311,43 @@ def test_commits_are_told_once_they_are(log: EventLog) -> None:
         (1, 2, frozenset({"fence.entered", "sos.pressed"}), 2),
         (3, 3, frozenset({"fence.entered"}), 3),
     ]
+
+
+def test_names_are_told_of_what_the_principal_may_see_only(reader: Reader, log: EventLog) -> None:
+    with log.database.write() as connection:
+        connection.execute(update(VEHICLE).values(plate="P"))
+    assert sorted(reader.names(NODE, range(1, 12)).plates) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sorted(reader.names(person(2), range(1, 12)).plates) == [2, 4, 6, 8]
+    assert reader.names(person(2, rights=frozenset()), [2]).plates == {}
+    assert reader.names(NODE).plates == {}
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_events_are_found_by_time_subject_and_store(reader: Reader, log: EventLog, newest_first: bool) -> None:
+    hour_ms = 3_600_000
+    start_ms = 1_760_000_000_000
+    log.append([event(n, time_ms=start_ms + n * hour_ms, store=1 + n % 2) for n in range(1, 40)])
+    with log.database.write() as connection:
+        connection.execute(text("UPDATE event SET arrival_ms = time_ms + 60000"))
+
+    def found(**wanted: Any) -> list[int]:
+        page = reader.events(NODE, newest_first=newest_first, **wanted)
+        return sorted(one.payload.vehicle_id for one in page.items)
+
+    assert found(from_ms=start_ms + 5 * hour_ms, to_ms=start_ms + 8 * hour_ms) == [5, 6, 7]
+    assert found(subjects=["vehicle:7", "vehicle:9", "vehicle:99"]) == [7, 9]
+    assert found(subjects=[]) == []
+    assert found(store=1, to_ms=start_ms + 5 * hour_ms) == [2, 4]
+    assert found(from_ms=start_ms + 1_000 * hour_ms) == []
+    assert found(to_ms=start_ms) == []
+
+
+def test_the_search_by_time_begins_at_the_first_arrival_that_can_matter(reader: Reader, log: EventLog) -> None:
+    log.append([event(n) for n in range(1, 20)])
+    with log.database.write() as connection:
+        connection.execute(text("UPDATE event SET arrival_ms = 1000 * (seq / 3)"))
+    with log.database.read() as connection:
+        arrivals = dict(connection.execute(text("SELECT seq, arrival_ms FROM event")).all())
+        for arrival_ms in range(-500, 8_000, 250):
+            expected = min((seq for seq, at in arrivals.items() if at >= arrival_ms), default=max(arrivals) + 1)
+            assert reader._first_since(connection, arrival_ms) == expected, arrival_ms

@@ -1,0 +1,203 @@
+"""Events in the words of the trade: an icon and a colour for each type, what happened in a sentence, fields by name.
+
+Only what is known of a type stands in the tables at the foot; a type that is new to them is shown by its name and its
+plain fields, so that nothing that happened is ever hidden.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from markupsafe import Markup
+
+from api.portal.render import Words
+from core.events import AlarmSeen, CommandProgress, CommandRequested, Event, FenceCrossed
+from storage.reader import Names
+
+DEGREE_1E7: Final = 10_000_000
+
+
+class Look(NamedTuple):
+    """How a type of event is shown."""
+
+    icon: str
+    kind: str
+    """good, warn, bad, info or quiet."""
+
+
+def look_of(event_type: str) -> Look:
+    """Return how this type is shown: by its own row of LOOKS, else by that of its beginning."""
+    while event_type:
+        if event_type in LOOKS:
+            return LOOKS[event_type]
+        event_type = event_type.rpartition(".")[0]
+    return Look("event", "quiet")
+
+
+def title_of(event_type: str, words: Words) -> str:
+    """Return what this type is called; its own name for one that has no words yet."""
+    return words.or_text("event_type_" + event_type.replace(".", "_"), event_type)
+
+
+def badge_of(event_type: str, words: Words) -> Markup:
+    """Return the type as a badge with its icon."""
+    look = look_of(event_type)
+    badge: Markup = words.components.badge(title_of(event_type, words), look.kind, look.icon)
+    return badge
+
+
+def fields_of(event: Event) -> dict[str, Any]:
+    """Return the payload as plain values."""
+    if isinstance(event.payload, msgspec.Struct):
+        return {name: getattr(event.payload, name) for name in event.payload.__struct_fields__}
+    return dict(event.payload) if isinstance(event.payload, dict) else {}
+
+
+def vehicle_of(event: Event) -> int:
+    """Return the vehicle that the event is about or names, 0 for none."""
+    kind, _, number = event.subject.partition(":")
+    if kind == "vehicle" and number.isdigit():
+        return int(number)
+    found = fields_of(event).get("vehicle_id", 0)
+    return found if isinstance(found, int) else 0
+
+
+def wanted_names(events: Iterable[Event]) -> tuple[list[int], list[int]]:
+    """Return the ids of vehicles and of geofences that these events speak of."""
+    vehicles: set[int] = set()
+    fences: set[int] = set()
+    for event in events:
+        fields = fields_of(event)
+        vehicles |= {vehicle_of(event), *(fields.get(name) or 0 for name in _VEHICLES)}
+        fences.add(fields.get("fence_id") or 0)
+    return sorted(vehicles - {0}), sorted(fences - {0})
+
+
+def car_link(vehicle_id: int, names: Names, words: Words) -> Markup:
+    """Return a car by its plate, or its number where it has none that may be seen, linked to its page."""
+    if not vehicle_id:
+        return Markup('<span class="faint">–</span>')
+    plate = names.plates.get(vehicle_id, "")
+    shown = words.components.plate(plate) if plate else words.t("event_car_numbered", n=vehicle_id)
+    return Markup('<a class="quiet-link" href="/vehicles/{}">{}</a>').format(vehicle_id, shown)
+
+
+def sentence_of(event: Event, names: Names, words: Words) -> str:
+    """Return in a few words what exactly happened; empty where the type says it all."""
+    t = words.t
+    fields = fields_of(event)
+    match event.payload:
+        case FenceCrossed(fence_id=fence, speed_kmh10=speed):
+            name = names.fences.get(fence, t("event_fence_numbered", n=fence))
+            return t("event_say_fence", fence=name, speed=words.number(speed / 10))
+        case AlarmSeen(evidence=evidence, speed_kmh10=speed, late=late):
+            said = words.or_text("event_evidence_" + evidence.replace(".", "_"), evidence)
+            text = t("event_say_alarm", evidence=said, speed=words.number(speed / 10))
+            return f"{text} · {t('event_late')}" if late else text
+        case CommandRequested(message=message):
+            return words.or_text(f"event_message_{message.lower()}", message)
+        case CommandProgress(reason=reason):
+            return words.or_text(f"event_reason_{reason.replace(' ', '_')}", reason) if reason else ""
+    if "reason" in fields:
+        return words.or_text(f"event_reason_{fields['reason']}", str(fields["reason"]))
+    if "fields" in fields and isinstance(fields["fields"], list | tuple):
+        return ", ".join(words.or_text(f"event_field_{name}", str(name)) for name in fields["fields"])
+    return " · ".join(str(fields[name]) for name in ("terminal_id", "model") if fields.get(name))
+
+
+def pairs_of(event: Event, names: Names, words: Words, map_open: bool) -> list[tuple[str, Markup | str]]:
+    """Return the payload as (name, value) pairs in trade words; coordinates are one place, with a link to the map."""
+    fields = fields_of(event)
+    pairs: list[tuple[str, Markup | str]] = []
+    if "lat_1e7" in fields and "lon_1e7" in fields:
+        lat, lon = fields.pop("lat_1e7") / DEGREE_1E7, fields.pop("lon_1e7") / DEGREE_1E7
+        if fields.get("has_fix", True):
+            place = f"{lat:.6f}, {lon:.6f}"
+            link = Markup('<a href="/?at={},{},16">{}</a>').format(f"{lat:.6f}", f"{lon:.6f}", place)
+            pairs.append((words.t("event_field_place"), link if map_open else place))
+    for name, value in fields.items():
+        if name in _HIDDEN:
+            continue
+        pairs.append((words.or_text(f"event_field_{name}", name), _said(name, value, names, words)))
+    return pairs
+
+
+def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
+    """Return one field's value as people read it; its unit is the end of its name."""
+    if value is None or value in ("", (), [], {}):
+        return Markup('<span class="faint">–</span>')
+    if isinstance(value, bool):
+        return words.t("yes" if value else "no")
+    if name in _VEHICLES:
+        return car_link(value, names, words)
+    if name == "fence_id":
+        shown = names.fences.get(value, words.t("event_fence_numbered", n=value))
+        return Markup('<a href="/geofences?fence={}">{}</a>').format(value, shown)
+    if name.endswith("_ms") and isinstance(value, int):
+        return words.time(value)
+    if name.endswith("_kmh10"):
+        return words.t("event_kmh", n=words.number(value / 10, 1))
+    if name == "alarm":
+        return Markup("<code>0x{}</code>").format(f"{value:08X}")
+    if name == "reason":
+        return words.or_text(f"event_reason_{str(value).replace(' ', '_')}", str(value))
+    if name == "evidence":
+        return words.or_text("event_evidence_" + str(value).replace(".", "_"), str(value))
+    if name == "message":
+        known = words.or_text(f"event_message_{str(value).lower()}", "")
+        return f"{value} {known}".strip()
+    if name in _CODES:
+        return Markup('<code class="wrap">{}</code>').format(value)
+    if isinstance(value, dict):
+        return Markup('<code class="wrap">{}</code>').format(json.dumps(value, ensure_ascii=False, default=str))
+    if isinstance(value, list | tuple):
+        return ", ".join(words.or_text(f"event_field_{one}", str(one)) for one in value)
+    return str(value)
+
+
+_VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
+_CODES: Final = frozenset({"report_id", "command", "terminal_id", "phone"})
+_HIDDEN: Final = frozenset({"has_fix", "rule_version"})
+
+LOOKS: Final[dict[str, Look]] = {
+    "crash": Look("crash", "bad"),
+    "crash.cleared": Look("check", "good"),
+    "sos": Look("sos", "bad"),
+    "theft": Look("lock", "bad"),
+    "fence": Look("fence", "info"),
+    "fence.entered": Look("enter", "info"),
+    "fence.exited": Look("exit", "info"),
+    "fence.dwelled": Look("clock", "warn"),
+    "fence.missed": Look("alert", "warn"),
+    "command": Look("command", "quiet"),
+    "command.requested": Look("command", "info"),
+    "command.effective": Look("check", "good"),
+    "command.acked": Look("check", "quiet"),
+    "command.failed": Look("alert", "warn"),
+    "command.expired": Look("clock", "warn"),
+    "terminal": Look("terminal", "quiet"),
+    "terminal.identity.disputed": Look("shield", "bad"),
+    "terminal.session.opened": Look("online", "good"),
+    "terminal.session.closed": Look("offline", "quiet"),
+    "terminal.retired": Look("terminal", "warn"),
+    "vehicle": Look("car", "quiet"),
+    "geofence": Look("polygon", "quiet"),
+    "message": Look("outbox", "quiet"),
+    "trip": Look("route", "quiet"),
+    "odometer": Look("speed", "quiet"),
+    "key": Look("key", "info"),
+}
+"""Type, or its beginning -> how it looks. The longest that fits counts."""
+
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "crash": ("crash.",),
+    "sos": ("sos.", "key."),
+    "fence": ("fence.",),
+    "command": ("command.",),
+    "session": ("terminal.session.",),
+    "terminal": ("terminal.",),
+    "vehicle": ("vehicle.",),
+    "geofence": ("geofence.",),
+}
+"""What one can filter by: a word of messages (event_group_…) -> beginnings of types."""
