@@ -211,7 +211,8 @@ def api_server(node: "Node") -> "ApiServer":
     from api.app import create_app
     from api.server import ApiServer
 
-    return ApiServer(create_app(node.parts()), *node.config.http_address)
+    app = create_app(node.parts())
+    return ApiServer(app, *node.config.http_address, on_stop=app.state.streams.close)
 
 
 def welcome(people: "People", config: "Config", data: "DataDirectory", address: str) -> None:
@@ -540,10 +541,8 @@ class Node:
 
     def parts(self) -> "Parts":
         """Return what the API sees of this node."""
-        from actors.commands import Invalid, read_request
         from api.embedded import LiveCars, append_through
         from api.parts import Parts
-        from core.events import CommandRequested, Event
         from core.intake.archive import Archive
         from protocols.jt808.kernels import KERNELS as JT808
         from storage.reader import Reader
@@ -554,15 +553,6 @@ class Node:
 
         def is_online(vehicle_id: int) -> bool:
             return any(t.terminal in online for t in self.fleet.terminals_of(vehicle_id))
-
-        def command_fault(message: str, fields: dict[str, object]) -> str | None:
-            payload = CommandRequested(vehicle_id=0, message=message, fields=fields)
-            event = Event(id="", type="command.requested", time_ms=0, subject="", actor="api", payload=payload)
-            try:
-                read_request(event)
-            except Invalid as error:
-                return str(error)
-            return None
 
         cars = LiveCars(self.table, is_online)
         return Parts(
@@ -579,6 +569,7 @@ class Node:
             reader=Reader(self.eventlog.database, self.store, cars.last_positions),
             vehicles=Vehicles(self.eventlog.database),
             live=cars,
+            doorbell=self.bell,
             city=self.city if self.city.exists() else None,
             command_fault=command_fault,
             append=append_through(self._token, self.writer.append),
@@ -742,6 +733,7 @@ def sharing_fault(config: "Config") -> str | None:
 def serve_api(config: "Config") -> int:
     """Serve the API alone, over shared stores, until SIGTERM or SIGINT; return the exit status."""
     import logging
+    from pathlib import Path
 
     from api.app import create_app
     from api.server import ApiServer, ServerError
@@ -753,7 +745,8 @@ def serve_api(config: "Config") -> int:
 
     start_logging(config.log_level)
     with DataDirectory(config.data_path) as data:
-        stores = SharedStores(config.reports, config.business, idle_s=config.idle_s)
+        run = Path(config.node_data) / "run" if config.node_data else None
+        stores = SharedStores(config.reports, config.business, idle_s=config.idle_s, run=run)
         metrics = Metrics()
         metrics.statistics("people", stores.people.statistics, PEOPLE_COUNTS)
         parts = stores.parts(
@@ -763,8 +756,10 @@ def serve_api(config: "Config") -> int:
             metrics_open=metrics_open(config),
             metrics=metrics,
             public_url=config.public_url,
+            command_fault=command_fault,
         )
-        server = ApiServer(create_app(parts), *config.http_address)
+        app = create_app(parts)
+        server = ApiServer(app, *config.http_address, on_stop=app.state.streams.close)
         signals = {signal.SIGTERM, signal.SIGINT}
         # Blocked here and in every thread started from here: they wait for us in sigwait.
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -782,6 +777,20 @@ def serve_api(config: "Config") -> int:
             stores.close()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     return EXIT_OK
+
+
+def command_fault(message: str, fields: dict[str, object]) -> str | None:
+    """Return why no such downlink can be built, None if it can."""
+    from actors.commands import Invalid, read_request
+    from core.events import CommandRequested, Event
+
+    payload = CommandRequested(vehicle_id=0, message=message, fields=fields)
+    event = Event(id="", type="command.requested", time_ms=0, subject="", actor="api", payload=payload)
+    try:
+        read_request(event)
+    except Invalid as error:
+        return str(error)
+    return None
 
 
 def metrics_open(config: "Config") -> bool:

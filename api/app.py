@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from api import access, accounts, geofences, invitations, keys, sessions, stores
 from api.commands import list_commands, read_command, request_command
 from api.docs import openapi, read_docs
-from api.events import list_events
+from api.events import list_events, read_event, stream_events
 from api.frames import list_frames
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import read_health
@@ -32,6 +32,7 @@ from api.problems import (
     answer_store,
 )
 from api.status import read_status
+from api.streams import Streams
 from api.tracks import read_days, read_track
 from api.vehicles import list_vehicles, read_vehicle
 from storage.errors import StorageError
@@ -47,7 +48,7 @@ def create_app(parts: Parts) -> Litestar:
     return Litestar(
         route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES))],
         guards=[guard],
-        state=State({"parts": parts, "principals": Principals(parts), "hashing": hashing}),
+        state=State({"parts": parts, "principals": Principals(parts), "hashing": hashing, "streams": Streams(parts)}),
         on_shutdown=[hashing.close],
         exception_handlers={
             Problem: as_page(answer_problem),
@@ -84,6 +85,8 @@ RESOURCES: Final = (
     request_command,
     read_command,
     list_events,
+    read_event,
+    stream_events,
     *accounts.RESOURCES,
     *invitations.RESOURCES,
     *keys.RESOURCES,

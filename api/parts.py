@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
+from core.doorbell import Doorbell
 from core.events import Event
 from core.intake.archive import Archive
 from core.metrics import Metrics
@@ -60,6 +61,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Append to the event log; returns the event as it stands there, numbered. Awaited on the API's own loop.
 
     Raises OSError or StorageError when the log does not take it."""
+    doorbell: Doorbell | None = None
+    """Rings when the log has grown. None: whoever waits for events looks by itself every two seconds."""
     city: Path | None = None
     """The base map of the demo, a file; None: there is none."""
     archive: Archive | None = None

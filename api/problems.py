@@ -32,6 +32,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "not_found": (404, "There is nothing at this address"),
     "vehicle_unknown": (404, "No such vehicle"),
     "command_unknown": (404, "No such command"),
+    "event_unknown": (404, "No such event"),
     "geofence_unknown": (404, "No such geofence"),
     "precision_missing": (403, "You see positions less exactly than this shows them"),
     "journal_elsewhere": (404, "This process has no journal"),
@@ -56,6 +57,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "time_zone_unknown": (422, "No such time zone"),
     "expiry_past": (422, "This time has passed"),
     "login_locked": (429, "Too many failed logins"),
+    "streams_full": (429, "Too many event streams"),
     "internal": (500, "The fault is ours"),
     "not_ready": (503, "The node cannot do this now"),
 }

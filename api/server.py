@@ -31,7 +31,12 @@ class ServerError(Exception):
 class ApiServer:
     """An ASGI application on one address. `start`, then `stop`; both block and may be called from any thread."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, *, on_stop: Callable[[], object] = lambda: None) -> None:
+        """
+        Args:
+            on_stop: called before the server waits for what is under way: ends what never would by itself.
+        """
+        self._on_stop = on_stop
         self._app = app
         self._host = host
         self._port = port
@@ -95,6 +100,7 @@ class ApiServer:
 
     def stop(self) -> None:
         """Answer what is under way, then end; safe to call twice."""
+        self._on_stop()
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:

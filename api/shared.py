@@ -1,42 +1,47 @@
 """Parts over stores that several processes share: `carillon api`, beside the nodes that take in and judge.
 
-It reads what they wrote. It cannot send a command: only the owner of the event log appends to it.
+It reads what they wrote. It does not own the event log: what it appends goes by the inbox, and the owner moves it.
 """
 
+import asyncio
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from api.parts import Parts
+from core.doorbell import Ear, knock
 from core.events import Event
 from core.metrics import Metrics
 from core.vehicle_table import LIVE
 from storage.clickhouse import LastPosition, ReportStore
 from storage.database import redact
 from storage.errors import StorageError
-from storage.eventlog import EventLog
+from storage.inbox import InboxLog
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
 from storage.vehicles import Vehicles
 
-NO_COMMANDS: Final = "commands are taken by the node that owns the event log: send them to its API"
-
 
 class SharedStores:
-    """Report store, event log and registry, for reading. Nothing is opened before the first request needs it.
+    """Report store, event log and registry. Nothing is opened before the first request needs it.
 
     Args:
         reports: DSN of a ClickHouse server.
         business: DSN of a PostgreSQL database.
         idle_s: a car heard within that many seconds counts as online: sessions are another process's.
+        run: DATA/run of the node that owns the log, if it is on this machine: then its doorbell is heard.
     """
 
-    def __init__(self, reports: str, business: str, *, idle_s: float) -> None:
+    def __init__(self, reports: str, business: str, *, idle_s: float, run: Path | None = None) -> None:
         self._store = ReportStore(reports)
-        self._log = EventLog(business)
+        self._log = InboxLog(business)
+        self._ear = Ear(run)
+        if run is not None:
+            self._log.on_committed = lambda first, last, types: knock(run)
         self._registry = Registry(self._log)
         self._reader = Reader(self._log.database, self._store)
         self.people = People(self._log.database)
@@ -44,7 +49,15 @@ class SharedStores:
         self._idle_ms = int(idle_s * 1000)
 
     def parts(
-        self, *, node: str, version: str, key: str, metrics_open: bool, metrics: Metrics, public_url: str = ""
+        self,
+        *,
+        node: str,
+        version: str,
+        key: str,
+        metrics_open: bool,
+        metrics: Metrics,
+        public_url: str = "",
+        command_fault: Callable[[str, dict[str, object]], str | None] = lambda message, fields: None,
     ) -> Parts:
         """Return the parts of an API without demo: nothing is read without a login or a key."""
         return Parts(
@@ -61,8 +74,9 @@ class SharedStores:
             reader=self._reader,
             vehicles=Vehicles(self._log.database),
             live=self,
-            command_fault=lambda message, fields: None,
-            append=self._refuse,
+            command_fault=command_fault,
+            append=self._append,
+            doorbell=self._ear,
         )
 
     def faults(self) -> list[str]:
@@ -95,8 +109,10 @@ class SharedStores:
 
     def close(self) -> None:
         """Let go of both stores."""
+        self._ear.close()
         self._store.close()
         self._log.close()
 
-    async def _refuse(self, event: Event) -> Event:
-        raise StorageError(NO_COMMANDS)
+    async def _append(self, event: Event) -> Event:
+        [seq] = await asyncio.to_thread(self._log.append_and_wait, [event])
+        return msgspec.structs.replace(event, seq=seq)

@@ -80,6 +80,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="Where event log and business tables are; empty: SQLite, `carillon.db` in `data`."),
     ] = ""
+    node_data: Annotated[
+        str,
+        Meta(
+            description="`carillon api` only: `data` of the node that owns the event log, if it runs on this machine. "
+            "Then events are shown as they happen; else up to two seconds later."
+        ),
+    ] = ""
     public_url: Annotated[
         str,
         Meta(

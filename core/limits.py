@@ -255,6 +255,19 @@ ACCESS_S_MAX: Final = 5.0
 POSITIONS_READ_MAX: Final = 10_000
 """Positions of one page: 1 MB of structs. A reader goes on behind the last vehicle it got."""
 
+STREAMS_MAX: Final = 512
+STREAMS_PER_PRINCIPAL_MAX: Final = 16
+"""Event streams open at once, in all and of one account or key: each holds a socket and up to 64 KB that uvicorn has
+taken and not sent, 32 MB together; waking all of them costs some 30 ms of the API's loop. Sixteen are the tabs and
+programs of one. One more is refused (429 streams_full), counted."""
+STREAM_EVENTS: Final = 100
+"""Events of one read of a stream: 50 KB, which a slow client is waited for before the next."""
+STREAM_WAKE_S: Final = 0.02
+"""The streams are woken at most 50 times a second, however often the log commits: a read for each kind of them costs
+about a millisecond."""
+STREAM_KNOWN_S: Final = 2.0
+"""How often an open stream asks whether its reader still may."""
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 PASSWORD_CHARACTERS_MIN: Final = 10

@@ -82,7 +82,7 @@ def client(stores: tuple[str, str], tmp_path: Path) -> Iterator[httpx.Client]:
         process.stderr.close()
 
 
-def test_the_api_alone_reads_what_nodes_wrote_and_takes_no_command(client: httpx.Client) -> None:
+def test_the_api_alone_reads_what_nodes_wrote_and_leaves_commands_to_the_owner(client: httpx.Client) -> None:
     assert client.get("/health").json()["faults"] == []
     page = client.get("/api/v1/positions", params={"limit": 1}).json()
     assert [item["vehicle_id"] for item in page["items"]] == [1]
@@ -95,4 +95,5 @@ def test_the_api_alone_reads_what_nodes_wrote_and_takes_no_command(client: httpx
     assert [event["seq"] for event in events["items"]] == [1, 2, 3]
     answer = client.post("/api/v1/vehicles/1/commands", json={"message": "0x8201"})
     assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert "owns the event log" in answer.json()["detail"]
+    assert "it waits in the inbox" in answer.json()["detail"]
+    assert client.post("/api/v1/vehicles/1/commands", json={"message": "0x9999"}).status_code == 422
