@@ -7,6 +7,7 @@ there with `principal_of`, and put its scope into every query.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -185,8 +186,9 @@ class Principals:
     Only ever touched on the API's loop.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, now_s: Callable[[], float] = time.monotonic) -> None:
         self._people = parts.people
+        self.now_s = now_s
         self._known: dict[str, tuple[float, Principal]] = {}
         self._changes = parts.people.changes
 
@@ -199,7 +201,7 @@ class Principals:
         return await self._ask(self._people.by_key, key)
 
     async def _ask(self, ask: Any, token: str) -> Principal | None:
-        now_s = time.monotonic()
+        now_s = self.now_s()
         if self._changes != self._people.changes:
             self._changes = self._people.changes
             self._known.clear()

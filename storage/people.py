@@ -620,7 +620,7 @@ class People:
         with self._database.write() as connection:
             self._check_gift(connection, by, role, stores)
             if connection.execute(select(ACCOUNT.c.id).where(ACCOUNT.c.login == login)).first():
-                raise PeopleError("login_taken", login)
+                raise PeopleError("login_taken", f"the login {login} is taken")
             account = self._insert_account(connection, by.scope.group, login, name, role, language, notify)
             self._set_stores(connection, account, stores)
             token = self._invite(connection, account)
