@@ -17,8 +17,8 @@ REPORT: Final = np.dtype(
         ("terminal", "i4"),  # terminal id, assigned by us
         ("vehicle_id", "i4"),  # vehicle the terminal was bound to when it spoke
         # Set by the protocol's decoder.
-        ("phone_high", "u8"),  # phone as packed BCD, right-aligned: digits 1-4 of 20 ...
-        ("phone_low", "u8"),  # ... and digits 5-20
+        ("phone_low", "u8"),  # phone as packed BCD, right-aligned: digits 5-20 of 20 ...
+        ("phone_high", "u8"),  # ... and digits 1-4: together one little-endian number of 128 bits
         ("report_id", "u8"),  # 64-bit hash of terminal phone and location body: equal for a repeat
         ("time_ms", "i8"),  # fix time, UTC epoch ms; TIME_NONE when the terminal sent no valid time
         ("alarm", "u4"),  # alarm word as sent

@@ -8,6 +8,9 @@ The block is written once, at its final place, into memory that is kept from blo
 block cost more in page faults than the encoding itself.
 """
 
+import mmap
+import os
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -21,7 +24,6 @@ from protocols.memory import (
     load_u16,
     load_u32,
     store_i64,
-    store_i64_be,
     store_u8,
     store_u16,
     store_u32,
@@ -29,30 +31,23 @@ from protocols.memory import (
 from protocols.report import REPORT, REPORT_OFFSET
 from storage.errors import ContentRefusedError
 
-STRING: Final = "String"
-
 WIDTHS: Final = {"Int16": 2, "Int32": 4, "Int64": 8, "UInt16": 2, "UInt32": 4, "UInt64": 8, "UInt128": 16, "Date": 2}
 """Bytes of one value, by ClickHouse type."""
-
-PHONE_BYTES_MAX: Final = 33
-"""A phone of 32 digits behind its length."""
 
 ITEMS_OVERHEAD_BYTES_MAX: Final = 5
 """The varint of a length below 2**31."""
 
 _SLACK_BYTES: Final = 64
-"""Phones and items are stored in steps of 8 bytes: what lies behind the last one is written too."""
+"""Items are stored in steps of 8 bytes: what lies behind the last one is written too."""
 
 _CHUNK_ROWS: Final = 256
 """Rows whose columns are copied before the next rows: 26 KB, which stay in the first cache while each is picked."""
 
-_PHONE_HIGH: Final = REPORT_OFFSET["phone_high"]
-_PHONE_LOW: Final = REPORT_OFFSET["phone_low"]
+_PHONE: Final = REPORT_OFFSET["phone_low"]
+assert REPORT_OFFSET["phone_high"] == _PHONE + 8  # one little-endian number of 128 bits
 _ITEMS_OFFSET: Final = REPORT_OFFSET["items_offset"]
 _ITEMS_LENGTH: Final = REPORT_OFFSET["items_length"]
 _ROW: Final = REPORT.itemsize
-_BYTES_0F: Final = 0x0F0F0F0F0F0F0F0F
-_BYTES_01: Final = 0x0101010101010101
 
 _int64 = types.int64
 
@@ -61,7 +56,7 @@ _int64 = types.int64
 def _encode_columns(rows, row_bytes, count, plan, columns):  # type: ignore[no-untyped-def]
     """Copy fixed-width fields of `count` rows to columns.
 
-    `plan` is the address of (columns, 3) int64: offset of the field in a row, its bytes (2, 4 or 8), target address.
+    `plan` is the address of (columns, 3) int64: offset of the field in a row, its bytes (2, 4, 8 or 16), target.
     """
     for first in range(0, count, _CHUNK_ROWS):
         chunk = min(_CHUNK_ROWS, count - first)
@@ -75,71 +70,13 @@ def _encode_columns(rows, row_bytes, count, plan, columns):  # type: ignore[no-u
             elif width == 4:
                 for k in range(chunk):
                     store_u32(target + 4 * k, load_u32(source + row_bytes * k))
+            elif width == 16:
+                for k in range(chunk):
+                    store_i64(target + 16 * k, load_i64(source + row_bytes * k))
+                    store_i64(target + 16 * k + 8, load_i64(source + row_bytes * k + 8))
             else:
                 for k in range(chunk):
                     store_u16(target + 2 * k, load_u16(source + row_bytes * k))
-
-
-@njit(_int64(_int64), cache=True, nogil=True)
-def _digits(word):  # type: ignore[no-untyped-def]
-    """Return how many hexadecimal digits a 64-bit word has; 1 for 0."""
-    # A word whose highest bit is set is negative here, stays so under the shifts, and counts 16.
-    digits = 1
-    if word >> 32 != 0:
-        digits += 8
-        word >>= 32
-    if word >> 16 != 0:
-        digits += 4
-        word >>= 16
-    if word >> 8 != 0:
-        digits += 2
-        word >>= 8
-    if word >> 4 != 0:
-        digits += 1
-    return digits
-
-
-@njit(_int64(_int64), cache=True, nogil=True)
-def _spelled(half):  # type: ignore[no-untyped-def]
-    """Return the 8 upper-case hexadecimal digits of a 32-bit word as bytes, the first digit in the highest."""
-    half = (half | half << 16) & 0x0000FFFF0000FFFF
-    half = (half | half << 8) & 0x00FF00FF00FF00FF
-    half = (half | half << 4) & _BYTES_0F
-    # Adding 6 carries out of a nibble from A on: those lie 7 further on in ASCII.
-    letters = (half + 6 * _BYTES_01) >> 4 & _BYTES_01
-    return half + 0x30 * _BYTES_01 + 7 * letters
-
-
-@njit(types.void(_int64, _int64, _int64), cache=True, nogil=True)
-def _spell(target, word, digits):  # type: ignore[no-untyped-def]
-    """Write the last `digits` hexadecimal digits of a 64-bit word; always 16 bytes are written."""
-    word = word << (64 - 4 * digits)
-    store_i64_be(target, _spelled(word >> 32 & 0xFFFFFFFF))
-    store_i64_be(target + 8, _spelled(word & 0xFFFFFFFF))
-
-
-@njit(_int64(_int64, _int64, _int64), cache=True, nogil=True)
-def _encode_phones(rows, count, target):  # type: ignore[no-untyped-def]
-    """Write each phone as upper-case hexadecimal digits without leading zeros, '0' for none, behind its length.
-
-    The same text as protocols.report.phone_text. Returns the bytes written.
-    """
-    at = target
-    for row in range(rows, rows + count * _ROW, _ROW):
-        high = load_i64(row + _PHONE_HIGH)
-        low = load_i64(row + _PHONE_LOW)
-        if high == 0:
-            digits = _digits(low)
-            store_u8(at, digits)
-            _spell(at + 1, low, digits)
-            at += 1 + digits
-        else:
-            digits = _digits(high)
-            store_u8(at, digits + 16)
-            _spell(at + 1, high, digits)
-            _spell(at + 1 + digits, low, 16)
-            at += 17 + digits
-    return at - target
 
 
 @njit(_int64(_int64, _int64, _int64, _int64, _int64, _int64), cache=True, nogil=True)
@@ -220,10 +157,21 @@ def _outside(row: int, blob_bytes: int) -> ContentRefusedError:
 
 
 class BlockRoom:
-    """Memory for one block at a time; it grows to the largest there was and is kept. One user at a time."""
+    """Memory for one block at a time; it grows to the largest there was and is kept. One user at a time.
+
+    It is a file that only exists in memory, so that the embedded engine can read the block where it lies: a file in
+    the temporary directory cost a copy in and a copy out, and pages of a disk.
+    """
 
     def __init__(self) -> None:
+        self._file = os.memfd_create("carillon-block")
+        weakref.finalize(self, os.close, self._file)
         self._bytes = np.empty(0, np.uint8)
+
+    @property
+    def path(self) -> str:
+        """Name of the file that holds the last block and nothing else; good inside this process."""
+        return f"/proc/self/fd/{self._file}"
 
     def encode(
         self,
@@ -235,9 +183,9 @@ class BlockRoom:
         """Return the rows as one Native block: a view that the next call overwrites.
 
         Args:
-            rows: (n,) of any structured dtype; with a column `phone` or `items` it is REPORT.
-            columns: name and ClickHouse type of each column to write: a field of the dtype of the same width, `phone`,
-                `items`, or a name in `given`.
+            rows: (n,) of any structured dtype; with a column `phone_bcd` or `items` it is REPORT.
+            columns: name and ClickHouse type of each column to write: a field of the dtype of the same width,
+                `phone_bcd`, `items`, or a name in `given`.
             blob: (m,) uint8, what items_offset and items_length point into.
             given: values of columns that are no field: (n,) or (n, k) arrays of the type's width, or the encoded
                 values of a String column.
@@ -272,7 +220,7 @@ class BlockRoom:
         self._reserve(
             sum(len(head) for head in heads)
             + sum(_plain(values).nbytes for values in given.values())
-            + count * sum(WIDTHS.get(kind, PHONE_BYTES_MAX) for _, kind in columns)
+            + count * sum(WIDTHS.get(kind, 0) for _, kind in columns)
             + items_room
             + _SLACK_BYTES
         )
@@ -288,12 +236,12 @@ class BlockRoom:
                 values = _plain(given[name])
                 view[at : at + values.nbytes] = values
                 at += values.nbytes
-            elif kind == STRING:
-                if rows.dtype != REPORT:
-                    raise TypeError(f"{name} is found in rows of the dtype REPORT, not {rows.dtype}")
-                if name == "phone":
-                    at += _encode_phones(address, count, base + at)
-                    continue
+            elif name in ("phone_bcd", "items") and rows.dtype != REPORT:
+                raise TypeError(f"{name} is found in rows of the dtype REPORT, not {rows.dtype}")
+            elif name == "phone_bcd":
+                plan.append((_PHONE, WIDTHS[kind], base + at))
+                at += WIDTHS[kind] * count
+            elif name == "items":
                 written = _encode_items(address, count, blob.ctypes.data, blob.size, base + at, items_room)
                 if written == -1 - count:
                     return None
@@ -309,9 +257,16 @@ class BlockRoom:
                 at += WIDTHS[kind] * count
         steps = np.array(plan, np.int64)
         _encode_columns(address, rows.dtype.itemsize, count, steps.ctypes.data, len(plan))
+        # A block ends where its file ends.
+        os.ftruncate(self._file, at)
         return view[:at]
 
     def _reserve(self, size: int) -> None:
         if self._bytes.size < size:
             # A quarter more: segments differ, and each growth is fresh memory.
-            self._bytes = np.empty(size + size // 4, np.uint8)
+            room = size + size // 4
+            os.ftruncate(self._file, room)
+            self._bytes = np.frombuffer(mmap.mmap(self._file, room), np.uint8)
+        else:
+            # What the last block cut off is there again before it is written to.
+            os.ftruncate(self._file, self._bytes.size)
