@@ -20,7 +20,8 @@ from typing import Final, Self
 
 import msgspec
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
+"""1: reports with the phone as text (before 0.1.0 was released)."""
 
 
 class DataDirectoryError(Exception):

@@ -41,11 +41,11 @@ def test_a_second_process_is_refused_and_told_who_has_it(tmp_path: Path) -> None
 
 
 def test_a_newer_layout_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "version").write_text("2\n")
-    with pytest.raises(DataDirectoryError, match="layout 2"), DataDirectory(tmp_path):
+    (tmp_path / "version").write_text("3\n")
+    with pytest.raises(DataDirectoryError, match="layout 3"), DataDirectory(tmp_path):
         pass
     assert not (tmp_path / "run").exists()
-    (tmp_path / "version").write_text("1\n")
+    (tmp_path / "version").write_text("2\n")
     with DataDirectory(tmp_path):
         pass
 
