@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import trio
 
-    from api.parts import Parts
+    from api.parts import Ground, Parts
     from api.server import ApiServer
     from core.config import Config
     from core.data_directory import DataDirectory
@@ -338,7 +338,7 @@ class Node:
         self.registry = Registry(self.eventlog)
         self.people = People(self.eventlog.database, demo=config.demo and config.http_is_loopback)
         self.boot = self.registry.next_boot()
-        self.city = data.path / "city.geojson"
+        self.city = data.path / "city"
         self.journal = Journal(
             config.journal_path, keep_ms=config.journal_keep_h * 3_600_000, bytes_max=config.journal_bytes_max
         )
@@ -437,24 +437,21 @@ class Node:
         """Enter the demo's dealer group where nothing has been entered: stores, accounts, cars and fences. Blocking.
 
         Cars are entered as a store enters them, before they dial: with plate, VIN, make and model. The city that they
-        drive in is written to city.geojson in the data directory, for the map.
+        drive in is written to `city` in the data directory, for the map.
         """
         import time
 
-        import msgspec
-
-        from core.data_directory import write_atomically
         from core.geofence import Geofence
         from core.rights import NODE
-        from simulators import group
-        from simulators.roads import build, to_geojson
+        from simulators import base_map, group
+        from simulators.roads import build
         from simulators.terminals import identity
         from storage.people import Store
         from storage.registry import NewTerminal
 
         city = build()
-        if not self.city.exists():
-            write_atomically(self.city, msgspec.json.encode(to_geojson(city)))
+        if not base_map.is_current(self.city, city.plan.seed):
+            base_map.write(self.city, city)
         if self.registry.load() or self.people.stores(NODE) or self.registry.geofences.count(NODE):
             return
         config = self.config
@@ -554,7 +551,7 @@ class Node:
         def is_online(vehicle_id: int) -> bool:
             return any(t.terminal in online for t in self.fleet.terminals_of(vehicle_id))
 
-        cars = LiveCars(self.table, is_online)
+        cars = LiveCars(self.table, is_online, logged_in=online)
         return Parts(
             node=config.node,
             version=VERSION,
@@ -570,7 +567,9 @@ class Node:
             vehicles=Vehicles(self.eventlog.database),
             live=cars,
             doorbell=self.bell,
-            city=self.city if self.city.exists() else None,
+            # Written by the demo, a moment after the API is up.
+            city=self.city if config.demo else None,
+            ground=ground_of(config),
             command_fault=command_fault,
             append=append_through(self._token, self.writer.append),
             archive=Archive(self.journal, JT808),
@@ -668,6 +667,19 @@ FOLLOWERS: "Final[tuple[tuple[str, tuple[str, ...], Callable[[Node, Sequence[Eve
 whoever made it, by the event that was appended with it."""
 
 
+def ground_of(config: "Config") -> "Ground":
+    """Return what the operator puts under the cars."""
+    from api.parts import Ground
+
+    return Ground(
+        style_url=config.map_style_url,
+        tiles_url=config.map_tiles_url,
+        attribution=config.map_attribution,
+        approval=config.map_approval,
+        hosts=config.map_hosts,
+    )
+
+
 def rows_of(positions: "Sequence[Any]") -> "Any":
     """Return stored last positions as (n,) REPORT rows, to fill the vehicle table with at a start."""
     import numpy as np
@@ -755,6 +767,7 @@ def serve_api(config: "Config") -> int:
             key=data.api_key(),
             metrics_open=metrics_open(config),
             metrics=metrics,
+            ground=ground_of(config),
             public_url=config.public_url,
             command_fault=command_fault,
         )

@@ -6,7 +6,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
-from api import access, accounts, geofences, invitations, keys, sessions, stores
+from api import access, accounts, city, geofences, invitations, keys, live, sessions, stores
 from api.commands import list_commands, read_command, request_command
 from api.docs import openapi, read_docs
 from api.events import list_events, read_event, stream_events
@@ -45,10 +45,20 @@ REQUEST_BYTES_MAX: Final = 64 * 1024
 def create_app(parts: Parts) -> Litestar:
     """Return the ASGI application over these parts."""
     hashing = Hashing(parts.people)
+    hub = live.LiveHub(parts.live)
+    hub.show(parts.metrics)
     return Litestar(
         route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES))],
         guards=[guard],
-        state=State({"parts": parts, "principals": Principals(parts), "hashing": hashing, "streams": Streams(parts)}),
+        state=State(
+            {
+                "parts": parts,
+                "principals": Principals(parts),
+                "hashing": hashing,
+                "streams": Streams(parts),
+                "live": hub,
+            }
+        ),
         on_shutdown=[hashing.close],
         exception_handlers={
             Problem: as_page(answer_problem),
@@ -94,4 +104,6 @@ RESOURCES: Final = (
     *stores.RESOURCES,
     *access.RESOURCES,
     *geofences.RESOURCES,
+    *live.RESOURCES,
+    *city.RESOURCES,
 )

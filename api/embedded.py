@@ -4,7 +4,7 @@ The API runs in threads of its own. The table copies under its lock, and appends
 is shared without its guard.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import Protocol
 
 import msgspec
@@ -29,11 +29,13 @@ class LiveCars:
     Args:
         table: the vehicle table.
         online: vehicle id -> whether a terminal of it is logged in. Called from the API's threads.
+        logged_in: terminals that are logged in. Another thread adds and removes.
     """
 
-    def __init__(self, table: LiveTable, online: Callable[[int], bool]) -> None:
+    def __init__(self, table: LiveTable, online: Callable[[int], bool], logged_in: Set[int] = frozenset()) -> None:
         self._table = table
         self._online = online
+        self._logged_in = logged_in
 
     def rows(self) -> np.ndarray:
         """See Live.rows."""
@@ -42,6 +44,12 @@ class LiveCars:
     def online(self, vehicle_ids: Sequence[int]) -> list[bool]:
         """See Live.online."""
         return [self._online(vehicle_id) for vehicle_id in vehicle_ids]
+
+    def online_rows(self, rows: np.ndarray) -> np.ndarray:
+        """See Live.online_rows."""
+        # Copied in one step of the interpreter: iterating the set itself would meet the other thread's changes.
+        terminals = np.array(list(self._logged_in), np.int64)
+        return np.isin(rows["terminal"], terminals)
 
     def last_positions(self, vehicle_ids: Sequence[int]) -> list[LastPosition]:
         """Return the last position of each of these vehicles that has one, by vehicle id, as the reader wants it."""

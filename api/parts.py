@@ -7,6 +7,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
@@ -29,6 +30,30 @@ class Live(Protocol):
 
     def online(self, vehicle_ids: Sequence[int]) -> list[bool]:
         """Tell of each of these vehicles whether a terminal of it is logged in. Blocking."""
+
+    def online_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) bool for rows of `rows()`: the terminal that spoke last for it is logged in. Blocking."""
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer shows under the cars, instead of the demo's city or nothing."""
+
+    style_url: str = ""
+    """A MapLibre style."""
+    tiles_url: str = ""
+    """Pictures of 256 pixels in Web Mercator over WGS-84, with {z}, {x} and {y}."""
+    attribution: str = ""
+    approval: str = ""
+    """Number under which the map was approved (审图号); shown on every map."""
+    hosts: str = ""
+    """Further origins that the style loads from, apart by spaces."""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Return the origins a page must be allowed to load from, besides its own."""
+        named = [self.style_url, self.tiles_url, *self.hosts.split()]
+        parts = (urlsplit(url) for url in named)
+        return tuple(dict.fromkeys(f"{url.scheme}://{url.netloc}" for url in parts if url.netloc))
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +89,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     doorbell: Doorbell | None = None
     """Rings when the log has grown. None: whoever waits for events looks by itself every two seconds."""
     city: Path | None = None
-    """The base map of the demo, a file; None: there is none."""
+    """The base map of the demo: a directory of GeoJSON files and their index; None: there is none."""
+    ground: Ground = Ground()
     archive: Archive | None = None
     """Blocking. Raw frames from the journal; None where another process has it."""

@@ -4,14 +4,16 @@ It reads what they wrote. It does not own the event log: what it appends goes by
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
 
-from api.parts import Parts
+from api.parts import Ground, Parts
 from core.doorbell import Ear, knock
 from core.events import Event
 from core.metrics import Metrics
@@ -24,6 +26,9 @@ from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
 from storage.vehicles import Vehicles
+
+SURVEY_S: Final = 3.0
+"""Nodes store last positions every 15 s (SUMMARY_EVERY_S): asked more often, they are the same."""
 
 
 class SharedStores:
@@ -47,6 +52,9 @@ class SharedStores:
         self.people = People(self._log.database)
         self._business = redact(business)
         self._idle_ms = int(idle_s * 1000)
+        self._surveying = threading.Lock()
+        self._surveyed_s = -SURVEY_S
+        self._rows = np.zeros(0, LIVE)
 
     def parts(
         self,
@@ -58,6 +66,7 @@ class SharedStores:
         metrics: Metrics,
         public_url: str = "",
         command_fault: Callable[[str, dict[str, object]], str | None] = lambda message, fields: None,
+        ground: Ground | None = None,
     ) -> Parts:
         """Return the parts of an API without demo: nothing is read without a login or a key."""
         return Parts(
@@ -74,6 +83,7 @@ class SharedStores:
             reader=self._reader,
             vehicles=Vehicles(self._log.database),
             live=self,
+            ground=ground or Ground(),
             command_fault=command_fault,
             append=self._append,
             doorbell=self._ear,
@@ -93,13 +103,29 @@ class SharedStores:
         return faults
 
     def rows(self) -> np.ndarray:
-        """See Live.rows: as the nodes have stored them."""
+        """See Live.rows: as the nodes have stored them, asked at most every SURVEY_S."""
+        with self._surveying:
+            if time.monotonic() - self._surveyed_s >= SURVEY_S:
+                self._rows = self._survey()
+                self._surveyed_s = time.monotonic()
+            return self._rows
+
+    def _survey(self) -> np.ndarray:
         lasts = self._store.last_positions()
         rows = np.zeros(len(lasts), LIVE)
         for name in LIVE.names or ():
             if name in LastPosition._fields:
                 rows[name] = [getattr(last, name) for last in lasts]
+        owners = np.array(self._registry.owners(), np.int64).reshape(-1, 3)
+        if len(owners):
+            at = np.searchsorted(owners[:, 0], rows["vehicle_id"]).clip(max=len(owners) - 1)
+            known = owners[at, 0] == rows["vehicle_id"]
+            rows["group"], rows["store"] = np.where(known, owners[at, 1], 0), np.where(known, owners[at, 2], 0)
         return rows
+
+    def online_rows(self, rows: np.ndarray) -> np.ndarray:
+        """See Live.online_rows: sessions are another process's, so a car heard of lately is taken to be online."""
+        return time.time() * 1000 - rows["arrival_ms"] < self._idle_ms
 
     def online(self, vehicle_ids: Sequence[int]) -> list[bool]:
         """See Live.online: heard not long ago."""

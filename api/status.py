@@ -29,7 +29,7 @@ setInterval(async () => {
 """
 
 
-@get("/", opt={"right": PUBLIC}, include_in_schema=False)
+@get("/status", opt={"right": PUBLIC}, include_in_schema=False)
 async def read_status(
     request: Request, lang: Annotated[str | None, QueryParameter(max_length=8)] = None
 ) -> Response[bytes]:
@@ -39,7 +39,7 @@ async def read_status(
     other = "en" if language == "zh" else "zh"
     header = (
         f"<h1>{escape(text('title', language))}</h1>"
-        f'<a href="/?lang={other}" lang="{other}">{escape(text("other_language", language))}</a>'
+        f'<a href="/status?lang={other}" lang="{other}">{escape(text("other_language", language))}</a>'
     )
     body = f'<p class="lead">{escape(text("what", language))}</p>{await sync_to_thread(_sections, parts, language)}'
     return page(text("title", language), language, header, body, RENEW)

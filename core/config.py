@@ -117,6 +117,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "has the key; with `key` only who has it; with `open` anyone."
         ),
     ] = "loopback"
+    map_style_url: Annotated[
+        str, Meta(description="MapLibre style that every map is drawn with; empty: the demo's city, or plain ground.")
+    ] = ""
+    map_tiles_url: Annotated[
+        str,
+        Meta(
+            description="Map tiles as pictures of 256 pixels, with {z}, {x} and {y}, in Web Mercator over WGS-84; used "
+            "where there is no `map_style_url`."
+        ),
+    ] = ""
+    map_attribution: Annotated[str, Meta(description="Whose map it is, shown in its corner.")] = ""
+    map_approval: Annotated[str, Meta(description="Approval number of the map (审图号), shown in its corner.")] = ""
+    map_hosts: Annotated[
+        str,
+        Meta(description="Further origins that the style loads from (https://glyphs.example.com), apart by spaces."),
+    ] = ""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")] = "info"
 
     @property

@@ -189,6 +189,21 @@ KNOCKING_MAX: Final = 500
 """Terminals remembered that nobody knows and that tried to log in: about 200 KB. One more puts out the one that has
 been silent longest, counted."""
 
+# --- live feed --------------------------------------------------------------------------------------------------------
+
+LIVE_FEEDS_MAX: Final = 128
+"""Live feeds of one process. Each takes 20 bytes a car and second: of 10,000 cars 200 KB, so that all of them fill a
+gigabit line by a fifth. One that does not read holds one tick, 26 MB for all. Past it a feed is closed with 4429."""
+
+LIVE_FEEDS_PER_READER_MAX: Final = 8
+"""Live feeds of one account or key: a wall of screens, or forgotten tabs. Past it the same."""
+
+LIVE_CARS_PER_FRAME_MAX: Final = 32_768
+"""Cars of one frame: 655,384 bytes. WebSocket clients commonly refuse messages over 1 MiB; a larger tick is several."""
+
+LIVE_SLOW_S_MAX: Final = 20.0
+"""How long a feed may not read at all. A lift or a tunnel takes seconds; then it is closed with 4408 and comes back."""
+
 # --- detection --------------------------------------------------------------------------------------------------------
 
 FENCES_PER_VEHICLE_MAX: Final = 64

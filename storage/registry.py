@@ -9,11 +9,12 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from core import limits
 from core.events import Event, TerminalRegistered, derive_id
+from core.rights import Scope
 from protocols.report import phone_key, phone_text
 from storage.errors import RegistryFullError
 from storage.eventlog import EventLog
 from storage.geofences import Geofences
-from storage.tables.business import BINDING, TERMINAL, VEHICLE
+from storage.tables.business import BINDING, STORE, TERMINAL, VEHICLE
 from storage.terminals import Terminals
 
 _ACTOR: Final = "registry"
@@ -100,6 +101,16 @@ _LOAD: Final = (
 )
 
 
+class CarNames(msgspec.Struct, frozen=True):
+    """What vehicles are called and whose they are, in columns of one length, by vehicle id."""
+
+    vehicles: list[int]
+    plates: list[str]
+    stores: list[int]
+    store_names: list[tuple[int, str, str]]
+    """(store, name in Chinese, name in English), by id."""
+
+
 class Registry:
     """Terminals, vehicles and geofences of one dealer group. Shares the log's database, so rows and events agree.
 
@@ -138,6 +149,25 @@ class Registry:
             wanted = _LOAD.where(BINDING.c.vehicle == vehicle_id).order_by(TERMINAL.c.id)
             rows = connection.execute(wanted).all()
         return [TerminalRow(**row._mapping) for row in rows]
+
+    def names(self, scope: Scope) -> CarNames:
+        """Return what the scope's vehicles and stores are called."""
+        vehicles = select(VEHICLE.c.id, VEHICLE.c.plate, VEHICLE.c.store_id).where(VEHICLE.c.group_id == scope.group)
+        stores = select(STORE.c.id, STORE.c.name_zh, STORE.c.name_en).where(STORE.c.group_id == scope.group)
+        if scope.stores is not None:
+            vehicles = vehicles.where(VEHICLE.c.store_id.in_(scope.stores))
+            stores = stores.where(STORE.c.id.in_(scope.stores))
+        with self._database.read() as connection:
+            rows = connection.execute(vehicles.order_by(VEHICLE.c.id)).all()
+            named = connection.execute(stores.order_by(STORE.c.id)).all()
+        columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], []]
+        return CarNames(columns[0], columns[1], columns[2], [(row.id, row.name_zh, row.name_en) for row in named])
+
+    def owners(self) -> list[tuple[int, int, int]]:
+        """Return (vehicle, group, store) of every vehicle, by id."""
+        wanted = select(VEHICLE.c.id, VEHICLE.c.group_id, VEHICLE.c.store_id).order_by(VEHICLE.c.id)
+        with self._database.read() as connection:
+            return [tuple(row) for row in connection.execute(wanted)]
 
     def register(self, new: Sequence[NewTerminal]) -> list[TerminalRow]:
         """Make terminals known and return each one's row, in order. Repeating it changes nothing.

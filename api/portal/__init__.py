@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from api.portal import account, events, login
+from api.portal import account, events, login, map
 from api.portal.assets import read_asset
 
-PAGES: Final = (read_asset, *login.PAGES, *account.PAGES, *events.PAGES)
+PAGES: Final = (read_asset, *map.PAGES, *login.PAGES, *account.PAGES, *events.PAGES)
 """Every page, by its route handlers. A new page is a row here."""

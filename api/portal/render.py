@@ -229,7 +229,15 @@ def render(
         html = "".join(template.blocks[block](template.new_context(filled)))
     else:
         html = template.render(filled)
-    return html_response(html, status=status, headers=headers, cookies=chosen_cookies(request))
+    allowed = {"Content-Security-Policy": policy_with(request.app.state.parts.ground.origins)}
+    return html_response(html, status=status, headers={**allowed, **(headers or {})}, cookies=chosen_cookies(request))
+
+
+@functools.lru_cache(maxsize=8)
+def policy_with(origins: tuple[str, ...]) -> str:
+    """Return POLICY with these origins besides ours, from which a customer's map is drawn: data and pictures only."""
+    more = "".join(f" {origin}" for origin in origins)
+    return POLICY.replace("connect-src 'self'", "connect-src 'self'" + more).replace("blob:;", f"blob:{more};", 1)
 
 
 def html_response(

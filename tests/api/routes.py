@@ -2,8 +2,13 @@
 
 from typing import Final
 
+import numpy as np
+import pytest
+from litestar.exceptions import WebSocketDisconnect
+
+from api.live import HEADER, RECORD
 from tests.api.conftest import NOW_MS
-from tests.api.two_stores import PASSWORD, Case, Side
+from tests.api.two_stores import PASSWORD, WHOLE_GROUP, Case, Side, World
 
 
 def one(route: str, name: str) -> Case:
@@ -14,7 +19,7 @@ def one(route: str, name: str) -> Case:
 
 
 PUBLIC: Final = (
-    Case("GET /", "public"),
+    Case("GET /status", "public"),
     Case("GET /docs", "public"),
     Case("GET /docs/openapi.json", "public"),
     Case("GET /docs/openapi.json/openapi.json", "public"),
@@ -106,6 +111,7 @@ PAGES: Final = (
     Case("GET /login", "public"),
     Case("GET /welcome/{token}", "public", lambda side: "/welcome/nobodys", status=410),
     Case("GET /account", "self"),
+    Case("GET /", "self"),
 )
 
 EVENTS: Final = (Case("GET /api/v1/events", "list", None, lambda side: {"params": {"limit": 1000}}),)
@@ -144,4 +150,28 @@ GEOFENCES: Final = (
     one("GET /api/v1/vehicles/{vehicle_id}/geofences", "vehicle"),
 )
 
-CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *GEOFENCES, *PAGES)
+
+def check_live(world: World) -> None:
+    with world.served() as client:
+        seen = {}
+        everyone = {"north": world.north.headers, "south": world.south.headers, "group": WHOLE_GROUP}
+        for who, headers in everyone.items():
+            with client.websocket_connect("/api/v1/live", headers=headers) as feed:
+                frame = feed.receive_bytes(timeout=5)
+            seen[who] = set(np.frombuffer(frame, RECORD, offset=HEADER.size)["vehicle_id"].tolist())
+        north, south = world.north.vehicle, world.south.vehicle
+        assert seen == {"north": {north}, "south": {south}, "group": {north, south}}
+        for headers in ({}, {"Authorization": "Bearer ck_nobodys"}, world.lacking("positions.read")):
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect("/api/v1/live", headers=headers) as feed:
+                feed.receive_bytes(timeout=5)
+
+
+LIVE: Final = (
+    Case("WS /api/v1/live", "list", check=check_live),
+    Case("GET /api/v1/live/names", "list"),
+    Case("GET /api/v1/map", "self"),
+    # There is no city here: tests/live/test_city.py.
+    Case("GET /api/v1/city/{name}", "self", lambda side: "/api/v1/city/street.geojson", status=404),
+)
+
+CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *GEOFENCES, *LIVE, *PAGES)

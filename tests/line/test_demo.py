@@ -63,7 +63,7 @@ def test_a_stranger_finds_a_living_group_with_a_past_and_a_second_start_goes_on(
         # Every car has a store, so every fact has: entered before the first of them dialled.
         assert all(event["store"] for event in facts)
         assert types["terminal.registered"] == 40
-        assert (tmp_path / "data" / "city.geojson").stat().st_size > 100_000
+        assert (tmp_path / "data" / "city" / "street.geojson").stat().st_size > 100_000
         server.stop()
     with start_demo(tmp_path / "data") as server:
         wait_until_live(server)

@@ -1,0 +1,48 @@
+"""Texts of the live map."""
+
+from typing import Final
+
+MESSAGES: Final[dict[str, tuple[str, str]]] = {
+    "map_label": ("Map of all cars", "车辆地图"),
+    "map_panel": ("Cars", "车辆"),
+    "map_search": ("Plate, phone or number", "车牌、终端手机号或编号"),
+    "map_states": ("Show cars that are", "按状态显示"),
+    "map_chip_hint": ("Press to hide or show; with Ctrl only these", "点击隐藏或显示；按住 Ctrl 只看此类"),
+    "map_store": ("Store", "门店"),
+    "map_all_stores": ("All stores", "全部门店"),
+    "map_sheet": ("List of cars", "车辆列表"),
+    "map_fit": ("Show all cars", "显示全部车辆"),
+    "map_none": ("No car to show", "没有符合条件的车辆"),
+    "map_none_hint": (
+        "Show more states above, choose all stores, or search for something shorter.",
+        "请在上方显示更多状态、选择全部门店，或缩短搜索内容。",
+    ),
+    "map_many": ("{shown} of {all} cars", "显示 {shown} 辆，共 {all} 辆"),
+    "map_chosen": ("Chosen car", "所选车辆"),
+    "map_car": ("Car {id}", "车辆 {id}"),
+    "map_kmh": ("km/h", "公里/时"),
+    "map_speed": ("{speed} km/h", "{speed} 公里/时"),
+    "map_fix": ("Position of", "定位时间"),
+    "map_follow": ("Follow", "跟随"),
+    "map_open": ("Open car", "车辆详情"),
+    "map_no_position": ("No position known", "尚无位置"),
+    "map_no_fix": ("No satellite fix now: last known place", "当前未定位，显示最后位置"),
+    "map_sos": ("Emergency button pressed", "紧急报警"),
+    "map_crash": ("Collision or rollover reported", "碰撞或侧翻报警"),
+    "map_alarm": ("Terminal reports an alarm", "终端报警"),
+    "map_live": ("Live", "实时"),
+    "map_connecting": ("Connecting…", "正在连接…"),
+    "map_stale": ("Reconnecting. As of {since}", "正在重连，数据截至 {since}"),
+    "map_refused": ("No live feed: not allowed, or too many open", "无法接收实时数据：无权限或打开过多"),
+    "map_attention": ("Needs attention", "需要关注"),
+    "map_attention_more": ("{n} more", "另有 {n} 条"),
+    "map_attention_done": ("Put away", "收起"),
+    "need_sos_pressed": ("emergency button", "紧急报警"),
+    "need_crash_suspected": ("crash suspected", "碰撞疑似"),
+    "state_driving": ("driving", "行驶"),
+    "state_idling": ("idling", "怠速"),
+    "state_parked": ("parked", "停放"),
+    "state_offline": ("offline", "离线"),
+    "state_alarm": ("alarm", "报警"),
+}
+"""key -> (English, Chinese)."""
