@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
     import logging
+    from pathlib import Path
 
     import trio
 
@@ -97,6 +98,33 @@ def read_config(options: argparse.Namespace) -> "Config":
 
     given = {name: value for name, value in vars(options).items() if name in FIELDS}
     return load_config(given, file=getattr(options, "config", None))
+
+
+# --- subscribe --------------------------------------------------------------------------------------------------------
+
+
+def subscribe(
+    where: "str | Path",
+    types: Sequence[str] = (),
+    *,
+    position: "str | Path | None" = None,
+    key: str = "",
+    after: int | None = None,
+    doorbell: "str | Path" = "",
+) -> "Iterator[Event]":
+    """Yield events in the order of the log, each once, without end: see api.subscribe.subscribe.
+
+    Args:
+        where: address of a node's API, its data directory, or the DSN of the log's database.
+        types: prefixes of event types; all where empty.
+        position: file that remembers how far it was read.
+        key: API key, for an address.
+        after: number to begin after without such a file; None: now.
+        doorbell: with a DSN: data directory of the node that owns the log.
+    """
+    from api.subscribe import subscribe
+
+    return subscribe(where, types, position=position, key=key, after=after, doorbell=doorbell)
 
 
 # --- up ---------------------------------------------------------------------------------------------------------------
