@@ -8,6 +8,7 @@ import msgspec
 
 from core.config import FIELDS, bound_text, description
 from core.events import EVENTS
+from core.rights import RIGHTS, ROLES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -32,12 +33,24 @@ def events_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def rights_table() -> str:
+    """Return which role has which right."""
+    lines = [f"| right | {' | '.join(ROLES)} |", f"|---|{'---|' * len(ROLES)}"]
+    for right in RIGHTS:
+        lines.append(f"| `{right}` | {' | '.join('yes' if right in rights else '' for rights in ROLES.values())} |")
+    return "\n".join(lines) + "\n"
+
+
 def _kind(type_: Any) -> str:
     """Return a type as a reader of JSON knows it."""
     return {int: "integer", str: "text", bool: "true or false", float: "number"}.get(type_, "object")
 
 
-TABLES = (("operate.md", "options", options_table), ("events.md", "events", events_table))
+TABLES = (
+    ("operate.md", "options", options_table),
+    ("events.md", "events", events_table),
+    ("security.md", "rights", rights_table),
+)
 
 
 def with_table(text: str, mark: str, table: str) -> str:

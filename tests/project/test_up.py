@@ -53,6 +53,22 @@ def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         process.communicate(timeout=30)
 
 
+def the_first_administrator_comes_in(data: Path, http: str) -> None:
+    """Take the one-time link of a first start: it makes an administrator, and is gone."""
+    file = data / "run" / "welcome.link"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    link = file.read_text().strip()
+    assert link.startswith(f"http://{http}/welcome/")
+    body = json.dumps({"token": link.rpartition("/")[2], "password": "korrekt-pferd-batterie"}).encode()
+    request = urllib.request.Request(
+        f"http://{http}/api/v1/invitations", body, {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        me = json.load(answer)
+    assert (me["login"], me["role"]) == ("admin", "administrator")
+    assert not file.exists()
+
+
 def test_up_serves_keeps_others_out_and_stops_in_order(
     up: tuple[subprocess.Popen[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +92,13 @@ def test_up_serves_keeps_others_out_and_stops_in_order(
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert json.load(answer) == {"items": [], "next": None}
+
+    the_first_administrator_comes_in(data, published["http"])
+    assert carillon.main(["user", "add", "li.wei", "--data", str(data)]) == carillon.EXIT_OK
+    assert capsys.readouterr().out.startswith(f"http://{published['http']}/welcome/")
+    assert carillon.main(["user", "add", "li.wei", "--data", str(data)]) == carillon.EXIT_FAILED
+    assert "the login li.wei is taken" in capsys.readouterr().err
+    assert carillon.main(["user", "reset", "li.wei", "--data", str(data)]) == carillon.EXIT_OK
 
     assert carillon.main(["up", "--data", str(data)]) == carillon.EXIT_FAILED
     assert f"in use by process {process.pid}" in capsys.readouterr().err
