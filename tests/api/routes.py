@@ -2,13 +2,16 @@
 
 from typing import Final
 
+import httpx
 import numpy as np
 import pytest
 from litestar.exceptions import WebSocketDisconnect
 
 from api.live import HEADER, RECORD
+from api.server import ApiServer
+from core.events import CommandRequested, Event, derive_id
 from tests.api.conftest import NOW_MS
-from tests.api.two_stores import PASSWORD, WHOLE_GROUP, Case, Side, World
+from tests.api.two_stores import PASSWORD, WHOLE_GROUP, Case, Side, World, marks_in
 
 
 def one(route: str, name: str) -> Case:
@@ -89,7 +92,7 @@ CARS: Final = (
         shows=False,
     ),
     one("GET /api/v1/commands/{command_id}", "command"),
-    Case("GET /api/v1/vehicles", "list"),
+    Case("GET /api/v1/vehicles", "list", also=("limit=1000",), search="search"),
     one("GET /api/v1/vehicles/{vehicle_id}/commands", "vehicle"),
     one("GET /api/v1/vehicles/{vehicle_id}/days", "vehicle"),
     Case(
@@ -114,7 +117,46 @@ PAGES: Final = (
     Case("GET /", "self"),
 )
 
-EVENTS: Final = (Case("GET /api/v1/events", "list", None, lambda side: {"params": {"limit": 1000}}),)
+
+def check_stream(world: World) -> None:
+    """Follow the log as each store, up to an event that is told last: nothing of the other's comes on the way."""
+    app = world.app()
+    streams = app.state.streams
+    server = ApiServer(app, "127.0.0.1", 0, on_stop=streams.close)
+    server.start()
+    try:
+        for side, other in ((world.north, world.south), (world.south, world.north)):
+            for teller in (other, side):
+                last = derive_id("test", "last", 1, (), f"{side.store} {teller.store}")
+                asked = CommandRequested(vehicle_id=teller.vehicle, message="0x8201", fields={})
+                event = Event(
+                    id=last, type="command.requested", time_ms=NOW_MS, subject=f"vehicle:{teller.vehicle}",
+                    store=teller.store, actor="test", payload=asked,
+                )  # fmt: skip
+                world.node.eventlog.append([event])
+            url = f"http://{server.address}/api/v1/events/stream?after=0"
+            heard = []
+            with httpx.stream("GET", url, headers=side.headers, timeout=30) as answer:
+                for line in answer.iter_lines():
+                    heard.append(line)
+                    if last in line:
+                        break
+            text = "\n".join(heard)
+            assert set(marks_in(text, side.marks)) >= {side.event_id, side.command}
+            assert not marks_in(text, other.marks + world.strangers)
+    finally:
+        server.stop()
+
+
+EVENTS: Final = (
+    Case(
+        "GET /api/v1/events", "list", None, lambda side: {"params": {"limit": 1000}}, also=("newest=true", "type=sos.")
+    ),
+    one("GET /api/v1/events/{name}", "event"),
+    Case("GET /api/v1/events/stream", "list", check=check_stream),
+    Case("GET /events", "list", also=("format=csv", "format=xlsx"), search="q"),
+    one("GET /events/{seq}", "event"),
+)
 
 
 def fence(side: Side) -> str:
@@ -138,7 +180,7 @@ def chosen(side: Side) -> dict[str, object]:
 
 
 GEOFENCES: Final = (
-    Case("GET /api/v1/geofences", "list"),
+    Case("GET /api/v1/geofences", "list", search="search"),
     Case("GET /api/v1/geofences/export", "list"),
     Case("POST /api/v1/geofences", "one", None, new_feature, foreign=422),
     Case("GET /api/v1/geofences/{number}", "one", fence),

@@ -4,8 +4,10 @@ Everything that is of one side carries marks: ids, names, phones, plates, coordi
 to one store that holds a mark of the other is a leak, whatever the route.
 """
 
+import io
 import itertools
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, NamedTuple
@@ -185,6 +187,10 @@ class Case(NamedTuple):
     """What the other side gets (kind `one`)."""
     shows: bool = True
     """Whether the side's own answer shows a mark of its own: a proof that the test would see one."""
+    also: tuple[str, ...] = ()
+    """Other ways to ask a list: queries (`format=csv`, `search=1`), each of which must hold the same."""
+    search: str = ""
+    """Name of its parameter that searches: searching for what is the other store's finds nothing."""
     check: Callable[["World"], None] | None = None
     """Instead of calling it twice: what must hold, for routes that no single request can try (a live feed)."""
 
@@ -204,6 +210,14 @@ def marks_in(text: str, marks: tuple[str, ...]) -> list[str]:
         if re.search(rf"(?<![0-9A-Za-z]){re.escape(mark)}{tail}", text):
             found.append(mark)
     return found
+
+
+def text_of(answer: Any) -> str:
+    """Return what an answer says: its text, and of a workbook what stands in its sheets."""
+    if "spreadsheetml" not in answer.headers.get("content-type", ""):
+        return str(answer.text)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as book:
+        return "\n".join(book.read(name).decode() for name in book.namelist() if name.endswith(".xml"))
 
 
 def routes_of(app: Litestar) -> dict[str, Any]:
