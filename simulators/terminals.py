@@ -65,7 +65,7 @@ STORED_MAX: Final = 4096
 BACK_OFF_MS: Final = 1_000
 BACK_OFF_MS_MAX: Final = 60_000
 REST_BYTES_MAX: Final = 4096
-HURRY_SPAN_MS: Final = 300_000
+HURRY_SPAN_MS: Final = 120_000
 """Time that one batch of a past lived through spans at most. A parked car's twenty reports would span twenty minutes,
 and the platform would hear of one car's noon before another's morning."""
 

@@ -29,6 +29,8 @@ LANGUAGES: Final = ("zh", "en")
 LOCALES: Final = {"zh": "zh-CN", "en": "en-GB"}
 WIDE: Final = (1440, 900)
 NARROW: Final = (390, 844)
+LOOKING: Final = (Path(__file__).parent / "looking.js").read_text()
+"""A script that looks at a page as a careful reader does, and returns what is wrong with it."""
 WAIT_MS: Final = 20_000
 """The longest that a page may take to do one thing. Machines that run the tests are shared, and draw in software."""
 
@@ -123,23 +125,23 @@ def visiting(
         context.close()
 
 
-def ready(page: Page) -> Page:
-    """Wait until the page says that it is complete."""
-    page.wait_for_selector("body[data-ready]", state="attached")
+def ready(page: Page, island: str = "") -> Page:
+    """Wait until the page says that it is complete, or until this island of it does."""
+    page.wait_for_selector(f'body[data-ready="{island}"]' if island else "body[data-ready]", state="attached")
     return page
 
 
-def visit(page: Page, path: str) -> Page:
-    """Open a page of the portal and wait until it is complete."""
+def visit(page: Page, path: str, island: str = "") -> Page:
+    """Open a page of the portal and wait until it, or an island of it, is complete."""
     answer = page.goto(path)
     assert answer is not None, path
     assert answer.ok, f"{path} answered {answer.status}"
-    return ready(page)
+    return ready(page, island)
 
 
-def log_in(page: Page, login: str, password: str) -> Page:
-    """Log in as a person does, and wait for the page one is brought to."""
-    visit(page, "/login")
+def log_in(page: Page, login: str, password: str, to: str = "/account") -> Page:
+    """Log in as a person does who was on the way to a page, and wait for that page."""
+    visit(page, f"/login?next={to}")
     page.locator("input[name=login]").fill(login)
     page.locator("input[name=password]").fill(password)
     with page.expect_navigation(url=lambda url: "/login" not in url):

@@ -25,6 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildServer]:
     environment = {
         "CARILLON_HTTP": "127.0.0.1:0",
         "CARILLON_DEMO_VEHICLES": str(DEMO_VEHICLES),
+        "CARILLON_DEMO_HISTORY_H": "2",
         "CARILLON_LOG_LEVEL": "info",
     }
     with ChildServer(command, tmp_path_factory.mktemp("demo") / "data", environment=environment) as server:

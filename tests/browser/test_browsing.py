@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from bench.servers import ChildServer
-from tests.browser.browsing import NARROW, Faults, find_chromium, shoot, visiting
+from tests.browser.browsing import LOOKING, NARROW, Faults, find_chromium, shoot, visiting
 
 
 def test_a_page_without_a_fault_has_none(page: Page, demo: ChildServer, pictures: Path, language: str) -> None:
@@ -37,3 +37,24 @@ def test_a_browser_is_found_by_name_or_said_to_be_missing(monkeypatch: pytest.Mo
     browser.write_text("#!/bin/sh\n")
     browser.chmod(0o755)
     assert find_chromium() == str(browser)
+
+
+BAD = """<html><head><title></title></head><body><h1>One</h1><h1>Two</h1><input id="a"><button id="a"></button>
+<p style="color:#999;background:#fff">pale</p><div style="width:5000px">wide</div><table><tr><td>1</td></tr></table>
+<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"><a href="/" tabindex="3">x</a>
+</body></html>"""
+
+
+def test_a_bad_page_is_told_from_a_good_one(browser: Browser, demo: ChildServer, faults: Faults) -> None:
+    with visiting(browser, demo.http, faults) as page:
+        page.set_content(BAD)
+        found = "\n".join(page.evaluate(LOOKING))
+        page.set_content(
+            "<html lang=en><head><title>t</title></head><body><h1>Good</h1><label>L <input></label></body>"
+        )
+        assert page.evaluate(LOOKING) == []
+    for what in (
+        "no title", "no language", "2 h1", "sideways", "id used twice", "field without a label", "what it does",
+        "without alt", "tabindex above 0", "table without headings", "contrast 2.",
+    ):  # fmt: skip
+        assert what in found, found

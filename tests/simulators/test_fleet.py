@@ -337,7 +337,7 @@ def test_a_past_comes_in_order_and_goes_over_into_the_present_without_a_jump(liv
     assert len(driving) >= 6
 
 
-def test_the_past_comes_in_batches_of_five_minutes_and_the_present_as_it_is(lived: Hurried) -> None:
+def test_the_past_comes_in_batches_of_two_minutes_and_the_present_as_it_is(lived: Hurried) -> None:
     ledger = lived.fleet.ledger
     assert ledger.logins == 60
     assert ledger.given_up == ledger.sent_again == 0
@@ -345,12 +345,12 @@ def test_the_past_comes_in_batches_of_five_minutes_and_the_present_as_it_is(live
         messages = [frame.header.message for frame in platform.frames if frame.header.message in (0x0200, 0x0704)]
         last = len(messages) - 1 - messages[::-1].index(0x0704)
         assert 0x0200 not in messages[:last]
-        # The last one holds what was left; every other is full, or the next report is five minutes later.
+        # The last one holds what was left; every other is full, or the next report is two minutes later.
         batches = [frame.body.locations for frame in platform.of(0x0704)]
         for batch, after in itertools.pairwise(batches):
             spans_ms = after[0].time_ms - batch[0].time_ms
-            assert len(batch) >= 17 or spans_ms >= 300_000, (len(batch), spans_ms)
-            assert batch[-1].time_ms - batch[0].time_ms < 300_000
+            assert len(batch) >= 17 or spans_ms >= 120_000, (len(batch), spans_ms)
+            assert batch[-1].time_ms - batch[0].time_ms < 120_000
 
 
 def test_a_past_is_the_same_whatever_the_pace(city: roads.City) -> None:

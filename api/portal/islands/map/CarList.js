@@ -62,7 +62,12 @@ export class CarList {
       const index = first + at;
       const there = index < last;
       if (row.hidden === there) row.hidden = !there;
-      if (!there) continue;
+      if (!there) {
+        // A row out of use must not keep the name of a car that another row now shows.
+        row.removeAttribute("id");
+        delete row.seen.id;
+        continue;
+      }
       const slot = this.slots[index];
       const id = cars.id[slot];
       put(row, "index", index, () => {
