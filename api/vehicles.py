@@ -116,17 +116,18 @@ def page_of(
     search: str = "",
     store: int | None = None,
     state: str | None = None,
+    what: str = "",
 ) -> VehiclePage:
     """Return a page of the list. Blocks.
 
     What a car does now stands in no table that could be asked by it: with a state, pages are looked through until one
-    is full, VEHICLES_LOOKED_MAX vehicles at most.
+    is full, VEHICLES_LOOKED_MAX vehicles at most. `what` is for the access log, `search` or `positions` where empty.
     """
     items: list[VehicleItem] = []
     step = limit if state is None else VEHICLES_PAGE_MAX
     for _ in range(max(1, VEHICLES_LOOKED_MAX // step)):
         rows = parts.vehicles.page(principal, after=after, limit=step, search=search, store=store)
-        for item in items_of(parts, principal, rows, "search" if search else "positions"):
+        for item in items_of(parts, principal, rows, what or ("search" if search else "positions")):
             after = item.vehicle_id
             if state is None or does(item, state):
                 items.append(item)

@@ -10,6 +10,7 @@ from api.messages import (
     portal,
     problems,
     status,
+    vehicles,
 )
 
 LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
@@ -23,6 +24,7 @@ TOPICS: Final = (
     portal,
     problems,
     status,
+    vehicles,
 )
 """One file of texts a topic, as a rule a page."""
 

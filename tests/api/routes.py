@@ -115,6 +115,12 @@ PAGES: Final = (
     Case("GET /welcome/{token}", "public", lambda side: "/welcome/nobodys", status=410),
     Case("GET /account", "self"),
     Case("GET /", "self"),
+    Case("GET /vehicles", "list"),
+    one("GET /vehicles/{vehicle_id}", "vehicle"),
+    one("GET /vehicles/{vehicle_id}/now", "vehicle"),
+    one("GET /vehicles/{vehicle_id}/events", "vehicle"),
+    one("GET /vehicles/{vehicle_id}/frames", "vehicle"),
+    one("GET /vehicles/{vehicle_id}/commands", "vehicle"),
 )
 
 

@@ -1,1 +1,0 @@
-import{a,b as f,c as g,d as h}from"./chunk-EMU27N2I.js";import{a as b,c,d,e}from"./chunk-B6S6MLOK.js";export{c as Problem,d as api,e as askApi,h as confirmIn,a as htmx,g as openDialog,b as t,f as toast};
