@@ -428,19 +428,19 @@ class Node:
             position=position,
             make_vehicle=make_vehicle,
         )
-        self.gateway.attach(
-            Reception(
-                self.fleet,
-                self.intake,
-                wall_ms,
-                node=config.node,
-                boot=self.boot,
-                counts=self.counts,
-                done=position.done,
-                hand_over=self.gateway.put_known,
-                on_drained=lambda: self.gateway.drained(0),
-            )
+        self.reception = Reception(
+            self.fleet,
+            self.intake,
+            wall_ms,
+            node=config.node,
+            boot=self.boot,
+            counts=self.counts,
+            done=position.done,
+            hand_over=self.gateway.put_known,
+            on_drained=lambda: self.gateway.drained(0),
+            peer=self.intake.peer,
         )
+        self.gateway.attach(self.reception)
         self.writer.on_committed = self.gateway.committed
         self.query = QueryServer(self.store, data.run / "query.sock")
         self.query.__enter__()
@@ -460,6 +460,10 @@ class Node:
             return as_index(fences_of(self.registry.geofences.load()))
 
         self.detection.swap_fences(await trio.to_thread.run_sync(build))
+
+    async def follow_registry(self, events: "Sequence[Event]") -> None:
+        """Know the terminals and cars as they stand now; log out who speaks for another car, or for none."""
+        await self.gateway.registry_changed(events)
 
     def enter_demo(self) -> None:
         """Enter the demo's dealer group where nothing has been entered: stores, accounts, cars and fences. Blocking.
@@ -566,8 +570,10 @@ class Node:
 
     def parts(self) -> "Parts":
         """Return what the API sees of this node."""
+        import msgspec
+
         from api.embedded import LiveCars, append_through
-        from api.parts import Parts
+        from api.parts import Knock, Parts, Session
         from core.intake.archive import Archive
         from protocols.jt808.kernels import KERNELS as JT808
         from storage.reader import Reader
@@ -578,6 +584,17 @@ class Node:
 
         def is_online(vehicle_id: int) -> bool:
             return any(t.terminal in online for t in self.fleet.terminals_of(vehicle_id))
+
+        def session(terminal: int) -> Session | None:
+            now = self.fleet.occupancy.since.get(terminal)
+            return None if now is None else Session(now.since_ms, now.version)
+
+        def heard_ms(vehicle_id: int, terminal: int) -> int:
+            row = self.table.position[vehicle_id]
+            return int(row["arrival_ms"]) if row["terminal"] == terminal else 0
+
+        def knocking() -> list[Knock]:
+            return [Knock(**msgspec.structs.asdict(knock)) for knock in self.reception.knocking.known_not()]
 
         cars = LiveCars(self.table, is_online, logged_in=online)
         return Parts(
@@ -601,6 +618,9 @@ class Node:
             command_fault=command_fault,
             append=append_through(self._token, self.writer.append),
             archive=Archive(self.journal, JT808),
+            session=session,
+            heard_ms=heard_ms,
+            knocking=knocking,
         )
 
     def metrics(self) -> "Metrics":
@@ -637,6 +657,7 @@ class Node:
                 ("rows", "Locations judged."),
                 ("frames", "Frames brought to vehicles."),
                 ("events", "Facts that detection found."),
+                ("changes", "Changes of terminals and cars followed."),
                 ("sequence", "Last journal record taken."),
                 ("conversation_sequence", "Journal records up to this one are done with."),
                 ("detection_sequence", "Journal records up to this one are in detection's snapshot."),
@@ -682,6 +703,9 @@ class Node:
                 ("refused", "Events of other processes that the log would not take."),
             ),
         )
+        knocking = self.reception.knocking
+        metrics.gauge("reception_knocking", "Refused terminals remembered.", lambda: len(knocking))
+        metrics.counted("reception_put_out", "Refused terminals forgotten for others.", lambda: knocking.put_out)
         for name in COUNTS:
             text = f"Conversation: {name.replace('_', ' ')}."
             metrics.counted(f"vehicle_{name}", text, lambda name=name: self.counts[name])  # type: ignore[misc]
@@ -690,6 +714,11 @@ class Node:
 
 FOLLOWERS: "Final[tuple[tuple[str, tuple[str, ...], Callable[[Node, Sequence[Event]], Awaitable[object]]], ...]]" = (
     ("fences", ("geofence.",), Node.reload_fences),
+    (
+        "registry",
+        ("terminal.entered", "terminal.changed", "terminal.bound", "terminal.unbound", "terminal.retired", "vehicle."),
+        Node.follow_registry,
+    ),
 )
 """Name, prefixes of event types, what the node does about them: it follows its own log, so a change of rows reaches it
 whoever made it, by the event that was appended with it."""

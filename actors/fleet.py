@@ -54,15 +54,6 @@ class VehicleColumns(Protocol):
     store: Any
 
 
-class Parted(NamedTuple):
-    """A terminal that no longer speaks for the car it spoke for."""
-
-    terminal: int
-    vehicle_before: int
-    reason: str
-    """rebound or retired."""
-
-
 class SessionNow(NamedTuple):
     """A session that is open."""
 
@@ -181,15 +172,15 @@ class Fleet:
         """Read every terminal from the registry. An unreachable registry is waited for."""
         await self._read(None, None)
 
-    async def reload(self, terminals: Sequence[int] = (), vehicles: Sequence[int] = ()) -> list[Parted]:
-        """Read these terminals and cars anew; return which terminals have left the car they spoke for.
+    async def reload(self, terminals: Sequence[int] = (), vehicles: Sequence[int] = ()) -> None:
+        """Read these terminals and cars anew.
 
         What is read is what stands there now, and may be newer than the event that named it: reading again finds
         nothing more. An unreachable registry is waited for.
         """
-        return await self._read(terminals, vehicles)
+        await self._read(terminals, vehicles)
 
-    async def _read(self, terminals: Sequence[int] | None, vehicles: Sequence[int] | None) -> list[Parted]:
+    async def _read(self, terminals: Sequence[int] | None, vehicles: Sequence[int] | None) -> None:
         def read() -> tuple[Sequence[VehicleRow], Sequence[TerminalRow]]:
             return self._registry.load_vehicles(vehicles), self._registry.load(terminals)
 
@@ -202,22 +193,14 @@ class Fleet:
             for car in cars:
                 self._table.group[car.vehicle_id] = car.group
                 self._table.store[car.vehicle_id] = car.store
-        return self.learn(rows)
+        self.learn(rows)
 
-    def learn(self, rows: Iterable[TerminalRow]) -> list[Parted]:
-        """Take rows as they now stand in the registry: new terminals, others bound or sold to someone else, retired.
-
-        Returns:
-            Those that no longer speak for the car they spoke for.
-        """
-        parted: list[Parted] = []
+    def learn(self, rows: Iterable[TerminalRow]) -> None:
+        """Take rows as they now stand in the registry: new terminals, others bound or sold to someone else, retired."""
         for row in rows:
             terminal = Terminal(row.terminal, row.vehicle_id, row.phone, row.terminal_id, row.group, row.store)
             key = phone_key(terminal.phone)
             before = self._by_phone.pop(key, None)
-            if before is not None and before.vehicle_id != row.vehicle_id:
-                reason = "retired" if row.retired_ms else "rebound"
-                parted.append(Parted(row.terminal, before.vehicle_id, reason))
             if before is not None:
                 others = tuple(t for t in self._by_vehicle[before.vehicle_id] if t.terminal != before.terminal)
                 if others:
@@ -233,7 +216,6 @@ class Fleet:
             if self._table is not None:
                 self._table.group[terminal.vehicle_id] = terminal.group
                 self._table.store[terminal.vehicle_id] = terminal.store
-        return parted
 
     def is_retired(self, phone: PhoneKey) -> bool:
         """Tell whether a terminal of this phone was taken out of service: it is refused under either policy."""

@@ -23,7 +23,17 @@ from actors.fleet import Fleet
 from actors.reception import Reception
 from actors.vehicle import Vehicle
 from core.actor import run_actor
-from core.events import CommandProgress, CommandRequested, Event
+from core.events import (
+    CommandProgress,
+    CommandRequested,
+    Event,
+    TerminalBound,
+    TerminalChanged,
+    TerminalEntered,
+    TerminalRetired,
+    TerminalUnbound,
+    VehicleChanged,
+)
 from core.intake.journal import Batch, Journal, Reader
 from core.intake.links import KIND_LINK_CLOSED, Frame, Links
 from core.log import LogWriter
@@ -38,6 +48,8 @@ MAILBOX_RETRY_S: Final = 0.01
 RECEPTION: Final = 0
 """Key of the reception among the mailboxes; vehicles begin at 1."""
 COMMANDS_POSITION: Final = "gateway.commands"
+CHANGES: Final = (TerminalEntered, TerminalChanged, TerminalBound, TerminalUnbound, TerminalRetired, VehicleChanged)
+"""Payloads of what people change in the registry."""
 
 
 class CommandLog(Protocol):
@@ -58,6 +70,8 @@ class GatewayStatistics(msgspec.Struct, frozen=True):
     """Locations inside frames that could not be read; they stay in the journal."""
     events: int
     """Facts that detection found."""
+    changes: int
+    """Changes of the registry followed."""
     sequence: int
     """Last record of the journal taken."""
     conversation_sequence: int
@@ -128,7 +142,7 @@ class Gateway:
         self._taking = False
         self._snapshot_s = 0.0
         self._counts = dict.fromkeys(
-            ("batches", "rows", "frames", "unreadable", "events", "snapshots", "mailboxes_full"), 0
+            ("batches", "rows", "frames", "unreadable", "events", "changes", "snapshots", "mailboxes_full"), 0
         )
 
     def attach(self, reception: Reception) -> None:
@@ -232,7 +246,10 @@ class Gateway:
     def put_known(self, frame: Frame) -> bool:
         """Put the frame of a terminal that the reception has just registered into its car's mailbox."""
         terminal = self._fleet.terminal(frame.phone)
-        assert terminal is not None
+        if terminal is None:
+            # Retired in the moment between: nobody answers it.
+            self._position.done(frame.sequence)
+            return True
         return self._vehicle(terminal.vehicle_id).put(frame)
 
     def _put(self, key: int, frame: Frame) -> None:
@@ -320,7 +337,33 @@ class Gateway:
 
     async def _hand_over(self, event: Event) -> None:
         # A car without a terminal gets a task as well: it lets the command expire in its time, and says so.
-        vehicle = self._vehicle(event.payload.vehicle_id)
+        await self._request(self._vehicle(event.payload.vehicle_id), event)
+
+    # --- what people change -------------------------------------------------------------------------------------------
+
+    async def registry_changed(self, events: Sequence[Event]) -> None:
+        """Follow `terminal.` and `vehicle.`: read anew what they name, then log out whoever speaks for another car now.
+
+        The vehicle table has the new stores before this returns, so live rows and facts carry them at once.
+        """
+        changes = [event for event in events if isinstance(event.payload, CHANGES)]
+        terminals = {event.payload.terminal for event in changes if not isinstance(event.payload, VehicleChanged)}
+        vehicles = {event.payload.vehicle_id for event in changes if not isinstance(event.payload, TerminalRetired)}
+        if not changes:
+            return
+        for car in vehicles:
+            # A car that moves takes its terminals with it.
+            terminals |= {one.terminal for one in self._fleet.terminals_of(car)}
+        await self._fleet.reload(sorted(terminals), sorted(vehicles - {0}))
+        if self._reception is not None:
+            self._reception.knocking.forget_known()
+        self._counts["changes"] += len(changes)
+        for event in changes:
+            vehicle = self._vehicles.get(getattr(event.payload, "vehicle_before", 0))
+            if vehicle is not None:
+                await self._request(vehicle, event)
+
+    async def _request(self, vehicle: Vehicle, event: Event) -> None:
         while not vehicle.request(event):
             self._counts["mailboxes_full"] += 1
             await trio.sleep(MAILBOX_RETRY_S)

@@ -7,7 +7,7 @@ later registration: one place knows how.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -26,7 +26,7 @@ from actors.vehicle import (
 from core.clock import Clock
 from core.events import derive_id
 from core.intake.links import KIND_LINK_CLOSED, Frame, Links
-from core.limits import RECEPTION_FRAMES_MAX, REFUSALS_PER_LINK_MAX, REGISTRATION_BATCH
+from core.limits import KNOCKING_MAX, RECEPTION_FRAMES_MAX, REFUSALS_PER_LINK_MAX, REGISTRATION_BATCH
 from core.mailbox import Mailbox
 from protocols.jt808.codec import Decoded, ProtocolError, decode
 from protocols.jt808.messages import PlatformGeneralReply, QueryServerTime, Register, RegisterReply, ServerTime
@@ -36,6 +36,78 @@ from storage.registry import NewTerminal
 REGISTER_NO_VEHICLE: Final = 2
 REGISTER_NO_TERMINAL: Final = 4
 REGISTER_ID: Final = 0x0100
+
+
+class Knock(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal that nobody knows, or that was retired, and that tried to log in."""
+
+    phone: str
+    first_ms: int
+    last_ms: int
+    """Arrival of its first and its last frame, UTC epoch ms."""
+    count: int
+    address: str
+    """Where it came from last; empty where its connection had gone already."""
+    retired: bool
+    terminal_id: str = ""
+    maker: str = ""
+    model: str = ""
+    plate: str = ""
+    plate_colour: int = 0
+    vin: str = ""
+    """What its last 0x0100 said; empty until one came."""
+
+
+class Knocking:
+    """Terminals that were refused at the door, the last KNOCKING_MAX of them. In memory only: they will knock again.
+
+    Written by the reception alone; other threads may call `known_not`.
+    """
+
+    def __init__(self, fleet: Fleet, bound: int = KNOCKING_MAX) -> None:
+        self._fleet = fleet
+        self._bound = bound
+        self._knocks: dict[tuple[int, int], Knock] = {}
+        self.put_out = 0
+        """Those that were forgotten because too many others came after them."""
+
+    def __len__(self) -> int:
+        return len(self._knocks)
+
+    def heard(self, phone: tuple[int, int], time_ms: int, address: str, new: NewTerminal | None) -> None:
+        """Note a refused frame; `new` is what it said of itself, if it was a 0x0100."""
+        before = self._knocks.pop(phone, None)
+        said: dict[str, Any] = {}
+        if new is not None:
+            said = {
+                name: getattr(new, name) for name in ("terminal_id", "maker", "model", "plate", "plate_colour", "vin")
+            }
+        if before is None:
+            if len(self._knocks) >= self._bound:
+                # The one that has been silent longest stands first.
+                del self._knocks[next(iter(self._knocks))]
+                self.put_out += 1
+            before = Knock(
+                phone=phone_text(*phone), first_ms=time_ms, last_ms=time_ms, count=0, address=address, retired=False
+            )
+        self._knocks[phone] = msgspec.structs.replace(
+            before,
+            last_ms=time_ms,
+            count=before.count + 1,
+            address=address or before.address,
+            retired=self._fleet.is_retired(phone),
+            **said,
+        )
+
+    def known_not(self) -> list[Knock]:
+        """Return those that are still not known, who knocked last first."""
+        # One call under the interpreter's lock: the other thread may write meanwhile.
+        knocks = list(self._knocks.items())
+        return [knock for phone, knock in reversed(knocks) if self._fleet.terminal(phone) is None]
+
+    def forget_known(self) -> None:
+        """Let go of those that have become known."""
+        self._knocks = {phone: knock for phone, knock in self._knocks.items() if self._fleet.terminal(phone) is None}
 
 
 class Reception:
@@ -53,6 +125,7 @@ class Reception:
         done: Callable[[int], None],
         hand_over: Callable[[Frame], bool],
         on_drained: Callable[[], None] | None = None,
+        peer: Callable[[int], str] = lambda link: "",
     ) -> None:
         """Make an empty reception.
 
@@ -62,7 +135,10 @@ class Reception:
             counts, done: as in Vehicle.
             hand_over: puts the frame of a terminal that is now known into its vehicle's mailbox (and starts its task);
                 False when that is full.
+            peer: a link -> the address at its other end, empty where it has gone.
         """
+        self.knocking: Final = Knocking(fleet)
+        self._peer = peer
         self.mailbox: Mailbox[Frame] = Mailbox(RECEPTION_FRAMES_MAX, on_drained)
         self._fleet = fleet
         self._links = links
@@ -109,7 +185,8 @@ class Reception:
                 continue
             body = decoded.body
             known = self._fleet.terminal(frame.phone) is not None
-            if isinstance(body, Register) and (known or self._fleet.policy == "open"):
+            is_open = self._fleet.policy == "open" and not self._fleet.is_retired(frame.phone)
+            if isinstance(body, Register) and (known or is_open):
                 registrations.append((frame, decoded, self._new_terminal(frame, body)))
                 continue
             if known:
@@ -138,6 +215,8 @@ class Reception:
         if isinstance(decoded.body, QueryServerTime):
             return self._send(frame, decoded, 0x8004, ServerTime(self._clock()))
         self._counts["strangers"] += 1
+        new = self._new_terminal(frame, decoded.body) if isinstance(decoded.body, Register) else None
+        self.knocking.heard(frame.phone, frame.arrival_ms, self._peer(frame.link), new)
         if isinstance(decoded.body, Register):
             return self._send(frame, decoded, 0x8100, RegisterReply(header.serial, REGISTER_NO_TERMINAL))
         result = RESULT_WRONG if header.message == REGISTER_ID else RESULT_FAILURE

@@ -82,6 +82,7 @@ COUNTS: Final = (
     "logins_replayed",
     "forged",
     "replaced",
+    "parted",
     "logouts",
     "links_closed",
     "frames",
@@ -335,7 +336,7 @@ class Conversation:
             )
         )
         self._sessions[record.terminal] = session
-        occupancy.opened(frame.link, record.terminal)
+        occupancy.opened(frame.link, record.terminal, frame.arrival_ms, decoded.header.version)
         return [*events, *ends, admit, *self._flush(now_s, now_ms)]
 
     def _logout(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
@@ -434,6 +435,21 @@ class Conversation:
         closed = self._closed(session, "replaced", event.id, event.time_ms)
         return [closed, *self._leave(session, "replaced")]
 
+    def parted(self, event: Event) -> list[Step]:
+        """Take a terminal.bound, unbound or retired: a terminal that speaks for this car no more is logged out.
+
+        Its link is closed too, where nobody else uses it: it logs in again, and is then its new car's.
+        """
+        session = self._sessions.get(event.payload.terminal)
+        if session is None:
+            return []
+        now = self._fleet.terminal(phone_key(session.record.phone))
+        if now is not None and now.vehicle_id == self.vehicle_id:
+            return []
+        reason = "retired" if now is None else "rebound"
+        self._counts["parted"] += 1
+        return [self._closed(session, reason, event.id, event.time_ms), *self._leave(session, reason)]
+
     def _closed(self, session: Session, reason: str, source: str, time_ms: int) -> Event:
         payload = SessionClosed(
             terminal=session.record.terminal,
@@ -442,7 +458,10 @@ class Conversation:
             epoch=session.epoch,
             reason=reason,
         )
-        return self._event("terminal.session.closed", payload, source=source, record=session.record, time_ms=time_ms)
+        # Whose it is now: the car may have moved to another store since the login.
+        now = self._fleet.terminal(phone_key(session.record.phone)) or session.record
+        record = msgspec.structs.replace(session.record, group=now.group, store=now.store)
+        return self._event("terminal.session.closed", payload, source=source, record=record, time_ms=time_ms)
 
     def _leave(self, session: Session, reason: str) -> list[Step]:
         """End a session whose link lives: close its gate, and with a reason the link too when nobody else uses it."""
@@ -729,7 +748,8 @@ class Vehicle:
         return self.mailbox.put_nowait(frame)
 
     def request(self, event: Event) -> bool:
-        """Put a command.requested (or another node's terminal.session.opened) into the mailbox; False when full."""
+        """Put a command.requested, another node's terminal.session.opened, or a terminal.bound, unbound or retired that
+        takes a terminal away into the mailbox; False when full."""
         return self.mailbox.put_nowait(event)
 
     def statistics(self) -> VehicleStatistics:
@@ -760,8 +780,10 @@ class Vehicle:
                 self._current = None
             elif item is not None and isinstance(item.payload, CommandRequested):
                 await self._carry_out(conversation.request(item, now_s, now_ms))
-            elif item is not None:
+            elif item is not None and isinstance(item.payload, SessionOpened):
                 await self._carry_out(conversation.opened_elsewhere(item))
+            elif item is not None:
+                await self._carry_out(conversation.parted(item))
             if conversation.deadline_s <= trio.current_time():
                 await self._carry_out(conversation.due(trio.current_time(), self._clock()))
 

@@ -6,7 +6,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
-from api import access, accounts, city, geofences, invitations, keys, live, sessions, stores
+from api import access, accounts, city, geofences, invitations, keys, live, sessions, stores, terminals, vehicle_changes
 from api.commands import list_commands, read_command, request_command
 from api.docs import openapi, read_docs
 from api.events import list_events, read_event, stream_events
@@ -23,19 +23,22 @@ from api.problems import (
     Problem,
     answer_bug,
     answer_deep,
+    answer_full,
     answer_http,
     answer_invalid,
     answer_login_failed,
     answer_login_locked,
     answer_people,
     answer_problem,
+    answer_refused,
     answer_store,
 )
 from api.status import read_status
 from api.streams import Streams
 from api.tracks import read_days, read_track
 from api.vehicles import list_vehicles, read_vehicle
-from storage.errors import StorageError
+from storage.errors import RegistryFullError, StorageError
+from storage.marks import RefusedError
 from storage.people import LoginFailedError, LoginLockedError, PeopleError
 
 REQUEST_BYTES_MAX: Final = 64 * 1024
@@ -66,6 +69,8 @@ def create_app(parts: Parts) -> Litestar:
             LoginFailedError: as_page(answer_login_failed),
             LoginLockedError: as_page(answer_login_locked),
             PeopleError: as_page(answer_people),
+            RefusedError: as_page(answer_refused),
+            RegistryFullError: as_page(answer_full),
             ValidationException: as_page(answer_invalid),
             HTTPException: as_page(answer_http),
             StorageError: as_page(answer_store),
@@ -106,4 +111,6 @@ RESOURCES: Final = (
     *geofences.RESOURCES,
     *live.RESOURCES,
     *city.RESOURCES,
+    *terminals.RESOURCES,
+    *vehicle_changes.RESOURCES,
 )

@@ -56,6 +56,34 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(f"{url.scheme}://{url.netloc}" for url in parts if url.netloc))
 
 
+class Knock(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal that nobody knows, or that was retired, and that tried to log in."""
+
+    phone: str
+    first_ms: int
+    last_ms: int
+    """Arrival of its first and its last frame, UTC epoch ms."""
+    count: int
+    address: str
+    """Where it came from last."""
+    retired: bool
+    terminal_id: str
+    maker: str
+    model: str
+    plate: str
+    plate_colour: int
+    vin: str
+    """What it said of itself when it asked to be registered."""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A terminal's session that is open."""
+
+    since_ms: int
+    version: int
+    """Of JT/T 808: 2011, 2013 or 2019."""
+
+
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the API reaches."""
 
@@ -93,3 +121,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     ground: Ground = Ground()
     archive: Archive | None = None
     """Blocking. Raw frames from the journal; None where another process has it."""
+    session: Callable[[int], Session | None] | None = None
+    """A terminal -> its open session. Quick. None: this process has no terminals, and the log's last word counts."""
+    heard_ms: Callable[[int, int], int] = lambda vehicle_id, terminal: 0
+    """(vehicle, terminal) -> when the terminal's last report arrived, UTC epoch ms; 0 where not known. Quick."""
+    knocking: Callable[[], Sequence[Knock]] = tuple
+    """Terminals that were refused at the door, who knocked last first. Quick."""

@@ -9,7 +9,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
-from storage.errors import StorageError
+from storage.errors import RegistryFullError, StorageError
+from storage.marks import RefusedError
 from storage.people import LoginFailedError, LoginLockedError, PeopleError
 
 LOG: Final = logging.getLogger("api")
@@ -36,6 +37,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "geofence_unknown": (404, "No such geofence"),
     "precision_missing": (403, "You see positions less exactly than this shows them"),
     "journal_elsewhere": (404, "This process has no journal"),
+    "terminal_unknown": (404, "No such terminal"),
     "account_unknown": (404, "No such account"),
     "store_unknown": (404, "No such store"),
     "key_unknown": (404, "No such key"),
@@ -51,6 +53,33 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "too_large": (413, "The request is too large"),
     "geojson_invalid": (422, "These geofences cannot be saved"),
     "message_unsupported": (422, "This message cannot be sent"),
+    "plate_taken": (409, "Another car has this plate"),
+    "vin_taken": (409, "Another car has this VIN"),
+    "phone_taken": (409, "This number is entered already, outside your stores"),
+    "main_taken": (409, "The car has a main terminal already"),
+    "terminal_retired": (409, "The terminal is retired"),
+    "registry_full": (409, "No number is left"),
+    "phone_missing": (422, "A phone number is needed"),
+    "phone_wrong": (422, "Not a phone number: 1 to 20 digits"),
+    "phone_rounded": (422, "A spreadsheet has rounded this number: format the column as text"),
+    "phone_repeated": (422, "This number stands in an earlier line"),
+    "plate_wrong": (422, "Not a plate"),
+    "plate_colour_unknown": (422, "No such plate colour"),
+    "vin_wrong": (422, "A VIN has 17 characters, without I, O and Q"),
+    "role_unknown": (422, "No such role"),
+    "store_wrong": (422, "No store of this name or code"),
+    "store_missing": (422, "Say which of your stores"),
+    "car_unknown": (422, "No car with this plate"),
+    "car_elsewhere": (422, "This car is outside your stores"),
+    "from_future": (422, "This time has not come yet"),
+    "from_past": (422, "No terminal is that old"),
+    "too_long": (422, "This is too long"),
+    "too_many": (422, "These are too many at once"),
+    "unprintable": (422, "This has signs that cannot be shown"),
+    "file_empty": (422, "There is no line in this file"),
+    "file_unreadable": (422, "This is not a CSV file"),
+    "file_workbook": (422, "This is a workbook: save it as CSV"),
+    "column_missing": (422, "No column for the phone number"),
     "login_unfit": (422, "This cannot be a login"),
     "password_weak": (422, "This password is too easy to guess"),
     "stores_needed": (422, "Name a store"),
@@ -147,6 +176,17 @@ def answer_deep(request: Request[Any, Any, Any], error: RecursionError) -> Respo
 def answer_store(request: Request[Any, Any, Any], error: StorageError) -> Response[Any]:
     """Say that a store is away: asking again later may help."""
     return answer_problem(request, Problem("not_ready", str(error), headers={"Retry-After": "5"}))
+
+
+def answer_refused(request: Request[Any, Any, Any], error: RefusedError) -> Response[Any]:
+    """Say why what was asked for is not written, naming the first field at fault."""
+    first = error.refusals[0]
+    return answer_problem(request, Problem(first.code, first.detail, field=first.field))
+
+
+def answer_full(request: Request[Any, Any, Any], error: RegistryFullError) -> Response[Any]:
+    """Say that no number is left for another terminal or car."""
+    return answer_problem(request, Problem("registry_full", str(error)))
 
 
 def answer_people(request: Request[Any, Any, Any], error: PeopleError) -> Response[Any]:

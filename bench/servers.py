@@ -244,14 +244,15 @@ def start_carillon(
     ack_after: str = "sync",
     ack_window_ms: int = 10,
     tcp: int = 0,
+    registration: str = "open",
     **settings: object,
 ) -> ChildServer:
-    """Start `carillon up` with open registration on free ports of loopback, and wait until it is healthy.
+    """Start `carillon up` on free ports of loopback, and wait until it is healthy.
 
     Args:
         part: or `ingest`, which has no API: it is waited for until it takes terminals.
     """
-    command = [sys.executable, str(REPOSITORY / "carillon.py"), part, "--registration", "open"]
+    command = [sys.executable, str(REPOSITORY / "carillon.py"), part, "--registration", registration]
     environment = _environment(ack_after, ack_window_ms, {"http": "127.0.0.1:0", **settings})
     return ChildServer(command, data, tcp=tcp, environment=environment, health=part == "up")
 

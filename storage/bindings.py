@@ -575,7 +575,7 @@ def store_of(wanted: int | str | None, scope: Scope, stores: dict[str, int], dev
     """Return the number of the store an entry means.
 
     Raises:
-        RefusedError: store_unknown; store_elsewhere: not in the caller's scope; store_missing: the caller has several.
+        RefusedError: store_wrong; store_outside: not in the caller's scope; store_missing: the caller has several.
     """
     if wanted is None or wanted == "":
         if device is not None:
@@ -588,7 +588,7 @@ def store_of(wanted: int | str | None, scope: Scope, stores: dict[str, int], dev
     key = str(wanted).strip()
     number = 0 if key == "0" else stores.get(key, stores.get(key.casefold(), -1))
     if number < 0:
-        raise refuse("store", "store_unknown", key[:40])
+        raise refuse("store", "store_wrong", key[:40])
     if not scope.covers(scope.group, number):
-        raise refuse("store", "store_elsewhere", key[:40])
+        raise refuse("store", "store_outside", key[:40])
     return number

@@ -228,6 +228,17 @@ class Terminals:
         items = self.page(scope, state="all", among=[terminal]).items
         return items[0] if items else None
 
+    def vehicle_named(self, scope: Scope, plate: str) -> int:
+        """Return the car of the scope with this plate, 0 if there is none or several.
+
+        Raises:
+            RefusedError: plate_wrong.
+        """
+        wanted = _scoped(select(VEHICLE.c.id), VEHICLE, scope).where(VEHICLE.c.plate == plate_of(plate))
+        with self._database.read() as connection:
+            rows = connection.execute(wanted.limit(2)).all()
+        return rows[0][0] if len(rows) == 1 and plate else 0
+
     def bindings(self, scope: Scope, terminal: int) -> list[BindingView] | None:
         """Return a terminal's history, the newest first; None where the scope has no such terminal.
 
@@ -422,8 +433,8 @@ class Terminals:
         """Change a car; its terminals follow it to another store. None where the scope has no such car.
 
         Raises:
-            RefusedError: plate_wrong, plate_taken, plate_colour_unknown, vin_wrong, vin_taken, store_unknown,
-                store_elsewhere.
+            RefusedError: plate_wrong, plate_taken, plate_colour_unknown, vin_wrong, vin_taken, store_wrong,
+                store_outside.
         """
         makes: dict[str, Callable[[], Any]] = {}
         if change.plate is not None:

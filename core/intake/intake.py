@@ -194,6 +194,31 @@ class Intake:
         """Return every counter by name; see loop.COUNTERS for what they mean."""
         return {name: int(self.state[loop.COUNT + k]) for k, (name, _) in enumerate(loop.COUNTERS)}
 
+    def peer(self, link: int) -> str:
+        """Return the address at the other end of a link, empty where it has gone."""
+        links = np.ctypeslib.as_array(
+            ctypes.cast(int(self.state[loop.LINKS]), ctypes.POINTER(ctypes.c_int64)), (loop.FDS_MAX, loop.LINK_WORDS)
+        )
+        fds = np.ctypeslib.as_array(
+            ctypes.cast(int(self.state[loop.FD_OF]), ctypes.POINTER(ctypes.c_int64)), (loop.FD_OF_WORDS,)
+        )
+        fd = int(fds[link & (loop.FD_OF_WORDS - 1)])
+        if links[fd, loop.LINK] != link:
+            return ""
+        try:
+            # The descriptor is the intake's: this object must not close it.
+            borrowed = socket.socket(fileno=fd)
+        except OSError:
+            return ""
+        try:
+            host = str(borrowed.getpeername()[0])
+        except (OSError, IndexError):
+            return ""
+        finally:
+            borrowed.detach()
+        # A link's number is never used again: the same before and after, it was that link's descriptor all along.
+        return host.removeprefix("::ffff:") if links[fd, loop.LINK] == link else ""
+
     # --- Links ---
 
     def _command(

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import trio
 
+from actors.reception import Knocking
 from core.limits import RECEPTION_FRAMES_MAX
 from core.position import Position
 from protocols.jt808.messages import PlatformGeneralReply, RegisterReply
@@ -161,3 +163,41 @@ def test_a_position_stays_before_the_oldest_thing_that_is_not_done() -> None:
     assert position.sequence == 13
     position.done(14)
     assert (position.oldest_open_sequence, position.sequence, position.open) == (None, 15, 0)
+
+
+async def test_who_is_refused_at_the_door_is_remembered_with_what_they_said() -> None:
+    world = World("known")
+    stranger = Caller(world, PHONE)
+    async with running(world):
+        world.route(stranger.register(link(1)))
+        world.route(stranger.authenticate(link(1), "x"))
+        await until(lambda: world.counts["strangers"] == 2)
+        [knock] = world.reception.knocking.known_not()
+        assert (knock.phone, knock.count, knock.terminal_id, knock.plate) == (PHONE, 2, "T000001", "粤B12345")
+        world.know(row(1, 1, PHONE, ""))
+        assert world.reception.knocking.known_not() == []
+        world.reception.knocking.forget_known()
+        assert len(world.reception.knocking) == 0
+        world.route(stranger.register(link(1)))
+        await until(lambda: world.counts["registrations"] == 1)
+
+
+async def test_a_retired_terminal_is_refused_under_either_policy() -> None:
+    world = World("open")
+    retired = msgspec.structs.replace(row(1, 0, PHONE, "T000001"), retired_ms=5)
+    world.know(retired)
+    async with running(world):
+        world.route(Caller(world, PHONE).register(link(1)))
+        await until(lambda: world.counts["strangers"] == 1)
+    assert world.registry.batches == []
+    [reply] = world.links.sent(link(1))
+    assert isinstance(reply.body, RegisterReply)
+    assert (reply.body.result, world.reception.knocking.known_not()[0].retired) == (4, True)
+
+
+async def test_one_knock_too_many_puts_out_the_longest_silent() -> None:
+    knocking = Knocking(World("known").fleet, bound=2)
+    for time_ms, phone in enumerate((1, 2, 1, 3)):
+        knocking.heard((0, phone), time_ms, "10.0.0.1", None)
+    assert [(knock.phone, knock.count) for knock in knocking.known_not()] == [("3", 1), ("1", 2)]
+    assert knocking.put_out == 1

@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.commands import ATTEMPTS_MAX
 from actors.vehicle import COUNTS, Epochs
-from core.events import CommandRequested, Event, SessionOpened
+from core.events import CommandRequested, Event, SessionOpened, TerminalBound
 from core.intake.links import KIND_ASSEMBLED
 from core.limits import COMMAND_EXPIRES_S, COMMAND_TIMEOUT_S, COMMANDS_OPEN_MAX, FRAGMENT_S_MAX, MAILBOX_FRAMES_MAX
 from protocols.jt808.messages import (
@@ -739,3 +739,26 @@ async def test_a_frame_at_which_the_task_fails_is_left_out_at_its_next_start(moc
 
 def test_a_fragment_is_of_class_fragment() -> None:
     assert fragment(1, 0x0801, 1, 1, b"").frame_class == CLASS_FRAGMENT
+
+
+async def test_a_terminal_that_speaks_for_another_car_is_logged_out_and_logs_in_there() -> None:
+    world, caller = one_car()
+    async with running(world):
+        await say(world, caller.authenticate(link(1)))
+        world.links.take()
+        bound = Event(
+            id="b1", type="terminal.bound", time_ms=5, subject="terminal:1", actor="account:1",
+            payload=TerminalBound(terminal=1, vehicle_id=2, vehicle_before=1, role="main", from_ms=5, revision=2),
+        )  # fmt: skip
+        assert world.vehicle(1).request(bound)
+        await wait_all_tasks_blocked()
+        assert world.log.of("terminal.session.closed") == [], "it is still this car's: the rows say so"
+        world.know(row(1, 2, PHONE, "T000001", group=2, store=9))
+        assert world.vehicle(1).request(bound)
+        await wait_all_tasks_blocked()
+        closed = world.log.of("terminal.session.closed")[0]
+        assert (closed.payload.reason, closed.payload.vehicle_id, closed.store, closed.group) == ("rebound", 1, 9, 2)
+        assert [verb for verb, _ in world.links.take()] == ["evict", "close"]
+        await say(world, world.close(link(1)), caller.authenticate(link(2)))
+        assert world.log.of("terminal.session.opened")[-1].payload.vehicle_id == 2
+        assert world.fleet.occupancy.since[1].version == 2013

@@ -110,7 +110,7 @@ def test_every_row_of_a_list_says_what_became_of_it(terminals: Terminals, log: E
         [("phone", "phone_rounded")],
         [("phone", "phone_repeated")],
         [("plate", "main_taken")],
-        [("vin", "vin_wrong"), ("store", "store_unknown")],
+        [("vin", "vin_wrong"), ("store", "store_wrong")],
     ]
     assert report.outcomes[0].warnings == ("vin_check_digit",)
     assert report.outcomes[1].changes == ("model", "store")
@@ -150,7 +150,7 @@ def test_a_store_user_enters_into_their_own_store_only(terminals: Terminals) -> 
             south, [Entry(phone="2", store="N01"), Entry(phone="3", store=0), Entry(phone="4", store="S01")]
         ).outcomes
     ]
-    assert codes == [[("store", "store_elsewhere")], [("store", "store_elsewhere")], []]
+    assert codes == [[("store", "store_outside")], [("store", "store_outside")], []]
     outcome = terminals.enter(principal(SOUTH, NORTH), [Entry(phone="5")]).outcomes[0]
     assert [(r.field, r.code) for r in outcome.refusals] == [("store", "store_missing")]
 
@@ -169,7 +169,7 @@ def test_what_is_another_stores_is_neither_seen_nor_changed(terminals: Terminals
     outcomes = terminals.enter(south, [Entry(phone="1", maker="x"), Entry(phone="3", plate="粤B11111")]).outcomes
     assert [one.refusals[0].code for one in outcomes] == ["phone_taken", "car_elsewhere"]
     assert refused(lambda: terminals.change_vehicle(south, 2, VehicleChange(store=NORTH))) == [
-        ("store", "store_elsewhere")
+        ("store", "store_outside")
     ]
 
 
@@ -192,7 +192,7 @@ def test_two_cars_of_a_group_do_not_share_a_plate_or_a_vin(terminals: Terminals)
     vins = ("LSVAU033872345678", "1M8GDM9AXKP042788")
     terminals.enter(BOSS, [Entry(phone=str(n), plate=f"粤B1111{n}", vin=vin) for n, vin in enumerate(vins, 1)])
     change = VehicleChange(plate="粤B11112", vin=vins[1], plate_colour=7, store=99)
-    wrong = [("plate_colour", "plate_colour_unknown"), ("store", "store_unknown")]
+    wrong = [("plate_colour", "plate_colour_unknown"), ("store", "store_wrong")]
     assert refused(lambda: terminals.change_vehicle(BOSS, 1, change)) == wrong
     change = VehicleChange(plate="粤B11112", vin=vins[1])
     taken = [("plate", "plate_taken"), ("vin", "vin_taken")]
