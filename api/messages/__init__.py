@@ -7,9 +7,11 @@ from api.messages import (
     events,
     geofences,
     map,
+    people,
     portal,
     problems,
     status,
+    terminals,
     vehicles,
 )
 
@@ -21,9 +23,11 @@ TOPICS: Final = (
     events,
     geofences,
     map,
+    people,
     portal,
     problems,
     status,
+    terminals,
     vehicles,
 )
 """One file of texts a topic, as a rule a page."""

@@ -2,8 +2,18 @@
 
 from typing import Final
 
-from api.portal import account, events, login, map, vehicle, vehicles
+from api.portal import account, events, login, map, people, terminals, vehicle, vehicles
 from api.portal.assets import read_asset
 
-PAGES: Final = (read_asset, *map.PAGES, *login.PAGES, *account.PAGES, *events.PAGES, *vehicles.PAGES, *vehicle.PAGES)
+PAGES: Final = (
+    read_asset,
+    *map.PAGES,
+    *account.PAGES,
+    *events.PAGES,
+    *login.PAGES,
+    *people.PAGES,
+    *terminals.PAGES,
+    *vehicle.PAGES,
+    *vehicles.PAGES,
+)
 """Every page, by its route handlers. A new page is a row here."""

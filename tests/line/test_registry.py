@@ -57,9 +57,9 @@ def test_a_car_that_moves_carries_its_new_store_in_live_rows_and_events_at_once(
     until(lambda: terminal.register().result == 0)
     terminal.login()
     terminal.report(place(1))
-    followed = door.counter("gateway_changes")
+    followed = door.counter("gateway_changes_total")
     asked(door, "PATCH", f"/vehicles/{car}", {"store": store})
-    until(lambda: door.counter("gateway_changes") > followed)
+    until(lambda: door.counter("gateway_changes_total") > followed)
     terminal.report(place(2, alarm=1))
     [pressed] = until(lambda: door.events("sos.", vehicle_id=car))
     assert pressed["store"] == store
