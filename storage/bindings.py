@@ -139,11 +139,13 @@ class Book:
     Args:
         now_ms: the time of the change, UTC epoch ms.
         by: who changes, as events name it.
+        scope: whose rows they see: a refusal names no car outside it.
     """
 
-    def __init__(self, now_ms: int, by: str) -> None:
+    def __init__(self, now_ms: int, by: str, scope: Scope) -> None:
         self.now_ms = now_ms
         self.by = by
+        self.scope = scope
         self.devices: dict[int, Device] = {}
         self.cars: dict[int, Car] = {}
         self.stays: dict[int, list[Stay]] = {}
@@ -364,7 +366,7 @@ class Book:
         """
         changed = tuple(name for name, value in fields.items() if getattr(car, name) != value)
         refusals = [
-            Refusal(field=name, code=f"{name}_taken", detail=f"vehicle {index[car.group, fields[name]]}")
+            Refusal(field=name, code=f"{name}_taken", detail=self._shown(index[car.group, fields[name]]))
             for name, index in (("plate", self.plates), ("vin", self.vins))
             if name in changed and fields[name] and index.get((car.group, fields[name]), car.id) != car.id
         ]
@@ -404,6 +406,11 @@ class Book:
         )
         return changed
 
+    def _shown(self, vehicle: int) -> str:
+        """Name a car in a refusal, where whoever asks may see it."""
+        car = self.cars[vehicle]
+        return f"vehicle {vehicle}" if self.scope.covers(car.group, car.store) else ""
+
     def _check_from(self, device: Device, from_ms: int) -> None:
         if device.retired_ms:
             raise refuse("terminal", "terminal_retired")
@@ -439,7 +446,7 @@ class Book:
 
     # --- a list of entries ---
 
-    def enter(self, entry: Entry, scope: Scope, stores: dict[str, int]) -> Outcome:
+    def enter(self, entry: Entry, stores: dict[str, int]) -> Outcome:
         """Enter a terminal, or change what is known of it; a refused one changes nothing.
 
         A plate that another car of the scope has means that car: the terminal is bound to it, where it has no main
@@ -448,6 +455,7 @@ class Book:
         Args:
             stores: number by code, name and number as text, of the stores there are.
         """
+        scope = self.scope
         refusals: list[Refusal] = []
 
         def tried(make: Callable[..., Any], *arguments: Any, otherwise: Any = "") -> Any:
@@ -513,7 +521,7 @@ class Book:
         if others:
             if len(named) > 1 or (car is not None and car.is_named):
                 field = "plate" if plate and self.plates.get((scope.group, plate)) in others else "vin"
-                raise refuse(field, f"{field}_taken", f"vehicle {min(others)}")
+                raise refuse(field, f"{field}_taken", self._shown(min(others)))
             target = self.cars[min(others)]
             if not scope.covers(target.group, target.store):
                 raise refuse("plate" if plate else "vin", "car_elsewhere")

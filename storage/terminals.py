@@ -343,7 +343,7 @@ class Terminals:
                 repeated = Refusal(field="phone", code="phone_repeated", detail=f"line {lines[phone]}")
                 outcome = book.refused(entry, phone, [repeated])
             else:
-                outcome = book.enter(entry, principal.scope, stores)
+                outcome = book.enter(entry, stores)
             if phone:
                 lines.setdefault(phone, entry.line)
             outcomes.append(outcome)
@@ -466,7 +466,7 @@ class Terminals:
         )  # fmt: skip
 
     def _book(self, connection: Connection, principal: Principal) -> Book:
-        book = Book(self._now_ms(), principal.actor)
+        book = Book(self._now_ms(), principal.actor, principal.scope)
         # The log's transaction is the only one that numbers, so the highest number is also the last given.
         book.terminals_known = connection.execute(select(func.coalesce(func.max(TERMINAL.c.id), 0))).scalar_one()
         book.vehicles_known = connection.execute(select(func.coalesce(func.max(VEHICLE.c.id), 0))).scalar_one()

@@ -59,4 +59,12 @@ def test_commands_on_the_pages_are_commands_we_have(page: str, command: str) -> 
         assert words[0] in ("sudo",), f"{page}: {command}"
 
 
-PATHS = ("/health", "/metrics", "/api/v1/positions", "/api/v1/events", "/api/v1/vehicles/1/commands")
+PATHS = (
+    "/health",
+    "/metrics",
+    "/api/v1/positions",
+    "/api/v1/events",
+    "/api/v1/terminals",
+    "/api/v1/terminals/import",
+    "/api/v1/vehicles/1/commands",
+)

@@ -171,6 +171,9 @@ def test_what_is_another_stores_is_neither_seen_nor_changed(terminals: Terminals
     assert refused(lambda: terminals.change_vehicle(south, 2, VehicleChange(store=NORTH))) == [
         ("store", "store_outside")
     ]
+    with pytest.raises(RefusedError) as caught:
+        terminals.change_vehicle(south, 2, VehicleChange(plate="粤B11111"))
+    assert (caught.value.refusals[0].code, caught.value.refusals[0].detail) == ("plate_taken", ""), "no car is named"
 
 
 def test_a_car_moves_with_its_terminals_and_tells_its_new_store(terminals: Terminals, log: EventLog) -> None:
