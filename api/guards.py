@@ -152,7 +152,8 @@ def check_site(connection: Connection) -> None:
     if connection.scope.get("method", "GET") in _SAFE and not socket:
         return
     headers = connection.headers
-    if headers.get("authorization"):
+    # Only a bearer key: a browser does send a password it knows (Basic, asked for by a proxy) on its own.
+    if headers.get("authorization", "").lower().startswith("bearer "):
         return
     origin = headers.get("origin", "")
     if site := headers.get("sec-fetch-site", ""):

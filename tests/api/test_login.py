@@ -78,6 +78,7 @@ def test_ten_failures_lock_and_say_when_to_come_again(browser: TestClient, manag
         ({"Origin": "null"}, 403),
         ({}, 403),
         ({"Authorization": f"Bearer {KEY}", "Sec-Fetch-Site": "cross-site"}, 204),
+        ({"Authorization": "Basic cHJveHk6cHJveHk=", "Sec-Fetch-Site": "cross-site"}, 403),
     ],
 )
 def test_only_pages_of_ours_act_under_a_cookie(

@@ -16,6 +16,7 @@ from core import limits
 from core.rights import NODE, RIGHTS, ROLES, Principal, Scope
 from storage import migrate
 from storage.database import Database
+from storage.errors import StorageError
 from storage.passwords import COMMON, Failures, Passwords, network_of, password_fault
 from storage.people import (
     DEMO_LOGINS,
@@ -274,6 +275,22 @@ def test_the_last_use_is_written_once_a_minute(people: People, clock: Clock) -> 
         people.by_session(token)
         [current] = [one for one in people.sessions(who, token) if one.current]
         assert current.seen_ms == written
+
+
+def test_a_session_is_let_in_while_the_database_takes_no_writes(
+    people: People, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = enter(people)
+    token = people.login(who.login, PASSWORD).token
+    _, key = people.create_key(who, name="k", rights={"events.read"})
+    clock.pass_s(3600)
+
+    def full() -> None:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(people._database, "write", full)
+    assert people.by_session(token)
+    assert people.by_key(key)
 
 
 def test_one_session_too_many_ends_the_one_used_longest_ago(people: People, clock: Clock) -> None:
