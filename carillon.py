@@ -757,16 +757,21 @@ def fences_of(geofences: "Sequence[Any]") -> "list[Any]":
     from core.geofence import indexed
     from core.kernels.geofence import FenceError, build_index
 
-    fences = []
-    for stored in geofences:
-        fence = indexed(stored)
+    fences = [indexed(stored) for stored in geofences]
+    try:
+        build_index(fences)
+        return fences
+    except FenceError:
+        # Rare: what is stored was checked. One by one it shows which.
+        kept = []
+    for fence in fences:
         try:
             build_index([fence])
         except FenceError as error:
-            logging.getLogger("up").error("geofence %d is left out: %s", stored.id, error)
+            logging.getLogger("up").error("geofence %d is left out: %s", fence.fence_id, error)
             continue
-        fences.append(fence)
-    return fences
+        kept.append(fence)
+    return kept
 
 
 # --- the same parts as separate processes -----------------------------------------------------------------------------

@@ -387,7 +387,7 @@ def _save(
 
 
 def _saved(fences: Geofences, drafts: list[Draft], principal: Principal, rehearse: bool, language: str) -> list[Change]:
-    refusals = [Refused(draft.feature, draft.name, *_said(draft.fault, language)) for draft in drafts if draft.fault]
+    refusals = [_refused(draft.feature, draft.name, draft.fault, language) for draft in drafts if draft.fault]
     sound = [draft for draft in drafts if draft.fence is not None]
     try:
         changes = fences.save_all(
@@ -398,7 +398,7 @@ def _saved(fences: Geofences, drafts: list[Draft], principal: Principal, rehears
         )
     except GeofenceRefusedError as refused:
         for number, why in refused.refusals:
-            refusals.append(Refused(sound[number].feature, sound[number].name, *_said(why, language)))
+            refusals.append(_refused(sound[number].feature, sound[number].name, why, language))
     if refusals:
         refusals.sort(key=lambda refusal: refusal.feature)
         raise Problem(
@@ -439,7 +439,18 @@ def _problem(error: GeofenceFaultError | GeofenceChangedError | GeofenceUnknownE
             return Problem("geofence_changed", said)
     if code in FOREIGN:
         return Problem("geofence_foreign", said)
-    return Problem("geojson_invalid", said, refusals=[Refused(0, "", code, said)])
+    return Problem("geojson_invalid", said, refusals=[_refused(0, "", error, language)])
+
+
+def _refused(feature: int, name: str, why: object, language: str) -> Refused:
+    code, said = _said(why, language)
+    values = why.values if isinstance(why, GeofenceFaultError) else {}
+    ring, corner = values.get("ring", 0), values.get("corner", 0)
+    return Refused(feature, name, code, said, ring=_whole(ring), corner=_whole(corner))
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _said(why: object, language: str) -> tuple[str, str]:

@@ -101,6 +101,9 @@ class Refused(msgspec.Struct, frozen=True):
     name: str
     code: str
     detail: str
+    ring: int = 0
+    corner: int = 0
+    """Where in its boundary, from 1; 0: not in one place."""
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):

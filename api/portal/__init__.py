@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.portal import account, events, login, map, people, terminals, vehicle, vehicles
+from api.portal import account, events, geofences, login, map, people, terminals, vehicle, vehicles
 from api.portal.assets import read_asset
 
 PAGES: Final = (
@@ -10,6 +10,7 @@ PAGES: Final = (
     *map.PAGES,
     *account.PAGES,
     *events.PAGES,
+    *geofences.PAGES,
     *login.PAGES,
     *people.PAGES,
     *terminals.PAGES,

@@ -31,6 +31,7 @@ SAID_ELSEWHERE = {
     "edges_fold", "hole_in_hole", "vehicles_unknown", "vehicles_elsewhere", "store_unknown", "store_foreign",
     "group_only", "fences_many", "repeated", "changed",
 }  # fmt: skip
+NOWHERE = {"ring": 0, "corner": 0}
 NO_PARTS = {"type": "MultiPolygon", "coordinates": []}
 
 
@@ -246,11 +247,11 @@ def test_all_or_nothing_and_each_refusal_by_name(client: TestClient, node: Node)
     )
     assert answer.status_code == 422
     assert answer.json()["refusals"] == [
-        {"feature": 1, "name": "bow", "code": "edges_cross", "detail": CROSSING},
-        {"feature": 2, "name": "small", "code": "area_small", "detail": SMALL},
-        {"feature": 3, "name": "", "code": "name_missing", "detail": "没有名称"},
-        {"feature": 4, "name": "", "code": "feature_unreadable", "detail": "不是 GeoJSON 要素（Feature）"},
-        {"feature": 5, "name": "圆", "code": "store_unknown", "detail": "没有门店 77"},
+        {"feature": 1, "name": "bow", "code": "edges_cross", "detail": CROSSING, "ring": 1, "corner": 1},
+        {"feature": 2, "name": "small", "code": "area_small", "detail": SMALL, **NOWHERE},
+        {"feature": 3, "name": "", "code": "name_missing", "detail": "没有名称", **NOWHERE},
+        {"feature": 4, "name": "", "code": "feature_unreadable", "detail": "不是 GeoJSON 要素（Feature）", **NOWHERE},
+        {"feature": 5, "name": "圆", "code": "store_unknown", "detail": "没有门店 77", **NOWHERE},
     ]  # fmt: skip
     assert node.log("geofence.") == []
 

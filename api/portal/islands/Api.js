@@ -4,9 +4,9 @@ import { has, t } from "./Texts.js";
 
 /** What the API could not do: a code that decides, words for people, and the field at fault if it is one. */
 export class Problem extends Error {
-  constructor(code, { title = "", detail = "", field = "", status = 0, reason = "" } = {}) {
+  constructor(code, { title = "", detail = "", field = "", status = 0, reason = "", refusals = [] } = {}) {
     super(detail || title || code);
-    Object.assign(this, { code, status, field, detail, reason, kind: "bad" });
+    Object.assign(this, { code, status, field, detail, reason, refusals, kind: "bad" });
     // A fault may say in one word which of several it is: password_weak, detail short.
     const exact = `problem_${code}_${detail}`;
     const known = has(exact) ? exact : has(`problem_${code}`) ? `problem_${code}` : "";

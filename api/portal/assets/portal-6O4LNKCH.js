@@ -1,1 +1,0 @@
-import{a,b as f,c as g,d as h}from"./chunk-5UQVMBXS.js";import{b,d as c,e as d,f as e}from"./chunk-VETDZM5T.js";export{c as Problem,d as api,e as askApi,h as confirmIn,a as htmx,g as openDialog,b as t,f as toast};

@@ -1,0 +1,45 @@
+"""/geofences: all fences on the map and in a list; drawing, changing, importing them. The island does the work."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.concurrency import sync_to_thread
+
+from api.city import ground_of
+from api.guards import principal_of
+from api.parts import Parts
+from api.portal.render import render
+from core.limits import FENCE_NAME_CHARACTERS_MAX, FENCE_VEHICLES_MAX, GEOJSON_BYTES_MAX
+from storage.geofences import changeable
+
+COLOURS: Final = ("#1b4b9e", "#0f6a66", "#14663c", "#8a4b08", "#a32718", "#a02658", "#7a3f9d", "#4b5666")
+"""Colours offered for a fence: legible on the map by day and by night, and apart from one another."""
+
+
+@get("/geofences", include_in_schema=False, opt={"right": "geofences.read"})
+async def geofences_page(request: Request) -> Response[Any]:
+    """Show the geofences that this reader sees."""
+    parts: Parts = request.app.state.parts
+    principal = principal_of(request)
+    stores = await sync_to_thread(parts.people.stores, principal)
+    about = {
+        "write": principal.may("geofences.write"),
+        "positions": principal.may("positions.read"),
+        "events": principal.may("events.read"),
+        "vehicles": principal.may("vehicles.read"),
+        "group": changeable(principal.scope, 0),
+        "stores": [
+            {"id": store.id, "zh": store.name_zh, "en": store.name_en, "mine": changeable(principal.scope, store.id)}
+            for store in stores
+        ],
+        "colours": COLOURS,
+        "name_max": FENCE_NAME_CHARACTERS_MAX,
+        "vehicles_max": FENCE_VEHICLES_MAX,
+        "bytes_max": GEOJSON_BYTES_MAX,
+    }
+    ground = await sync_to_thread(ground_of, parts)
+    return render(request, "geofences.html", about=about, ground=msgspec.json.encode(ground).decode())
+
+
+PAGES: Final = (geofences_page,)
