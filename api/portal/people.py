@@ -138,10 +138,12 @@ def _accounts(parts: Parts, stores: dict[int, Store]) -> Table:
         title="people_accounts",
         columns=(
             Column("login", "people_login", lambda row: row.login, width="fit"),
-            Column("name", "people_name", lambda row: row.name),
-            Column("role", "people_role", lambda row: row.role, lambda row, words: words.t(f"role_{row.role}")),
+            Column("name", "people_name", lambda row: row.name, width="fit"),
+            Column(
+                "role", "people_role", lambda row: row.role, lambda row, words: words.t(f"role_{row.role}"), width="fit"
+            ),
             Column("stores", "people_stores", lambda row: ",".join(map(str, row.stores or [])), whose, width="grow"),
-            Column("state", "people_state", lambda row: row.state, _account_state),
+            Column("state", "people_state", lambda row: row.state, _account_state, width="fit"),
             Column("seen", "people_seen", lambda row: Moment(row.seen_ms), lambda row, words: words.ago(row.seen_ms)),
         ),
         filters=(
