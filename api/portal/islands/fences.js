@@ -114,6 +114,12 @@ function paintAll() {
   const hidden = editing?.id ?? 0;
   const features = [...fences.values()].filter((feature) => feature.id !== hidden).map(painted);
   map.getSource("fences")?.setData({ type: "FeatureCollection", features });
+  // One name a fence: of an area cut into tiles the map would write it in each.
+  const names = features.map(({ properties, geometry }) => {
+    const [[west, south], [east, north]] = boundsOf([{ kind: "polygon", rings: geometry.coordinates }]);
+    return { type: "Feature", properties, geometry: { type: "Point", coordinates: [(west + east) / 2, (south + north) / 2] } };
+  });
+  map.getSource("names")?.setData({ type: "FeatureCollection", features: names });
 }
 
 const emphasis = (plain, strong) => ["case", ["any", ["boolean", ["feature-state", "chosen"], false], ["boolean", ["feature-state", "hover"], false]], strong, plain];
@@ -122,6 +128,7 @@ const colourOf = () => ["case", ["!", ["get", "active"]], ink("ink-faint"), ["==
 function addLayers() {
   const empty = { type: "FeatureCollection", features: [] };
   map.addSource("fences", { type: "geojson", data: empty, promoteId: "id" });
+  map.addSource("names", { type: "geojson", data: empty });
   map.addSource("preview", { type: "geojson", data: empty });
   map.addSource("cars", { type: "geojson", data: empty });
   const below = map.getLayer(aboveGround) ? aboveGround : undefined;
@@ -132,7 +139,7 @@ function addLayers() {
   map.addLayer({ id: "preview-line", type: "line", source: "preview", paint: { "line-color": ink("accent"), "line-width": 2, "line-dasharray": [2, 1.5] } });
   map.addLayer({ id: "fence-cars", type: "circle", source: "cars", paint: { "circle-radius": 5, "circle-color": ink("good"), "circle-stroke-color": ink("surface"), "circle-stroke-width": 1.5 } });
   map.addLayer({
-    id: "fence-name", type: "symbol", source: "fences", minzoom: 11,
+    id: "fence-name", type: "symbol", source: "names", minzoom: 11,
     layout: { "text-field": ["get", "name"], "text-font": ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"], "text-size": 12, "text-max-width": 9, "text-padding": 6, "symbol-placement": "point" },
     paint: { "text-color": ink("ink"), "text-halo-color": ink("surface"), "text-halo-width": 1.6 },
   });

@@ -138,8 +138,8 @@ export class Draw extends EventTarget {
     this.mode = mode;
     const drawing = mode === "polygon" || mode === "circle";
     this.map.getCanvas().style.cursor = drawing ? "crosshair" : "";
-    // A double click ends a polygon; it must not zoom as well.
-    this.map.doubleClickZoom[drawing ? "disable" : "enable"]();
+    // A double click ends a polygon; it must not zoom as well, and it is told after the polygon has ended.
+    this.map.doubleClickZoom[mode === "idle" ? "enable" : "disable"]();
     this.say("mode");
   }
 
