@@ -100,8 +100,8 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "track_follow": ("Follow the car", "跟随车辆"),
     "track_none": ("No reports on this day", "当日没有上报"),
     "track_none_what": (
-        "Choose a marked day: on those the car reported.",
-        "请选择带标记的日期，这些日期有上报数据。",
+        "Choose a day with a bar above: on those the car reported. Today fills as it drives.",
+        "请选择上方带柱形标记的日期，这些日期有上报数据；当日数据随车辆上报而增加。",
     ),
     "track_thinned": (
         "{kept} of {points} points are drawn; none left out lies farther than {metres} m from the line at its time.",
@@ -140,13 +140,13 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "frames_show": ("Show", "查询"),
     "frames_newest": ("Newest", "最新"),
     "frames_older": ("Look further back", "继续向前查找"),
-    "frames_searched": ("Searched back to {time}.", "已查找至 {time}。"),
+    "frames_searched": ("Searched back to", "已查找至"),
     "frames_none": ("No frames in this time", "该时段没有报文"),
     "frames_none_what": (
         "Choose another time, or look further back.",
         "请更换时段，或继续向前查找。",
     ),
-    "frames_kept": ("The journal goes back to {time}.", "日志保留自 {time}。"),
+    "frames_kept": ("The journal goes back to", "日志保留自"),
     "frames_behind": ("Frames that brought this report", "带来该上报的报文"),
     "frames_gone": ("This frame is no longer kept", "该报文已不再保留"),
     "frames_gone_what": (

@@ -66,5 +66,6 @@ PATHS = (
     "/api/v1/events",
     "/api/v1/terminals",
     "/api/v1/terminals/import",
+    "/api/v1/vehicles/3/track",
     "/api/v1/vehicles/1/commands",
 )

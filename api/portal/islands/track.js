@@ -436,6 +436,8 @@ try {
   ].filter(([from, to]) => to > from);
   if (!places.length) {
     at("track-empty").hidden = false;
+    // Without a track there is nothing to play, and no speed to draw.
+    for (const part of document.querySelectorAll("#player, .track .chart")) part.hidden = true;
     const here = at("now");
     if (said.today && here?.dataset.lat) map.jumpTo({ center: [Number(here.dataset.lon), Number(here.dataset.lat)], zoom: 14 });
   } else {
