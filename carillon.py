@@ -196,7 +196,8 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_actor, node.writer.run, "log")
             nursery.start_soon(run_actor, node.recorder.run, "recorder")
-            nursery.start_soon(run_actor, node.inbox.run, "inbox")
+            for name, errand in node.errands.items():
+                nursery.start_soon(run_actor, errand.run, f"errand:{name}")
             for name, follower in node.followers.items():
                 nursery.start_soon(run_actor, follower.run, f"follower:{name}")
             async with trio.open_nursery() as live:
@@ -309,18 +310,19 @@ class Node:
     def __init__(
         self, config: "Config", data: "DataDirectory", token: "trio.lowlevel.TrioToken", stop: "trio.Event"
     ) -> None:
+        from actors.adapters import ADAPTERS, Outlet
+        from actors.alerting import TYPES, Alerting
         from actors.credentials import Credentials
         from actors.detection import Detection
         from actors.fleet import Fleet
         from actors.gateway import Gateway
-        from actors.inbox import InboxMover
         from actors.reception import Reception
         from actors.recorder import Recorder
         from actors.vehicle import Counts, Epochs, Vehicle
         from api.server import ServerError
         from core.clock import wall_ms
-        from core.doorbell import Bell
-        from core.follow import Follower
+        from core.doorbell import Bell, topic_of
+        from core.follow import Errand, Follower
         from core.intake.intake import Intake, listen
         from core.intake.journal import Journal
         from core.limits import LINKS_MAX
@@ -352,15 +354,27 @@ class Node:
             config.business, owner=config.node, on_fenced=lambda error: token.run_sync_soon(fence, error)
         )
         moving = Inbox(self.eventlog)
-        self.inbox = InboxMover(moving.move)
         self.inbox_statistics = moving.statistics
+        self.alerting = Alerting(self.eventlog)
+        self.outlets = [Outlet(adapter, self.eventlog) for adapter in ADAPTERS]
+        self.errands: dict[str, Errand] = {
+            # An empty look costs 0.1 ms in a worker thread; who does not know our doorbell waits for it.
+            "inbox": Errand(moving.move, look_s=0.5),
+            "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
+            **{
+                f"adapter-{adapter.name}": Errand(outlet.step, [topic_of(adapter.intent)])
+                for adapter, outlet in zip(ADAPTERS, self.outlets, strict=True)
+            },
+        }
         # Before anything is loaded that a follower loads anew: a change in between is then told, never missed.
         head = self.eventlog.head()
         self.followers = {
             name: Follower(types, functools.partial(handle, self), self.eventlog.follow, head)
             for name, types, handle in FOLLOWERS
         }
-        self.bell = Bell(data.run, head, on_knock=lambda: token.run_sync_soon(self.inbox.knocked, idempotent=True))
+        self.bell = Bell(
+            data.run, head, on_knock=lambda: token.run_sync_soon(self.errands["inbox"].wake, idempotent=True)
+        )
         self.bell.subscribe(lambda seq, topics: token.run_sync_soon(self._rung, seq, topics))
         self.eventlog.on_committed = self.bell.ring
         self.registry = Registry(self.eventlog)
@@ -449,6 +463,8 @@ class Node:
     def _rung(self, seq: int, topics: frozenset[str]) -> None:
         for follower in self.followers.values():
             follower.rung(seq, topics)
+        for errand in self.errands.values():
+            errand.rung(seq, topics)
 
     async def reload_fences(self, events: "Sequence[Event]") -> None:
         """Judge by the fences as they stand now. The index is built beside; judging goes on meanwhile."""
@@ -695,6 +711,10 @@ class Node:
             gauges=("terminals", "vehicles", "sessions"),
         )
         metrics.statistics("people", self.people.statistics, PEOPLE_COUNTS)
+        metrics.statistics("alerting", self.alerting.statistics, (("told", "Messages asked for."),))
+        for outlet in self.outlets:
+            told = (("sent", "Messages delivered."), ("failed", "Messages that were not."))
+            metrics.statistics(f"adapter_{outlet.name}", outlet.statistics, told)
         metrics.statistics(
             "inbox",
             self.inbox_statistics,

@@ -31,7 +31,7 @@ class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ids of stores; null: all of the group."""
     name: Name = ""
     language: Literal["", "zh", "en"] = ""
-    notify: Notify = []
+    notify: Notify | None = None
     """Beginnings of event types that this person wants a message about."""
 
 

@@ -15,6 +15,7 @@ from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import read_health
 from api.login import Hashing, log_in, log_out, read_me
 from api.metrics import read_metrics
+from api.outbox import list_messages
 from api.parts import Parts
 from api.portal import PAGES as PORTAL
 from api.portal.faults import as_page
@@ -102,6 +103,7 @@ RESOURCES: Final = (
     list_events,
     read_event,
     stream_events,
+    list_messages,
     *accounts.RESOURCES,
     *invitations.RESOURCES,
     *keys.RESOURCES,

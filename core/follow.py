@@ -59,3 +59,38 @@ class Follower:
             if len(events) < EVENTS_AT_ONCE:
                 with trio.move_on_after(LOOK_S):
                     await self._wake.wait()
+
+
+class Errand:
+    """A step of a store's work, done again and again in a worker thread: at a ring, and every `look_s` by itself.
+
+    Run it with run_actor.
+
+    Args:
+        step: does some of the work and returns how much; 0: nothing is left for now. Blocks.
+        topics: of the doorbell, at which it looks; none: only when woken.
+    """
+
+    def __init__(self, step: Callable[[], int], topics: Sequence[str] = (), look_s: float = LOOK_S) -> None:
+        self._step = step
+        self._topics = frozenset(topics)
+        self._look_s = look_s
+        self._wake = trio.Event()
+
+    def wake(self) -> None:
+        """Look now. Called in the loop of `run`."""
+        self._wake.set()
+
+    def rung(self, seq: int, topics: frozenset[str]) -> None:
+        """Look now if the doorbell's topics are among ours. Called in the loop of `run`."""
+        if self._topics & topics:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            self._wake = trio.Event()
+            if await trio.to_thread.run_sync(self._step):
+                continue
+            with trio.move_on_after(self._look_s):
+                await self._wake.wait()

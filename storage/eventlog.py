@@ -290,6 +290,11 @@ class EventLog:
             rows = connection.exec_driver_sql(sql, (after_seq, *bounds, limit)).fetchall()
         return [event_of(row) for row in rows], considered(after_seq, head, [row[0] for row in rows], limit)
 
+    def by_ids(self, connection: Connection, sign: str, ids: Sequence[str]) -> dict[str, Event]:
+        """Return the events with these ids, at most EVENTS_STATEMENT_MAX of them, as a transaction sees them."""
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE id IN ({', '.join([sign] * len(ids)) or 'NULL'})"
+        return {row[1]: event_of(row) for row in connection.exec_driver_sql(sql, tuple(ids))}
+
     def numbers(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the number of each of these ids that the log holds."""
         with self.database.read() as connection:
@@ -319,6 +324,16 @@ class EventLog:
         """Store a reader's position by itself. The owner's folds do it inside their transaction instead."""
         with self.database.write() as connection:
             _set_position(connection, self.database.placeholder, reader, seq)
+
+    def begin_at_head(self, reader: str) -> None:
+        """Give a reader that has no position yet the log's head: it is not told of the past. Else do nothing."""
+        sign = self.database.placeholder
+        with self.database.write() as connection:
+            connection.exec_driver_sql(
+                f"INSERT INTO position (reader, seq) SELECT {sign}, coalesce(max(seq), 0) FROM event WHERE true "
+                "ON CONFLICT (reader) DO NOTHING",
+                (reader,),
+            )
 
     def ping_write(self) -> None:
         """Begin and commit a transaction that writes. Raises StorageError when the database does not take it."""

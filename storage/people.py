@@ -557,7 +557,7 @@ class People:
         with self._database.write() as connection:
             found = connection.execute(select(ACCOUNT).where(ACCOUNT.c.login == "admin")).first()
             if found is None:
-                account = self._insert_account(connection, 1, "admin", "", "administrator", "", ())
+                account = self._insert_account(connection, 1, "admin", "", "administrator", "")
             elif found.state == "invited" or found.password_hash == _DEMO_HASH:
                 # The demo's own administrator: outside the demo it must become somebody's.
                 account = found.id
@@ -609,7 +609,7 @@ class People:
         role: str,
         stores: Collection[int] | None,
         language: str = "",
-        notify: Sequence[str] = (),
+        notify: Sequence[str] | None = None,
     ) -> tuple[Account, str]:
         """Enter an account; return it and the token of its one-time link.
 
@@ -642,7 +642,7 @@ class People:
         name: str,
         role: str,
         language: str,
-        notify: Sequence[str],
+        notify: Sequence[str] | None = None,
         *,
         password_hash: str = "",
         state: State = "invited",
@@ -657,7 +657,7 @@ class People:
                 password_hash=password_hash,
                 state=state,
                 language=language,
-                notify=_notify(notify),
+                notify=_notify(NOTIFY_DEFAULT.get(role, ()) if notify is None else notify),
                 failures=0,
                 locked_until_ms=0,
                 created_ms=self._clock(),
@@ -982,11 +982,17 @@ class People:
                 if connection.execute(select(ACCOUNT.c.id).where(ACCOUNT.c.login == login)).first():
                     continue
                 account = self._insert_account(
-                    connection, 1, login, name, role, "", (), password_hash=_DEMO_HASH, state="active"
+                    connection, 1, login, name, role, "", password_hash=_DEMO_HASH, state="active"
                 )
                 self._set_stores(connection, account, stores.get(login))
         self.changes += 1
 
+
+NOTIFY_DEFAULT: Final[Mapping[str, tuple[str, ...]]] = {
+    "manager": ("crash.", "sos."),
+    "administrator": ("crash.", "sos."),
+}
+"""Role -> what its people are told of until they choose for themselves."""
 
 DEMO_LOGINS: Final[Mapping[str, tuple[str, str]]] = {
     "admin": ("administrator", "管理员"),

@@ -70,7 +70,7 @@ class Reader:
     """
 
     def __init__(self, database: Database, store: ReportStore, last_positions: LastPositions | None = None) -> None:
-        self._database = database
+        self.database: Final = database
         self._store = store
         self._last_positions = last_positions or store.last_positions
         self._access = AccessLog(database)
@@ -104,7 +104,7 @@ class Reader:
             limit: most events, at most EVENTS_READ_MAX.
         """
         limit = min(limit, limits.EVENTS_READ_MAX)
-        where = _Where(self._database.placeholder)
+        where = _Where(self.database.placeholder)
         where.scope(principal.scope)
         condition, bounds = type_condition(types, where.sign)
         if condition:
@@ -124,7 +124,7 @@ class Reader:
         elif after:
             where.add(f"seq < {where.sign}", after)
         order = "DESC" if newest_first else "ASC"
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             if from_ms is not None:
                 where.add(f"seq >= {where.sign}", self._first_since(connection, from_ms - CLOCK_AHEAD_MS))
             if to_ms is not None:
@@ -144,7 +144,7 @@ class Reader:
 
         Numbers are dense and arrival follows them: halving finds it by the primary key in some twenty looks.
         """
-        sign = self._database.placeholder
+        sign = self.database.placeholder
         ends = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) + 1 FROM event"
         low, high = connection.exec_driver_sql(ends).one()
         while low < high:
@@ -159,7 +159,7 @@ class Reader:
 
     def names(self, principal: Principal, vehicles: Sequence[int] = (), fences: Sequence[int] = ()) -> "Names":
         """Return what cars and fences are called, as far as this principal may know."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return Names(
                 self._named(connection, principal, "vehicle", "plate", vehicles, "vehicles.read"),
                 self._named(connection, principal, "geofence", "name", fences, "geofences.read"),
@@ -170,7 +170,7 @@ class Reader:
     ) -> dict[int, str]:
         if not ids or not principal.may(right):
             return {}
-        where = _Where(self._database.placeholder)
+        where = _Where(self.database.placeholder)
         scope = principal.scope
         where.add(f"group_id = {where.sign}", scope.group)
         if scope.stores is not None:
@@ -182,26 +182,26 @@ class Reader:
 
     def event(self, principal: Principal, name: int | str) -> Event | None:
         """Return one event by its number or its id; None if there is none that this principal may see."""
-        where = _Where(self._database.placeholder)
+        where = _Where(self.database.placeholder)
         where.scope(principal.scope)
         where.add(f"{'seq' if isinstance(name, int) else 'id'} = {where.sign}", name)
         return next(iter(self._events(principal, where, 1)), None)
 
     def story(self, principal: Principal, correlation: str, limit: int = limits.EVENTS_READ_MAX) -> list[Event]:
         """Return the events of one story that this principal may see, in order: what one event made happen."""
-        where = _Where(self._database.placeholder)
+        where = _Where(self.database.placeholder)
         where.scope(principal.scope)
         where.add(f"correlation = {where.sign}", correlation)
         return self._events(principal, where, limit)
 
     def head(self) -> int:
         """Return the number of the last event of the log, whosever it is; 0 for an empty log."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return connection.exec_driver_sql(HEAD_SQL).scalar_one()
 
     def _events(self, principal: Principal, where: "_Where", limit: int) -> list[Event]:
         sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE {where.text} ORDER BY seq LIMIT {where.sign}"
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.exec_driver_sql(sql, (*where.values, min(limit, limits.EVENTS_READ_MAX))).fetchall()
         return [shown(event_of(row), principal) for row in rows]
 
@@ -211,7 +211,7 @@ class Reader:
         """Tell whether the vehicle is in the principal's scope, by the store it belongs to now."""
         where = self._vehicles(principal)
         where.add(f"id = {where.sign}", vehicle_id)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             sql = f"SELECT 1 FROM vehicle WHERE {where.text}"
             return connection.exec_driver_sql(sql, tuple(where.values)).scalar() is not None
 
@@ -340,7 +340,7 @@ class Reader:
         return self._access.statistics()
 
     def _vehicles(self, principal: Principal) -> "_Where":
-        where = _Where(self._database.placeholder)
+        where = _Where(self.database.placeholder)
         where.whose(principal.scope)
         return where
 
@@ -348,7 +348,7 @@ class Reader:
         where = self._vehicles(principal)
         where.add(f"id > {where.sign}", after)
         sql = f"SELECT id FROM vehicle WHERE {where.text} ORDER BY id LIMIT {where.sign}"
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return [row[0] for row in connection.exec_driver_sql(sql, (*where.values, limit))]
 
 

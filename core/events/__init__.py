@@ -9,6 +9,7 @@ import msgspec
 from core.events.detection import AlarmSeen, FenceCrossed
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
 from core.events.geofence import GeofenceRemoved, GeofenceSaved
+from core.events.message import MessageDecided, MessageRequested
 from core.events.terminal import (
     CommandProgress,
     CommandRequested,
@@ -36,6 +37,8 @@ __all__ = [
     "GeofenceRemoved",
     "GeofenceSaved",
     "IdentityDisputed",
+    "MessageDecided",
+    "MessageRequested",
     "SessionClosed",
     "SessionOpened",
     "TerminalBound",
@@ -72,5 +75,9 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("fence.exited", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,
         ("sos.pressed", 1): AlarmSeen,
+        ("message.requested", 1): MessageRequested,
+        ("message.sent", 1): MessageDecided,
+        ("message.failed", 1): MessageDecided,
+        ("message.unknown", 1): MessageDecided,
     }
 )

@@ -160,6 +160,7 @@ EVENTS: Final = (
     ),
     one("GET /api/v1/events/{name}", "event"),
     Case("GET /api/v1/events/stream", "list", check=check_stream),
+    Case("GET /api/v1/outbox", "list", also=("state=requested",)),
     Case("GET /events", "list", also=("format=csv", "format=xlsx"), search="q"),
     one("GET /events/{seq}", "event"),
 )

@@ -1,0 +1,77 @@
+"""The text of a message: what happened, to which car, when, in the language of who reads it."""
+
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from core.events import Event
+from storage import outbox
+from storage.eventlog import event_of
+from storage.outbox import Message
+
+TEXTS: Final = {
+    "crash.suspected": {
+        "zh": ("碰撞疑似：{car}", "{time}，{car}{at}疑似发生碰撞。请尽快联系车主并核实情况。"),
+        "en": ("Crash suspected: {car}", "{time}: {car}{at} may have crashed. Call the driver and find out."),
+    },
+    "sos.pressed": {
+        "zh": ("紧急报警：{car}", "{time}，{car}{at}按下紧急报警按钮。请立即联系车主。"),
+        "en": ("SOS: {car}", "{time}: the emergency button of {car}{at} was pressed. Call the driver now."),
+    },
+    "fence.entered": {
+        "zh": ("驶入围栏：{car}", "{time}，{car}{at}驶入电子围栏“{fence}”。"),
+        "en": ("Fence entered: {car}", "{time}: {car}{at} entered the geofence “{fence}”."),
+    },
+    "fence.exited": {
+        "zh": ("驶出围栏：{car}", "{time}，{car}{at}驶出电子围栏“{fence}”。"),
+        "en": ("Fence left: {car}", "{time}: {car}{at} left the geofence “{fence}”."),
+    },
+}
+"""Template -> language -> subject and body."""
+
+
+def write(connection: Connection, sign: str, intent: Event) -> Message | None:
+    """Return the row of a message: text and address as they are now; None where the person or the event is gone."""
+    wanted = intent.payload
+    row = outbox.event_of_id(connection, sign, wanted.event)
+    person = next((one for one in outbox.recipients(connection) if one.account == wanted.account), None)
+    if row is None or person is None or wanted.template not in TEXTS:
+        return None
+    about = event_of(row)
+    language = "en" if person.language == "en" else "zh"
+    subject, body = text(connection, about, wanted.template, language)
+    return Message(
+        id=intent.id,
+        adapter="shown",
+        group=intent.group,
+        store=intent.store,
+        channel="portal",
+        account=person.account,
+        address=person.login,
+        subject=subject,
+        body=body,
+        about=about.subject,
+        cause=about.id,
+        state="requested",
+        requested_ms=intent.time_ms,
+        changed_ms=intent.time_ms,
+    )
+
+
+def text(connection: Connection, about: Event, template: str, language: str) -> tuple[str, str]:
+    """Return subject and body of a message about an event."""
+    payload: Any = about.payload
+    vehicle_id = payload.vehicle_id
+    known = outbox.circumstances(connection, about, vehicle_id, getattr(payload, "fence_id", 0))
+    zone = ZoneInfo(known.time_zone)
+    store = known.store_zh if language == "zh" else known.store_en
+    values = {
+        "car": known.plate or (f"车辆{vehicle_id}" if language == "zh" else f"car {vehicle_id}"),
+        "at": (f"（{store}）" if language == "zh" else f" ({store})") if store else "",
+        "time": datetime.fromtimestamp(about.time_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S"),
+        "fence": known.fence,
+    }
+    subject, body = TEXTS[template][language]
+    return subject.format(**values), body.format(**values)
