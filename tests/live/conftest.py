@@ -1,5 +1,6 @@
-"""The API's node, for tests that need the application around the live feed."""
+"""The API's node and the browser's pictures, for tests that need the application around the live feed."""
 
 from tests.api.conftest import database, empty_database, node
+from tests.browser.conftest import pictures
 
-__all__ = ["database", "empty_database", "node"]
+__all__ = ["database", "empty_database", "node", "pictures"]

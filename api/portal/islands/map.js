@@ -89,14 +89,22 @@ colourCars();
 onTheme(map, colourCars);
 
 // Frames: one a tick is enough where a car moves less than a pixel in between; close up, as smooth as it is worth.
+// Whatever the machine, drawing between ticks takes about half of its time at most: one that draws in software gets a frame
+// a tick and stays usable.
 let timer = 0;
 let framed = 0;
+let frame_ms = 0;
+map.on("render", () => {
+  const began = performance.now();
+  requestAnimationFrame(() => (frame_ms += 0.3 * (performance.now() - began - frame_ms)));
+});
 function frame() {
   timer = 0;
   if (document.hidden) return;
   const metres = (40_075_016 * Math.cos((map.getCenter().lat * Math.PI) / 180)) / (512 * 2 ** map.getZoom());
   const pulses = cars.counts[4] > 0;
-  const rate = cars.motion ? Math.min(30, Math.max(cars.counts[3] ? 40 / metres : 0, pulses ? 12 : 0)) : 0;
+  const wanted = cars.motion ? Math.min(30, Math.max(cars.counts[3] ? 40 / metres : 0, pulses ? 12 : 0)) : 0;
+  const rate = Math.min(wanted, 600 / Math.max(frame_ms, 1));
   if (view.follow) keepInSight();
   if (rate > 1) {
     map.triggerRepaint();
@@ -349,14 +357,14 @@ function follow(on) {
   view.follow = on && view.car > 0;
   const slot = cars.slots.get(view.car);
   if (view.follow && slot !== undefined)
-    map.easeTo({ center: cars.place(slot, now_s()), zoom: Math.max(map.getZoom(), 15.5), duration: cars.motion ? 500 : 0, offset: offset() });
+    map.easeTo({ center: cars.place(slot, now_s()), zoom: Math.max(map.getZoom(), 15.5), duration: cars.motion ? 500 : 0 });
   fillCard();
   wake();
   keepAddress();
 }
 function keepInSight() {
   const slot = cars.slots.get(view.car);
-  if (slot === undefined || map.isEasing()) return;
+  if (slot === undefined || map.isMoving()) return;
   const [lng, lat] = cars.place(slot, now_s());
   const centre = map.getCenter();
   const pixels = 512 * 2 ** map.getZoom();
