@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from api import access, accounts, city, geofences, invitations, keys, live, sessions, stores, terminals, vehicle_changes
 from api.commands import list_commands, read_command, request_command
-from api.docs import openapi, read_docs
+from api.docs import openapi
 from api.events import list_events, read_event, stream_events
 from api.frames import list_frames
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
@@ -19,6 +19,7 @@ from api.outbox import list_messages
 from api.parts import Parts
 from api.portal import PAGES as PORTAL
 from api.portal.faults import as_page
+from api.portal.system import sampling
 from api.positions import list_positions
 from api.problems import (
     Problem,
@@ -34,7 +35,6 @@ from api.problems import (
     answer_refused,
     answer_store,
 )
-from api.status import read_status
 from api.streams import Streams
 from api.tracks import read_days, read_track
 from api.vehicles import list_vehicles, read_vehicle
@@ -63,6 +63,7 @@ def create_app(parts: Parts) -> Litestar:
                 "live": hub,
             }
         ),
+        lifespan=[sampling],
         on_shutdown=[hashing.close],
         exception_handlers={
             Problem: as_page(answer_problem),
@@ -86,7 +87,7 @@ def create_app(parts: Parts) -> Litestar:
     )
 
 
-PAGES: Final = (*PORTAL, read_status, read_docs, read_health, read_metrics)
+PAGES: Final = (*PORTAL, read_health, read_metrics)
 RESOURCES: Final = (
     log_in,
     log_out,

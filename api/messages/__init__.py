@@ -4,13 +4,16 @@ from typing import Final
 
 from api.messages import (
     account,
+    docs,
     events,
+    explain,
     geofences,
     map,
+    outbox,
     people,
     portal,
     problems,
-    status,
+    system,
     terminals,
     vehicles,
 )
@@ -20,13 +23,16 @@ LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 
 TOPICS: Final = (
     account,
+    docs,
     events,
+    explain,
     geofences,
     map,
+    outbox,
     people,
     portal,
     problems,
-    status,
+    system,
     terminals,
     vehicles,
 )

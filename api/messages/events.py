@@ -90,6 +90,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "event_type_message_sent": ("Message sent", "消息已发送"),
     "event_type_message_confirmed": ("Message confirmed", "消息已送达"),
     "event_type_message_failed": ("Message failed", "消息发送失败"),
+    "event_type_message_unknown": ("Message: outcome unknown", "消息结果未知"),
     # Why.
     "event_reason_closed": ("the terminal hung up", "终端断开连接"),
     "event_reason_silent": ("silent for too long", "超时无数据"),
@@ -150,6 +151,11 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "event_field_alarm": ("Alarm word", "报警标志"),
     "event_field_evidence": ("Evidence", "依据"),
     "event_field_late": ("Came late", "补报"),
+    "event_field_about": ("About", "关于"),
+    "event_field_account": ("Account", "账号"),
+    "event_field_adapter": ("Adapter", "通道适配器"),
+    "event_field_event": ("Event", "事件"),
+    "event_field_template": ("Template", "模板"),
     "event_field_active": ("In force", "启用"),
     # Who said it, what for.
     "event_actor_detection": ("detection", "事件检测"),

@@ -2,17 +2,35 @@
 
 from typing import Final
 
-from api.portal import account, events, geofences, login, map, people, terminals, vehicle, vehicles
+from api.portal import (
+    account,
+    docs,
+    events,
+    explain,
+    geofences,
+    login,
+    map,
+    outbox,
+    people,
+    system,
+    terminals,
+    vehicle,
+    vehicles,
+)
 from api.portal.assets import read_asset
 
 PAGES: Final = (
     read_asset,
-    *map.PAGES,
     *account.PAGES,
+    *docs.PAGES,
     *events.PAGES,
+    *explain.PAGES,
     *geofences.PAGES,
     *login.PAGES,
+    *map.PAGES,
+    *outbox.PAGES,
     *people.PAGES,
+    *system.PAGES,
     *terminals.PAGES,
     *vehicle.PAGES,
     *vehicles.PAGES,

@@ -51,7 +51,7 @@ def test_a_one_time_link_greets_its_owner_once(node: Node, nobody: TestClient) -
     page = nobody.get(f"/welcome/{token}")
     assert page.status_code == 200
     assert "李娜" in page.text
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
     given = {"token": token, "password": "a long sentence of mine"}
     assert nobody.post("/api/v1/invitations", json=given, headers=SAME_SITE).status_code == 200
     assert account.login in nobody.get("/account").text

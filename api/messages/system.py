@@ -1,0 +1,51 @@
+"""Texts of the page on the system's health."""
+
+from typing import Final
+
+MESSAGES: Final[dict[str, tuple[str, str]]] = {
+    "system_what": (
+        "Whether the node does its work, and how much of it. Curves show the last quarter of an hour.",
+        "节点运行是否正常、负载如何。曲线为最近一刻钟。",
+    ),
+    "system_well": ("At work", "运行正常"),
+    "system_well_what": (
+        "Terminals can connect, and their reports are stored.",
+        "终端可以接入，上报数据正在入库。",
+    ),
+    "system_unwell": ("Not ready", "异常"),
+    "system_unwell_what": ("The node says why:", "节点报告的原因："),
+    "system_node": ("Node", "节点"),
+    "system_version": ("Version", "版本"),
+    "system_started": ("Started", "启动于"),
+    "system_per_second": ("/s", "/秒"),
+    "system_total": ("{n} since the start", "启动以来 {n}"),
+    "system_look": ("worth a look", "需关注"),
+    "system_curve": ("The last {n} minutes", "最近 {n} 分钟"),
+    "system_group_cars": ("Cars and terminals", "车辆与终端"),
+    "system_group_intake": ("What comes in", "接入"),
+    "system_group_store": ("What is stored", "入库"),
+    "system_group_events": ("Events and commands", "事件与指令"),
+    "system_sessions": ("Terminals logged in", "在线终端"),
+    "system_links": ("Connections open", "当前连接"),
+    "system_terminals": ("Terminals known", "已登记终端"),
+    "system_vehicles": ("Vehicles known", "已登记车辆"),
+    "system_acknowledged": ("Positions acknowledged", "已应答定位"),
+    "system_refused": ("Frames refused: not logged in", "未鉴权而拒绝的帧"),
+    "system_checksum": ("Frames with a wrong checksum", "校验错误帧"),
+    "system_journal_bytes": ("Bytes in the journal", "接入日志字节数"),
+    "system_journal_full": ("Times the journal was full", "接入日志写满次数"),
+    "system_stored": ("Reports stored", "已入库上报"),
+    "system_behind": ("Segments waiting for the store", "待入库日志段"),
+    "system_store_refused": ("Reports the store refused", "存储拒绝的上报"),
+    "system_store_failures": ("Calls of the store repeated", "存储重试次数"),
+    "system_events": ("Events in the log", "事件总数"),
+    "system_appended": ("Events appended", "新增事件"),
+    "system_waiting": ("Events waiting", "待写入事件"),
+    "system_commands_open": ("Commands open", "进行中指令"),
+    "system_log_failures": ("Calls of the log repeated", "事件日志重试次数"),
+    "system_none": ("No figures here", "暂无指标"),
+    "system_none_what": (
+        "This process serves the API alone: the nodes that take reports in have their own figures.",
+        "当前进程仅提供接口，接入节点各有其指标。",
+    ),
+}
