@@ -22,7 +22,6 @@ def one(route: str, name: str) -> Case:
 
 
 PUBLIC: Final = (
-    Case("GET /status", "public"),
     Case("GET /docs", "public"),
     Case("GET /docs/openapi.json", "public"),
     Case("GET /docs/openapi.json/openapi.json", "public"),
@@ -114,6 +113,9 @@ PAGES: Final = (
     Case("GET /login", "public"),
     Case("GET /welcome/{token}", "public", lambda side: "/welcome/nobodys", status=410),
     Case("GET /account", "self"),
+    Case("GET /system", "self"),
+    Case("GET /explain", "self"),
+    Case("POST /explain", "self", None, lambda side: {"data": {"frames": "7e"}}),
     Case("GET /", "self"),
     Case("GET /vehicles", "list"),
     one("GET /vehicles/{vehicle_id}", "vehicle"),
@@ -161,6 +163,7 @@ EVENTS: Final = (
     one("GET /api/v1/events/{name}", "event"),
     Case("GET /api/v1/events/stream", "list", check=check_stream),
     Case("GET /api/v1/outbox", "list", also=("state=requested",)),
+    Case("GET /outbox", "list", also=("format=csv", "format=xlsx"), search="q"),
     Case("GET /events", "list", also=("format=csv", "format=xlsx"), search="q"),
     one("GET /events/{seq}", "event"),
 )
