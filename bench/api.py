@@ -166,13 +166,13 @@ def routes(server: ChildServer) -> dict[str, str]:
     """Return what is asked, by name, for the car that has driven most."""
     now_ms = int(time.time() * 1000)
     busiest = server.query("SELECT vehicle_id FROM report GROUP BY vehicle_id ORDER BY count() DESC LIMIT 1")[0]
-    hour = f"from_ms={now_ms - 3_600_000}&to_ms={now_ms}"
+    hour = f"from={now_ms - 3_600_000}&to={now_ms}"
     return {
         "vehicles, 100 of a list": "/api/v1/vehicles?limit=100",
         "positions, 200": "/api/v1/positions?limit=200",
-        "events, the newest 100": "/api/v1/events?order=newest&limit=100",
+        "events, 100 of the log": "/api/v1/events?limit=100",
         "track, an hour of a car": f"/api/v1/vehicles/{busiest['vehicle_id']}/track?{hour}",
-        "page, the list of vehicles": "/vehicles",
+        "page, the feed of events": "/events",
     }
 
 

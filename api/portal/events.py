@@ -26,6 +26,7 @@ from api.portal.happenings import (
 from api.portal.render import Words, render, words_of
 from api.portal.table import Asked, Choice, Column, Empty, Hidden, Moment, Period, Rows, Search, Table
 from api.problems import Problem
+from core.events import EVENTS as TYPES
 from core.events import Event
 from core.rights import Principal
 from storage.reader import Names
@@ -158,6 +159,8 @@ async def events_page(request: Request[Any, Any, Any]) -> Response[Any]:
     subjects = await sync_to_thread(subjects_of, parts, asked)
     live = {
         "after": head,
+        # A stream names each event by its type, and a browser hears only the names it listens for.
+        "names": sorted({type_ for type_, _ in TYPES}),
         "types": list(GROUPS.get(asked.get("type"), ())),
         "subjects": subjects,
         "store": asked.whole("store"),

@@ -6,6 +6,7 @@ A page says that it is complete by `data-ready` on its body, set once its island
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,6 +130,17 @@ def ready(page: Page, island: str = "") -> Page:
     """Wait until the page says that it is complete, or until this island of it does."""
     page.wait_for_selector(f'body[data-ready="{island}"]' if island else "body[data-ready]", state="attached")
     return page
+
+
+def until(page: Page, condition: str, seconds: float = WAIT_MS / 1000) -> None:
+    """Wait until a JavaScript expression holds in the page.
+
+    Not page.wait_for_function: that evaluates text inside the page, which our content security policy forbids.
+    """
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {condition}"
+        page.wait_for_timeout(50)
 
 
 def visit(page: Page, path: str, island: str = "") -> Page:

@@ -5,6 +5,7 @@ SCREENSHOTS=DIR in the environment keeps the pictures that tests take; without i
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bench.servers import ChildServer
 from tests.browser.browsing import LANGUAGES, Faults, launch, visiting
 
 DEMO_VEHICLES = 24
+PAST_S_MAX = 60.0
 
 
 @pytest.fixture(scope="package")
@@ -34,6 +36,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildServer]:
         finally:
             # In order, so that the simulator, its child, is ended too.
             server.stop()
+
+
+@pytest.fixture(scope="package")
+def lived(demo: ChildServer) -> ChildServer:
+    """The demo once its past is over: there is a crash to look at, and a track."""
+    deadline = time.monotonic() + PAST_S_MAX
+    while (
+        not demo.ask("GET", "/api/v1/events?type=crash&limit=1")[1]["items"] or "real time from" not in demo.log_end()
+    ):
+        assert time.monotonic() < deadline, demo.log_end()
+        time.sleep(0.2)
+    return demo
 
 
 @pytest.fixture(scope="package")

@@ -4,7 +4,6 @@ The pages come from the table itself: a new one that needs an example of what it
 """
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ MEETINGS = (("zh", WIDE, False), ("zh", NARROW, True), ("en", WIDE, True), ("en"
 """Language, window, dark: every two of them meet at least once."""
 ALONE = ("/login",)
 """Pages for one who is not logged in."""
-NOT_PAGES = re.compile(r"^/(assets|logout)\b|\.(csv|xlsx|json|js)$|/export")
-WAIT_S = 60.0
+NOT_PAGES = re.compile(r"^/(assets|logout)\b|\.(csv|xlsx|json|js)$|/export|/now$")
+"""Files, and pieces of pages that a page asks for."""
 
 
 def paths() -> list[str]:
@@ -48,18 +47,6 @@ def example(server: ChildServer, path: str) -> str:
     if path.startswith(("/geofences/", "/terminals/", "/people/", "/stores/", "/users/")):
         return re.sub(r"\{[^}]+\}", "1", path)
     raise LookupError(f"say here what {path} is to be tried with")
-
-
-@pytest.fixture(scope="module")
-def lived(demo: ChildServer) -> ChildServer:
-    """The demo once its past is over: there is a crash to look at, and a track."""
-    deadline = time.monotonic() + WAIT_S
-    while (
-        not demo.ask("GET", "/api/v1/events?type=crash&limit=1")[1]["items"] or "real time from" not in demo.log_end()
-    ):
-        assert time.monotonic() < deadline, demo.log_end()
-        time.sleep(0.2)
-    return demo
 
 
 @pytest.fixture(params=MEETINGS, ids=lambda met: f"{met[0]}-{met[1][0]}-{'dark' if met[2] else 'light'}")

@@ -62,8 +62,7 @@ function watch() {
   if (!live.on || document.hidden) return;
   const type = live.types.length === 1 ? `&type=${encodeURIComponent(live.types[0])}` : "";
   source = new EventSource(`/api/v1/events/stream?after=${after}${type}`);
-  source.onmessage = ({ data }) => take(JSON.parse(data));
-  source.addEventListener("event", ({ data }) => take(JSON.parse(data)));
+  for (const name of live.names) source.addEventListener(name, ({ data }) => take(JSON.parse(data)));
   source.onerror = () => {
     // Closed for good (a proxy that lets no stream through): ask now and then instead.
     if (source?.readyState === EventSource.CLOSED) {

@@ -195,6 +195,19 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// A file is of what the table shows now: its filters may have changed since the page came.
+document.addEventListener(
+  "toggle",
+  (event) => {
+    for (const link of event.target.querySelectorAll?.("a[data-export]") ?? []) {
+      const query = document.getElementById(`${link.dataset.export}-table`)?.dataset.query ?? "";
+      const format = new URLSearchParams(link.search).get("format");
+      link.search = `${query}${query ? "&" : ""}format=${format}`;
+    }
+  },
+  true,
+);
+
 // The language stays in a cookie; in the address it would follow a shared link.
 const address = new URL(location.href);
 if (address.searchParams.has("lang") || address.searchParams.has("theme")) {
