@@ -162,7 +162,7 @@ class Gateway:
             # Judged again from the oldest record there is: the same facts under the same ids.
             self._judged = 0
         start = min(self._judged, self._conversation_file.sequence)
-        reader = Reader(self._journal, self._kernels, start)
+        reader = Reader(self._journal, self._kernels, start, hands_on=True)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery

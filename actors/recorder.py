@@ -8,7 +8,7 @@ what waits. Nothing here can delay an acknowledgement or a detector.
 
 from functools import partial
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import trio
@@ -17,6 +17,9 @@ from core.actor import until_it_holds
 from core.intake.journal import Journal, Segment, SegmentRoom, read_segment
 from core.limits import SUMMARY_EVERY_S
 from protocols.seam import Kernels
+
+TAIL_S_MAX: Final = 0.2
+"""How long a sealed segment waits for the reader at the tail, which is 50 ms behind at most while reports come."""
 
 
 class Stored(Protocol):
@@ -71,6 +74,7 @@ class Recorder:
         self._sequence = self._position.sequence
         self._flushed_s = 0.0
         self._sealed = trio.Event()
+        journal.on_read = self.wake
         self._limiter = trio.CapacityLimiter(1)
         self._counts = {"segments": 0, "stored": 0, "refused": 0, "unreadable": 0, "failures": 0}
         self._last_failure = ""
@@ -95,6 +99,7 @@ class Recorder:
     async def catch_up(self) -> None:
         """Store every segment that is sealed now, and what they say in short when that is due."""
         for segment in self._journal.sealed_after(self._sequence):
+            await self._let_tail_finish(segment)
             attempt = partial(trio.to_thread.run_sync, self._record, segment, limiter=self._limiter)
             await until_it_holds(attempt, f"storing segment {segment.id}", failed=self._failed)
             self.fault = ""
@@ -102,6 +107,13 @@ class Recorder:
             self.on_stored()
         if trio.current_time() >= self._flushed_s + SUMMARY_EVERY_S:
             await self.flush()
+
+    async def _let_tail_finish(self, segment: Segment) -> None:
+        """Give the reader at the tail a moment to hand on the segment in which it stands: then it is decoded."""
+        with trio.move_on_after(TAIL_S_MAX):
+            while self._journal.tail_segment == segment.id:
+                self._sealed = trio.Event()
+                await self._sealed.wait()
 
     async def flush(self) -> None:
         """Store what the segments say in short: from here on they are done with."""
@@ -118,12 +130,21 @@ class Recorder:
         return RecorderStatistics(**self._counts, last_failure=self._last_failure, behind=behind)
 
     def _record(self, segment: Segment) -> None:
-        rows, blob, unreadable = read_segment(self._journal, segment, self._kernels, self._room)
-        if len(rows):
-            result = self._store.insert_with_bisection(rows, blob, segment.token(self._node))
-            self._counts["stored"] += result.stored
-            self._counts["refused"] += result.refused
-        self._counts["unreadable"] += unreadable
+        room = self._journal.take_read(segment)
+        if room is None:
+            room = self._room
+            read_segment(self._journal, segment, self._kernels, room)
+        try:
+            rows = room.rows[: room.found]
+            if len(rows):
+                result = self._store.insert_with_bisection(rows, room.bytes[: room.at], segment.token(self._node))
+                self._counts["stored"] += result.stored
+                self._counts["refused"] += result.refused
+        finally:
+            # A store that failed is asked again, and the segment's file is read then.
+            if room is not self._room:
+                self._journal.give_back(room)
+        self._counts["unreadable"] += room.unreadable
         self._counts["segments"] += 1
 
     def _failed(self, error: Exception) -> None:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import trio
 import trio.testing
 
-from actors.recorder import Recorder
-from core.intake.journal import Journal
+from actors.recorder import TAIL_S_MAX, Recorder
+from core.intake.journal import Journal, Reader
 from core.limits import SUMMARY_EVERY_S
 from tests.intake import toy
 from tests.intake.test_journal import write_segment
@@ -127,3 +127,53 @@ async def test_it_sleeps_until_it_is_woken_and_misses_no_segment(tmp_path: Path)
         await stored.wait()
         nursery.cancel_scope.cancel()
     assert times(store) == list(range(1, 11))
+
+
+def read_at_the_tail(journal: Journal) -> Reader:
+    """Follow the journal to its end as the tail does; what it has read whole it hands on."""
+    reader = Reader(journal, toy.KERNELS, hands_on=True)
+    while reader.read() is not None:
+        pass
+    return reader
+
+
+async def test_what_the_tail_has_decoded_is_stored_without_reading_the_file_again(tmp_path: Path) -> None:
+    expected, store = FakeStore(), FakeStore()
+    await Recorder(journal_of(tmp_path, 4), toy.KERNELS, expected, "n1").catch_up()
+    (tmp_path / "recorder.position").unlink()
+    journal = journal_of(tmp_path, 4)
+    reader = read_at_the_tail(journal)
+    # The tail stands in the fourth; the two before it wait, and their files are not needed.
+    for number in (2, 3):
+        journal.path(number).unlink()
+    reader.close()
+    await Recorder(journal, toy.KERNELS, store, "n1").catch_up()
+    assert store.blocks == expected.blocks
+    assert journal.corrupt == 0
+
+
+async def test_a_segment_of_which_the_tail_has_read_a_part_is_read_from_its_file(tmp_path: Path) -> None:
+    journal = journal_of(tmp_path, 2)
+    reader = read_at_the_tail(journal)
+    room = journal.take_read(journal.segments[0])
+    assert room is not None
+    room.at -= 8
+    journal.hand_on(room)
+    reader.close()
+    store = FakeStore()
+    await Recorder(journal, toy.KERNELS, store, "n1").catch_up()
+    assert times(store) == list(range(1, 11))
+
+
+async def test_a_tail_that_stands_still_holds_up_no_segment_for_long(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    journal = journal_of(tmp_path, 2)
+    read_at_the_tail(journal)
+    assert journal.tail_segment == 2
+    store = FakeStore()
+    recorder = Recorder(journal, toy.KERNELS, store, "n1")
+    started = trio.current_time()
+    await recorder.catch_up()
+    assert times(store) == list(range(1, 11))
+    assert trio.current_time() - started == TAIL_S_MAX

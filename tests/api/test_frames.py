@@ -148,7 +148,9 @@ def test_a_frame_is_explained_when_asked(ask: TestClient) -> None:
 def test_the_frame_behind_a_report_is_found_in_the_store_or_in_what_is_not_stored_yet(
     ask: TestClient, journal: Journal, stored: Stored
 ) -> None:
-    rows, _, _ = read_segment(journal, journal.segments[1], JT808, SegmentRoom())
+    room = SegmentRoom()
+    read_segment(journal, journal.segments[1], JT808, room)
+    rows = room.rows[: room.found]
     mine = rows[rows["vehicle_id"] == 1][0]
     report_id = f"{int(mine['report_id']):016x}"
     assert [item["sequence"] for item in frames(ask, 1, report_id=report_id)["items"]] == [int(mine["sequence"])]

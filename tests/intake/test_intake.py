@@ -154,6 +154,8 @@ def test_a_silent_link_is_ended(make_rig: Any) -> None:
     rig = make_rig(idle_s=0.001)
     client = rig.client()
     assert client.ended()
+    # The peer may see the end of its connection before the loop has counted it.
+    rig.stop()
     assert rig.intake.counters()["links_silent"] == 1
 
 
@@ -234,12 +236,14 @@ def test_a_clean_stop_seals_everything_and_the_next_start_goes_on(make_rig: Any)
     rig.stop()
     sealed = rig.journal.sealed_after(0)
     assert sealed[-1].last_sequence == rig.journal.last_sequence
-    rows, blob, unreadable = read_segment(rig.journal, sealed[-1], toy.KERNELS, SegmentRoom())
+    room = SegmentRoom()
+    read_segment(rig.journal, sealed[-1], toy.KERNELS, room)
+    rows, blob = room.rows[: room.found], room.bytes[: room.at]
     assert rows["serial"].tolist() == list(range(100))
     assert rows["terminal"].tolist() == [70] * 100
     assert rows["vehicle_id"].tolist() == [170] * 100
     assert {blob[r["items_offset"] :][: r["items_length"]].tobytes() for r in rows} == {b"abc"}
-    assert unreadable == 0
+    assert room.unreadable == 0
     assert np.all(np.diff(rows["sequence"]) == 1)
 
     again = make_rig()
