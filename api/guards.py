@@ -36,6 +36,10 @@ API_PATH: Final = "/api/"
 VISITOR: Final = Principal(login="", name="", role="viewer", rights=ROLES["viewer"])
 """Who reads the API of a demo without logging in: a viewer of the whole group, on loopback only."""
 
+NUMBERS: Final = 1 << 31
+SEQUENCES: Final = 1 << 63
+"""Ids are 32-bit integers in the databases, numbers of events 64-bit."""
+
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -71,6 +75,10 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """
     if connection.scope.get("method") == "OPTIONS" and "right" not in handler.opt:
         return  # Litestar's own answer: which methods there are
+    for name, value in connection.path_params.items():
+        # The databases' own numbers: what does not fit into them names nothing, and must not reach them.
+        if isinstance(value, int) and not -NUMBERS <= value < (NUMBERS if name != "seq" else SEQUENCES):
+            raise Problem("not_found", f"there is no {name} of this size")
     declared = handler.opt.get("right", "")
     if declared not in DECLARATIONS:
         raise Problem("right_missing", "this route declares no right")

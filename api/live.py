@@ -503,14 +503,21 @@ async def read_live(socket: WebSocket[Any, Any, Any]) -> None:
     await serve_feed(socket, socket.app.state.live, principal, recheck)
 
 
+class StoreName(msgspec.Struct, frozen=True):
+    """What a store is called."""
+
+    store: int
+    name: str
+    """In the reader's language."""
+
+
 class Names(msgspec.Struct, frozen=True):
     """What the cars of the live feed are called, in columns of one length, and the stores they belong to."""
 
     vehicles: list[int]
     plates: list[str]
     stores: list[int]
-    store_names: list[tuple[int, str]]
-    """(store, name in the reader's language)."""
+    store_names: list[StoreName]
 
 
 @get(
@@ -527,7 +534,7 @@ async def read_live_names(request: Request[Any, Any, Any]) -> Response[Names]:
     language = language_of(
         request.query_params.get("lang") or principal.language, request.headers.get("accept-language", "")
     )
-    stores = [(number, zh if language == "zh" else en) for number, zh, en in found.store_names]
+    stores = [StoreName(number, zh if language == "zh" else en) for number, zh, en in found.store_names]
     return Response(
         Names(found.vehicles, found.plates, found.stores, stores), headers={"Cache-Control": "private, no-cache"}
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from litestar import Request, Response, delete, get, patch, post, put
 from litestar.concurrency import sync_to_thread
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from api.guards import principal_of
@@ -152,7 +153,13 @@ def page_of(
             return TerminalList(items, page.next)
 
 
-@get("/terminals", summary="Terminals", opt={"right": "terminals.read"}, responses=answers(*KEYED))
+@get(
+    "/terminals",
+    summary="Terminals",
+    opt={"right": "terminals.read"},
+    responses=answers("bad_request", *KEYED),
+    raises=[],
+)
 async def list_terminals(
     request: Request[Any, Any, Any],
     after: Annotated[int, QueryParameter(ge=0)] = 0,
@@ -175,7 +182,10 @@ async def list_terminals(
     "/terminals",
     summary="Enter a terminal",
     opt={"right": "terminals.write"},
-    responses=answers("phone_taken", *CHANGES),
+    responses={
+        200: ResponseSpec(Outcome, generate_examples=False, description="Known before: changed, or as it was"),
+        **answers("phone_taken", "plate_taken", "main_taken", "terminal_retired", "too_long", *CHANGES),
+    },
 )
 async def enter_terminal(request: Request[Any, Any, Any], data: JSONBody[Entry]) -> Response[Outcome]:
     """Enter a terminal, or change what is known of it: 201 for a new one, 200 for a known one, 422 with the reason.
@@ -260,7 +270,7 @@ def detail_of(parts: Parts, principal: Principal, terminal: int) -> TerminalDeta
     "/terminals/{terminal:int}",
     summary="Change what is known of a terminal",
     opt={"right": "terminals.write"},
-    responses=answers("terminal_unknown", "too_long", *CHANGES),
+    responses=answers("terminal_unknown", "terminal_retired", "too_long", *CHANGES),
 )
 async def change_terminal(
     request: Request[Any, Any, Any], terminal: FromPath[int], data: JSONBody[TerminalChange]
@@ -274,7 +284,7 @@ async def change_terminal(
     summary="Retire a terminal",
     opt={"right": "terminals.write"},
     status_code=200,
-    responses=answers("terminal_unknown", *CHANGES),
+    responses=answers("terminal_unknown", "terminal_retired", "too_long", *CHANGES),
 )
 async def retire_terminal(request: Request[Any, Any, Any], terminal: FromPath[int]) -> TerminalItem:
     """Take a terminal out of service: its session ends, and it is refused from then on. Its history stays.
@@ -288,7 +298,7 @@ async def retire_terminal(request: Request[Any, Any, Any], terminal: FromPath[in
     "/terminals/{terminal:int}/binding",
     summary="Bind a terminal to a car",
     opt={"right": "terminals.write"},
-    responses=answers("terminal_unknown", "main_taken", *CHANGES),
+    responses=answers("terminal_unknown", "main_taken", "too_long", *CHANGES),
 )
 async def bind_terminal(
     request: Request[Any, Any, Any], terminal: FromPath[int], data: JSONBody[BindingRequest]

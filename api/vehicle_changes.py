@@ -16,7 +16,7 @@ from storage.terminals import VehicleChange, VehicleView
     "/vehicles/{vehicle_id:int}",
     summary="Change a car",
     opt={"right": "vehicles.write"},
-    responses=answers("vehicle_unknown", "plate_taken", *CHANGES),
+    responses=answers("vehicle_unknown", "plate_taken", "vin_taken", "too_long", *CHANGES),
 )
 async def change_vehicle(
     request: Request[Any, Any, Any], vehicle_id: FromPath[int], data: JSONBody[VehicleChange]

@@ -118,6 +118,8 @@ PAGES: Final = (
     Case("POST /explain", "self", None, lambda side: {"data": {"frames": "7e"}}),
     Case("GET /", "self"),
     Case("GET /vehicles", "list"),
+    # Its fences and cars come by the API.
+    Case("GET /geofences", "self"),
     one("GET /vehicles/{vehicle_id}", "vehicle"),
     one("GET /vehicles/{vehicle_id}/now", "vehicle"),
     one("GET /vehicles/{vehicle_id}/events", "vehicle"),

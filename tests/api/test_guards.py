@@ -147,3 +147,9 @@ def test_who_logs_in_stays_on_this_server(target: str, path: str) -> None:
 def test_a_wrong_cookie_on_a_public_page_is_no_fault(served: TestClient) -> None:
     for headers in ({"Cookie": f"{COOKIE}=wrong"}, {"Authorization": "Bearer wrong"}):
         assert served.get("/health", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("number", [1 << 31, 1 << 63, 1 << 200])
+def test_a_number_that_no_database_holds_names_nothing(client: TestClient, number: int) -> None:
+    answer = client.get(f"/api/v1/vehicles/{number}", headers={"Authorization": f"Bearer {KEY}"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

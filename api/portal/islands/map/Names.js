@@ -42,7 +42,7 @@ export class Names {
     }
     this.plates = new Map(answer.vehicles.map((id, at) => [id, answer.plates[at]]));
     this.stores = new Map(answer.vehicles.map((id, at) => [id, answer.stores[at]]));
-    this.storeNames = answer.store_names.filter(([id]) => answer.stores.includes(id));
+    this.storeNames = answer.store_names.filter(({ store }) => answer.stores.includes(store)).map(({ store, name }) => [store, name]);
     const words = new Intl.Collator(document.documentElement.lang, { numeric: true });
     this.order = [...answer.vehicles].sort((a, b) => words.compare(this.plates.get(a), this.plates.get(b)) || a - b);
     this.changed();
