@@ -27,9 +27,10 @@ TYPES: Final = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
 }
 """What is served at all; packed where it is text."""
-PACKED: Final = frozenset({".js", ".css", ".svg"})
+PACKED: Final = frozenset({".js", ".css", ".svg", ".txt"})
 
 
 class Island(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """What the portal's pages load: built, whole, and served so that it is asked for once."""
 
 import gzip
+import json
 
 import pytest
 from litestar.testing import TestClient
@@ -24,6 +25,12 @@ def test_every_island_has_been_built() -> None:
     assert built <= set(manifest().islands)
 
 
+def test_the_terms_of_what_is_bundled_are_shipped_with_it() -> None:
+    text = (DIRECTORY / manifest().islands["licences.txt"].file).read_text()
+    for name in json.loads((SOURCES / "package.json").read_text()).get("dependencies", {}):
+        assert f"\n{name} " in text, name
+
+
 def test_the_lock_names_no_registry() -> None:
     assert '"resolved"' not in (SOURCES / "package-lock.json").read_text()
 
@@ -33,7 +40,12 @@ def test_an_asset_is_served_for_ever_with_its_type(nobody: TestClient, name: str
     answer = nobody.get(f"/assets/{name}", headers={"Accept-Encoding": "gzip"})
     assert answer.status_code == 200
     assert "immutable" in answer.headers["Cache-Control"]
-    expected = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+    expected = {
+        "js": "text/javascript; charset=utf-8",
+        "css": "text/css; charset=utf-8",
+        "svg": "image/svg+xml",
+        "txt": "text/plain; charset=utf-8",
+    }
     assert answer.headers["Content-Type"] == expected[name.rsplit(".", 1)[1]]
     assert answer.headers["Content-Encoding"] == "gzip"
     assert answer.content == (DIRECTORY / name).read_bytes()

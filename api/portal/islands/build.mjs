@@ -98,6 +98,7 @@ for (const built of [main, sheets, worker]) {
   }
 }
 writeIcons();
+writeLicences([main, sheets, worker]);
 
 function reachedFrom(metafile, path) {
   const outputs = new Set();
@@ -144,6 +145,32 @@ function writeIcons() {
   const named = `favicon-${hash(favicon)}.svg`;
   writeFileSync(join(out, named), favicon);
   entries["favicon.svg"] = { file: named, needs: [], styles: [], texts: [], families: [] };
+}
+
+function writeLicences(builds) {
+  // Who ships others' code ships their terms: of every package that went into a bundle, and of what those carry.
+  const packages = new Set(["maplibre-gl"]);
+  for (const built of builds) {
+    for (const path of Object.keys(built.metafile.inputs)) {
+      const found = path.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//);
+      if (found) packages.add(found[1]);
+    }
+  }
+  // Bundled inside its own distribution.
+  const { dependencies } = JSON.parse(readFileSync(join(here, "node_modules/maplibre-gl/package.json"), "utf8"));
+  for (const name of Object.keys(dependencies)) if (!name.startsWith("@types/")) packages.add(name);
+  const texts = [...packages].sort().map((name) => {
+    const directory = join(here, "node_modules", name);
+    const { version, license } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
+    const isTerms = (file) => /^(licen[cs]e|notice)/i.test(file) && statSync(join(directory, file)).isFile();
+    const terms = readdirSync(directory).filter(isTerms).sort();
+    const said = terms.map((file) => readFileSync(join(directory, file), "utf8").trim()).join("\n\n");
+    return `${name} ${version} (${license})\n${"=".repeat(60)}\n${said || "No text of its own beside the name of its licence."}\n`;
+  });
+  const text = texts.join("\n\n");
+  const file = `licences-${hash(text)}.txt`;
+  writeFileSync(join(out, file), text);
+  entries["licences.txt"] = { file, needs: [], styles: [], texts: [], families: [] };
 }
 
 function hash(text) {
