@@ -92,7 +92,7 @@ REFUSALS = (
     ("PATCH", "/1", {"model": "x" * 99}, (422, "model", "too_long")),
     ("PATCH", "/999", {}, (404, "", "terminal_unknown")),
     ("DELETE", "/999", None, (404, "", "terminal_unknown")),
-    ("GET", "/2147483648", None, (404, "", "terminal_unknown")),
+    ("GET", "/2147483647", None, (404, "", "terminal_unknown")),
 )
 
 
