@@ -412,7 +412,8 @@ def _saved(fences: Geofences, drafts: list[Draft], principal: Principal, rehears
 def _change(fences: Geofences, number: int, document: dict[str, Any], principal: Principal, language: str) -> Feature:
     try:
         known = fences.one(principal, number)
-        drafts = drafts_of(document)
+        # The address has said which one it is.
+        drafts = drafts_of({"id": number, **document})
         if len(drafts) != 1 or document.get("type") != "Feature":
             raise DocumentError("a geofence is one Feature")
         if drafts[0].fault is not None:

@@ -115,6 +115,16 @@ def test_a_change_says_which_revision_it_saw(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["refusals"][0]["code"]) == (422, "property_invalid")
 
 
+def test_the_address_says_which_fence_is_changed(client: TestClient) -> None:
+    drawn = client.post("/api/v1/geofences", json=circle()).json()["features"][0]
+    nameless = {key: value for key, value in drawn.items() if key != "id"}
+    nameless["properties"]["name"] = "新"
+    answer = client.put(f"/api/v1/geofences/{drawn['id']}", json=nameless)
+    assert (answer.status_code, answer.json()["id"], answer.json()["properties"]["revision"]) == (200, drawn["id"], 2)
+    another = client.put(f"/api/v1/geofences/{drawn['id']}", json={**answer.json(), "id": drawn["id"] + 1})
+    assert another.json()["refusals"][0]["code"] == "property_invalid"
+
+
 def test_lists_have_pages_and_filters(client: TestClient, stores: tuple[int, int]) -> None:
     saved(client, *(circle(name=f"n{k}", active=k % 2 == 0, store=stores[0] if k == 3 else 0) for k in range(5)))
     first = client.get("/api/v1/geofences", params={"limit": 2}).json()
