@@ -53,7 +53,7 @@ def test_a_list_is_dropped_seen_and_written_and_a_refusal_stands_at_its_field(
     shoot(page, pictures, f"terminals-drawer-{language}")
     drawer.locator("form[data-api^='PUT'] [name=plate]").fill("none")
     drawer.locator("form[data-api^='PUT'] [type=submit]").click()
-    expect(drawer.locator("#r-plate").first).not_to_be_empty()
+    expect(drawer.locator("#r-bind-plate").first).not_to_be_empty()
     shoot(page, pictures, f"terminals-refused-{language}")
     faults.expect("422")
 
