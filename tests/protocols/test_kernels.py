@@ -100,7 +100,7 @@ def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags:
     odometer = location.item(Odometer)
     high, low = phone_key(header.phone)
     return (
-        *(0, 0, 0, 0, high, low),
+        *(0, 0, 0, 0, low, high),
         slow_report_id((high, low), raw),
         TIME_NONE if time_ms is None else time_ms,
         location.alarm,
