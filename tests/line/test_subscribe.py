@@ -6,7 +6,6 @@ which more happens than any buffer holds.
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -240,7 +239,7 @@ def test_the_consumer_of_the_readme_runs_as_printed(world: World, tmp_path: Path
         lines = [process.stdout.readline(), process.stdout.readline()]
         assert [int(line.split(":")[0]) for line in lines] == newest, (tmp_path / "log").read_text()
         assert {line.split(": ")[1].split(",")[0] for line in lines} == {"crash suspected", "SOS"}
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(30)
     finally:
         process.kill()

@@ -75,7 +75,9 @@ class Reports:
         self.asked.append(list(vehicle_ids))
         return [LastPosition(n, n, 5, 6, n, LAT, LON, 0, 0, 0, 0, 0, 0, 0) for n in vehicle_ids if n != 4]
 
-    def track(self, vehicle_id: int, from_ms: int, to_ms: int, limit: int) -> list[TrackPoint]:
+    def track(
+        self, vehicle_id: int, from_ms: int, to_ms: int, limit: int, *, after_report: int | None = None
+    ) -> list[TrackPoint]:
         return [TrackPoint(ms, ms, ms, LAT, LON, 0, 0, 0, 0, 0, 0, 0) for ms in range(from_ms, to_ms)][:limit]
 
 
