@@ -86,7 +86,7 @@ async def list_accounts(request: Request, after: Number = 0, limit: Limit = 100)
 async def read_account(request: Request, account_id: FromPath[int]) -> Account:
     """Return the account; 404 `account_unknown` if there is none of this id for you."""
     parts: Parts = request.app.state.parts
-    account = await sync_to_thread(parts.people.account, principal_of(request), _id(account_id))
+    account = await sync_to_thread(parts.people.account, principal_of(request), account_id)
     if account is None:
         raise Problem("account_unknown", f"no account {account_id}")
     return account
@@ -133,7 +133,7 @@ async def change_account(request: Request, account_id: FromPath[int], data: JSON
     """
     parts: Parts = request.app.state.parts
     change = AccountChange(**{name: getattr(data, name) for name in data.__struct_fields__})
-    return await sync_to_thread(parts.people.change_account, principal_of(request), _id(account_id), change)
+    return await sync_to_thread(parts.people.change_account, principal_of(request), account_id, change)
 
 
 @post(
@@ -149,7 +149,7 @@ async def invite_account(request: Request, account_id: FromPath[int]) -> Invitat
     Until it is used the old password works: disable the account where it must not.
     """
     parts: Parts = request.app.state.parts
-    token = await sync_to_thread(parts.people.invite, principal_of(request), _id(account_id))
+    token = await sync_to_thread(parts.people.invite, principal_of(request), account_id)
     return invitation_of(request, token)
 
 
@@ -167,11 +167,6 @@ async def change_me(request: Request, data: JSONBody[ChangedSelf]) -> Account:
     parts: Parts = request.app.state.parts
     change = AccountChange(**{name: getattr(data, name) for name in data.__struct_fields__})
     return await sync_to_thread(parts.people.change_self, person_of(request), change)
-
-
-def _id(number: int) -> int:
-    """Return an id as the database takes it; 0, which nobody has, for one it could not hold."""
-    return number if 0 < number < 2**31 else 0
 
 
 RESOURCES: Final = (

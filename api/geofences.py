@@ -189,7 +189,7 @@ async def save_geofences(
 async def read_geofence(request: Request, number: FromPath[int]) -> Feature:
     """Return the geofence with the cars it is for; 404 `geofence_unknown` if there is none of this id for you."""
     try:
-        return feature_of(await sync_to_thread(_of(request).one, principal_of(request), _id(number)))
+        return feature_of(await sync_to_thread(_of(request).one, principal_of(request), number))
     except GeofenceUnknownError as error:
         raise Problem("geofence_unknown", str(error)) from error
 
@@ -206,7 +206,7 @@ async def read_geofence(request: Request, number: FromPath[int]) -> Feature:
 async def change_geofence(request: Request, number: FromPath[int], data: JSONBody[dict[str, Any]]) -> Feature:
     """Put a GeoJSON Feature in the geofence's place. Its property `revision` says which one you saw: 409
     `geofence_changed` if somebody has changed it since. Without `vehicles` the cars it is for stay."""
-    return await sync_to_thread(_change, _of(request), _id(number), data, principal_of(request), language_for(request))
+    return await sync_to_thread(_change, _of(request), number, data, principal_of(request), language_for(request))
 
 
 @delete(
@@ -223,7 +223,7 @@ async def remove_geofence(
     """Put a geofence away: nothing is judged by it any more, and nobody counts as leaving it."""
     language = language_for(request)
     try:
-        await sync_to_thread(_of(request).remove, _id(number), revision, principal_of(request))
+        await sync_to_thread(_of(request).remove, number, revision, principal_of(request))
     except (GeofenceFaultError, GeofenceChangedError, GeofenceUnknownError) as error:
         raise _problem(error, language) from error
 
@@ -241,9 +241,7 @@ async def choose_vehicles(request: Request, number: FromPath[int], data: JSONBod
     """Let the geofence be for these cars and no others; an empty list is for none."""
     language = language_for(request)
     try:
-        fence = await sync_to_thread(
-            _of(request).assign, _id(number), data.vehicles, data.revision, principal_of(request)
-        )
+        fence = await sync_to_thread(_of(request).assign, number, data.vehicles, data.revision, principal_of(request))
     except (GeofenceFaultError, GeofenceChangedError, GeofenceUnknownError) as error:
         raise _problem(error, language) from error
     return feature_of(fence)
@@ -260,7 +258,7 @@ async def list_inside(request: Request, number: FromPath[int]) -> Inside:
     was confirmed. It is as exact as the positions that you may see."""
     parts: Parts = request.app.state.parts
     try:
-        return await sync_to_thread(inside, parts, principal_of(request), _id(number))
+        return await sync_to_thread(inside, parts, principal_of(request), number)
     except GeofenceUnknownError as error:
         raise Problem("geofence_unknown", str(error)) from error
 
@@ -279,7 +277,7 @@ async def list_crossings(
     """Return the last crossings of this geofence that you may see, newest first, of the last ten thousand of all."""
     parts: Parts = request.app.state.parts
     try:
-        return await sync_to_thread(crossings, parts, principal_of(request), _id(number), limit)
+        return await sync_to_thread(crossings, parts, principal_of(request), number, limit)
     except GeofenceUnknownError as error:
         raise Problem("geofence_unknown", str(error)) from error
 
@@ -367,11 +365,6 @@ def crossings(parts: Parts, principal: Principal, number: int, limit: int) -> Cr
 def _of(request: Request) -> Geofences:
     parts: Parts = request.app.state.parts
     return parts.registry.geofences
-
-
-def _id(number: int) -> int:
-    # A path holds integers of any size, a column does not.
-    return number if 0 < number < 2**31 else 0
 
 
 def _save(

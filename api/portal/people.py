@@ -90,7 +90,7 @@ async def person_page(request: Request[Any, Any, Any], account: FromPath[int]) -
     stores = await sync_to_thread(stores_of, parts, request)
 
     def read() -> tuple[Account, list[ApiKey]]:
-        found = parts.people.account(principal, account) if 0 < account < 2**31 else None
+        found = parts.people.account(principal, account)
         if found is None:
             raise Problem("account_unknown", f"no account {account}")
         return found, parts.people.keys(principal, account=account)
