@@ -39,13 +39,9 @@ async def list_messages(
     limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="Most messages on this page")] = 100,
 ) -> MessagePage:
     """Return messages about cars of your stores. The built-in adapter sends nothing: it shows what would be sent."""
-    place = None
-    if after:
-        match = re.fullmatch(r"([0-9]{1,15})-([0-9a-f]{32})", after, re.ASCII)
-        if match is None:
-            raise Problem("bad_request", "after is `next` of the page before", field="after")
-        place = (int(match[1]), match[2])
+    if after and re.fullmatch(r"([0-9]{1,15})-([0-9a-f]{32})", after, re.ASCII) is None:
+        raise Problem("bad_request", "after is `next` of the page before", field="after")
     parts: Parts = request.app.state.parts
     outbox = Outbox(parts.reader.database)
-    items = await sync_to_thread(outbox.page, principal_of(request), place, limit, state=in_state or "")
-    return MessagePage(items, f"{items[-1].requested_ms}-{items[-1].id}" if len(items) == limit else None)
+    page = await sync_to_thread(outbox.page, principal_of(request), after=after, limit=limit, state=in_state or "")
+    return MessagePage(page.items, page.next or None)

@@ -81,6 +81,12 @@ OnCommitted = Callable[[int, int, frozenset[str]], object]
 """(first, last, types): numbers and types of the events that a transaction appended."""
 
 
+def events_by_id(connection: Connection, sign: str, ids: Sequence[str]) -> dict[str, Event]:
+    """Return the events with these ids, at most EVENTS_STATEMENT_MAX of them, as a transaction sees them."""
+    sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE id IN ({', '.join([sign] * len(ids)) or 'NULL'})"
+    return {row[1]: event_of(row) for row in connection.exec_driver_sql(sql, tuple(ids))}
+
+
 class LogTransaction:
     """One transaction of the owner: events, business rows and positions, committed together or not at all."""
 
@@ -289,11 +295,6 @@ class EventLog:
             head = connection.exec_driver_sql(HEAD_SQL).scalar_one()
             rows = connection.exec_driver_sql(sql, (after_seq, *bounds, limit)).fetchall()
         return [event_of(row) for row in rows], considered(after_seq, head, [row[0] for row in rows], limit)
-
-    def by_ids(self, connection: Connection, sign: str, ids: Sequence[str]) -> dict[str, Event]:
-        """Return the events with these ids, at most EVENTS_STATEMENT_MAX of them, as a transaction sees them."""
-        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE id IN ({', '.join([sign] * len(ids)) or 'NULL'})"
-        return {row[1]: event_of(row) for row in connection.exec_driver_sql(sql, tuple(ids))}
 
     def numbers(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the number of each of these ids that the log holds."""

@@ -1,10 +1,10 @@
 """The outbox: who is to be told what, what was told, and whom it concerns. Texts stand here and never in the log."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, tuple_, update
 
 from core import limits
 from core.events import Event
@@ -54,6 +54,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     requested_ms: int
     changed_ms: int
 
+    @property
+    def vehicle(self) -> int:
+        """The vehicle it is about, 0 for none."""
+        kind, _, number = self.about.partition(":")
+        return int(number) if kind == "vehicle" and number.isdigit() else 0
+
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What a text about an event names."""
@@ -65,12 +71,16 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     fence: str
 
 
-def recipients(connection: Connection) -> list[Recipient]:
-    """Return everybody who can log in, by account."""
+def recipients(connection: Connection, account: int | None = None) -> list[Recipient]:
+    """Return everybody who can log in, by account; or only this one, if they can."""
+    theirs = select(ACCOUNT_STORE.c.account, ACCOUNT_STORE.c.store)
+    wanted = select(ACCOUNT).where(ACCOUNT.c.state == "active").order_by(ACCOUNT.c.id)
+    if account is not None:
+        theirs, wanted = theirs.where(ACCOUNT_STORE.c.account == account), wanted.where(ACCOUNT.c.id == account)
     stores: dict[int, set[int]] = {}
-    for account, store in connection.execute(select(ACCOUNT_STORE.c.account, ACCOUNT_STORE.c.store)):
-        stores.setdefault(account, set()).add(store)
-    rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.state == "active").order_by(ACCOUNT.c.id))
+    for owner, store in connection.execute(theirs):
+        stores.setdefault(owner, set()).add(store)
+    rows = connection.execute(wanted)
     return [
         Recipient(
             account=row.id,
@@ -98,13 +108,6 @@ def circumstances(connection: Connection, event: Event, vehicle_id: int, fence_i
     )
 
 
-def event_of_id(connection: Connection, sign: str, id_: str) -> Sequence[Any] | None:
-    """Return the row (EVENT_COLUMNS) of the event with this id."""
-    from storage.eventlog import EVENT_COLUMNS
-
-    return connection.exec_driver_sql(f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE id = {sign}", (id_,)).first()
-
-
 def write(connection: Connection, messages: Iterable[Message]) -> None:
     """Write rows that are not there yet."""
     for message in messages:
@@ -127,6 +130,15 @@ def settle(connection: Connection, id_: str, state: str, reason: str, changed_ms
     )
 
 
+class MessagePage(NamedTuple):
+    """Messages, newest first, and the cursor behind them; empty: there are no more."""
+
+    items: list[Message]
+    names: dict[int, str]
+    """What the people of these accounts are called."""
+    next: str
+
+
 class Outbox:
     """The outbox as people read it."""
 
@@ -134,23 +146,50 @@ class Outbox:
         self._database = database
 
     def page(
-        self, principal: Principal, after: tuple[int, str] | None = None, limit: int = 100, *, state: str = ""
-    ) -> list[Message]:
-        """Return the messages of the principal's scope, newest first, behind (requested_ms, id)."""
+        self,
+        principal: Principal,
+        *,
+        after: str = "",
+        search: str = "",
+        state: str = "",
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        limit: int = 100,
+    ) -> MessagePage:
+        """Return the messages of the principal's scope, newest first.
+
+        Args:
+            after: cursor of an earlier page; one that is none begins at the newest.
+            search: part of address, subject or text.
+            state: only those in this state.
+            from_ms, to_ms: only what was asked for in from_ms <= requested_ms < to_ms.
+            limit: most messages, at most EVENTS_READ_MAX.
+        """
+        limit = min(limit, limits.EVENTS_READ_MAX)
         scope = principal.scope
         conditions = [OUTBOX.c.group_id == scope.group]
         if scope.stores is not None:
             conditions.append(OUTBOX.c.store_id.in_(scope.stores))
         if state:
             conditions.append(OUTBOX.c.state == state)
-        if after is not None:
-            requested_ms, id_ = after
-            earlier = OUTBOX.c.requested_ms < requested_ms
-            conditions.append(or_(earlier, and_(OUTBOX.c.requested_ms == requested_ms, OUTBOX.c.id < id_)))
+        if search:
+            places = (OUTBOX.c.address, OUTBOX.c.subject, OUTBOX.c.body)
+            conditions.append(or_(*(place.icontains(search, autoescape=True) for place in places)))
+        if from_ms is not None:
+            conditions.append(OUTBOX.c.requested_ms >= from_ms)
+        if to_ms is not None:
+            conditions.append(OUTBOX.c.requested_ms < to_ms)
+        time_text, _, last = after.partition("-")
+        if last and time_text.isascii() and time_text.isdigit() and len(time_text) < 19:
+            conditions.append(tuple_(OUTBOX.c.requested_ms, OUTBOX.c.id) < (int(time_text), last))
         wanted = select(OUTBOX).where(*conditions).order_by(OUTBOX.c.requested_ms.desc(), OUTBOX.c.id.desc())
         with self._database.read() as connection:
-            rows = connection.execute(wanted.limit(min(limit, limits.PEOPLE_READ_MAX))).all()
-        return [_message(row) for row in rows]
+            items = [_message(row) for row in connection.execute(wanted.limit(limit))]
+            people = {item.account for item in items}
+            names = connection.execute(select(ACCOUNT.c.id, ACCOUNT.c.name).where(ACCOUNT.c.id.in_(people))).all()
+        full = items and len(items) == limit
+        behind = f"{items[-1].requested_ms}-{items[-1].id}" if full else ""
+        return MessagePage(items, {row.id: row.name for row in names}, behind)
 
 
 def _values(message: Message) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, or_, select, tuple_
+from sqlalchemy import Connection
 
 from core import limits
 from core.events import PURPOSES, Event
@@ -20,7 +20,6 @@ from storage.clickhouse import LastPosition, ReportStore, TrackDay, TrackPoint
 from storage.database import Database
 from storage.errors import StorageError
 from storage.eventlog import EVENT_COLUMNS, HEAD_SQL, considered, event_of, type_condition
-from storage.tables.business import ACCOUNT, OUTBOX
 
 LastPositions = Callable[[Sequence[int]], Sequence[LastPosition]]
 """Vehicle ids -> the last position of each that has one, by vehicle id. Blocks."""
@@ -43,39 +42,6 @@ class EventPage(NamedTuple):
     seq: int
     """Oldest first: every event up to this number was considered, so go on after it, even when `items` is empty.
     Newest first: every event from this number on was considered; 0 when nothing older is left."""
-
-
-class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that an adapter was asked to bring out."""
-
-    id: str
-    store: int
-    channel: str
-    account: int
-    name: str
-    """Of the account's person."""
-    address: str
-    subject: str
-    body: str
-    about: str
-    """What the event behind it is about (`vehicle:12`)."""
-    cause: str
-    state: str
-    reason: str
-    requested_ms: int
-
-    @property
-    def vehicle(self) -> int:
-        """The vehicle it is about, 0 for none."""
-        kind, _, number = self.about.partition(":")
-        return int(number) if kind == "vehicle" and number.isdigit() else 0
-
-
-class OutboxPage(NamedTuple):
-    """Messages, newest first, and the cursor behind them; empty: there are no more."""
-
-    items: list[OutboxRow]
-    next: str
 
 
 class Names(NamedTuple):
@@ -240,62 +206,6 @@ class Reader:
         return [shown(event_of(row), principal) for row in rows]
 
     # --- messages -----------------------------------------------------------------------------------------------------
-
-    def outbox(
-        self,
-        principal: Principal,
-        *,
-        after: str = "",
-        search: str = "",
-        state: str = "",
-        from_ms: int | None = None,
-        to_ms: int | None = None,
-        limit: int = 100,
-    ) -> OutboxPage:
-        """Return the messages of the principal's stores, newest first.
-
-        Args:
-            after: cursor of an earlier page; one that is none begins at the newest.
-            search: part of address, subject or text.
-            state: only those in this state.
-            from_ms, to_ms: only what was asked for in from_ms <= requested_ms < to_ms.
-        """
-        limit = min(limit, limits.EVENTS_READ_MAX)
-        scope = principal.scope
-        wanted = (
-            select(OUTBOX, ACCOUNT.c.name)
-            .outerjoin(ACCOUNT, ACCOUNT.c.id == OUTBOX.c.account)
-            .where(OUTBOX.c.group_id == scope.group)
-        )
-        if scope.stores is not None:
-            wanted = wanted.where(OUTBOX.c.store_id.in_(scope.stores))
-        if state:
-            wanted = wanted.where(OUTBOX.c.state == state)
-        if search:
-            places = (OUTBOX.c.address, OUTBOX.c.subject, OUTBOX.c.body)
-            wanted = wanted.where(or_(*(place.icontains(search, autoescape=True) for place in places)))
-        if from_ms is not None:
-            wanted = wanted.where(OUTBOX.c.requested_ms >= from_ms)
-        if to_ms is not None:
-            wanted = wanted.where(OUTBOX.c.requested_ms < to_ms)
-        time_text, _, last = after.partition("-")
-        if last and time_text.isascii() and time_text.isdigit() and len(time_text) < 19:
-            wanted = wanted.where(tuple_(OUTBOX.c.requested_ms, OUTBOX.c.id) < (int(time_text), last))
-        wanted = wanted.order_by(OUTBOX.c.requested_ms.desc(), OUTBOX.c.id.desc()).limit(limit)
-        with self.database.read() as connection:
-            rows = connection.execute(wanted).all()
-        fields = ("id", "channel", "account", "address", "subject", "body", "about", "cause", "state", "reason")
-        items = [
-            OutboxRow(
-                store=row.store_id,
-                name=row.name or "",
-                requested_ms=row.requested_ms,
-                **{field: getattr(row, field) for field in fields},
-            )
-            for row in rows
-        ]
-        full = len(items) == limit
-        return OutboxPage(items, f"{items[-1].requested_ms}-{items[-1].id}" if full and items else "")
 
     # --- positions ----------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from actors.adapters import message
 from core.events import DEPTH_MAX, Event, MessageDecided, derive_id
 from storage import outbox
-from storage.eventlog import EventLog
+from storage.eventlog import EventLog, events_by_id
 from storage.outbox import Message
 
 ROWS_AT_ONCE: Final = 100
@@ -98,7 +98,7 @@ class Outlet:
                 outbox.settle(transaction.connection, row.id, outcome.state, outcome.reason, now_ms)
             if say:
                 sign = self._log.database.placeholder
-                intents = self._log.by_ids(transaction.connection, sign, [row.id for row, _ in outcomes])
+                intents = events_by_id(transaction.connection, sign, [row.id for row, _ in outcomes])
                 transaction.append(
                     [self._fact(row.id, intents[row.id], outcome.state, outcome.reason) for row, outcome in outcomes]
                 )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from core.events import Event
 from storage import outbox
-from storage.eventlog import event_of
+from storage.eventlog import events_by_id
 from storage.outbox import Message
 
 TEXTS: Final = {
@@ -35,11 +35,10 @@ TEXTS: Final = {
 def write(connection: Connection, sign: str, intent: Event) -> Message | None:
     """Return the row of a message: text and address as they are now; None where the person or the event is gone."""
     wanted = intent.payload
-    row = outbox.event_of_id(connection, sign, wanted.event)
-    person = next((one for one in outbox.recipients(connection) if one.account == wanted.account), None)
-    if row is None or person is None or wanted.template not in TEXTS:
+    about = events_by_id(connection, sign, [wanted.event]).get(wanted.event)
+    person = next(iter(outbox.recipients(connection, wanted.account)), None)
+    if about is None or person is None or wanted.template not in TEXTS:
         return None
-    about = event_of(row)
     language = "en" if person.language == "en" else "zh"
     subject, body = text(connection, about, wanted.template, language)
     return Message(

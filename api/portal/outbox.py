@@ -11,15 +11,15 @@ from api.parts import Parts
 from api.portal.events import store_names
 from api.portal.render import Words
 from api.portal.table import Asked, Choice, Column, Empty, Moment, Period, Rows, Search, Table
-from storage.reader import OutboxRow
+from storage.outbox import Message, Outbox
 
 STATES: Final = {"requested": "info", "sent": "quiet", "confirmed": "good", "failed": "bad", "unknown": "warn"}
 """State of a message -> how it looks."""
 
 
 def read_outbox(parts: Parts, asked: Asked) -> Rows:
-    """Return messages newest first. Blocks."""
-    page = parts.reader.outbox(
+    """Return messages newest first, each with the name of its person and of its store. Blocks."""
+    page = Outbox(parts.reader.database).page(
         asked.principal,
         after=asked.after,
         search=asked.get("q"),
@@ -28,15 +28,17 @@ def read_outbox(parts: Parts, asked: Asked) -> Rows:
         to_ms=asked.ms("to"),
         limit=asked.limit,
     )
-    return Rows([(row, store_names(parts, asked.principal, asked.words)) for row in page.items], page.next)
+    stores = store_names(parts, asked.principal, asked.words)
+    rows = [(row, page.names.get(row.account, ""), stores.get(row.store, "")) for row in page.items]
+    return Rows(rows, page.next)
 
 
-def _state(row: OutboxRow, words: Words) -> Markup:
+def _state(row: Message, words: Words) -> Markup:
     badge: Markup = words.components.badge(words.t(f"outbox_state_{row.state}"), STATES.get(row.state, "quiet"))
     return badge
 
 
-def _text(row: OutboxRow, words: Words) -> Markup:
+def _text(row: Message, words: Words) -> Markup:
     """Return subject and text; the text folds away."""
     about = Markup(' <a href="/events?vehicle={}">{}</a>').format(row.vehicle, words.t("outbox_about"))
     return Markup(
@@ -53,10 +55,10 @@ OUTBOX: Final = Table(
             "state", "outbox_state", lambda row: row[0].state, lambda row, words: _state(row[0], words), width="fit"
         ),
         Column("channel", "outbox_channel", lambda row: row[0].channel, width="fit"),
-        Column("address", "outbox_to", lambda row: row[0].address or row[0].name, width="fit"),
+        Column("address", "outbox_to", lambda row: row[0].address or row[1], width="fit"),
         Column("subject", "outbox_subject", lambda row: row[0].subject, on_page=False),
         Column("text", "outbox_text", lambda row: row[0].body, lambda row, words: _text(row[0], words), width="grow"),
-        Column("store", "event_store", lambda row: row[1].get(row[0].store, ""), width="fit"),
+        Column("store", "event_store", lambda row: row[2], width="fit"),
         Column("reason", "outbox_reason", lambda row: row[0].reason, on_page=False),
         Column(
             "time",

@@ -37,7 +37,7 @@ def test_each_crash_is_one_row_and_one_fact_for_each_recipient_through_kills(tmp
     wanted = [event for event in log.read(0) if event.type in ("crash.suspected", "sos.pressed")]
     until(lambda: len(log.read(0, type_prefix="message.sent")) == 2 * len(wanted))
     assert len(wanted) == KILLS * EACH * 2 // 3
-    rows = Outbox(database).page(NODE, limit=1_000)
+    rows = Outbox(database).page(NODE, limit=1_000).items
     assert Counter((row.account, row.cause, row.state) for row in rows) == {
         (account, event.id, "sent"): 1 for account in accounts for event in wanted
     }
