@@ -140,7 +140,8 @@ class SegmentRoom:
 
     def __init__(self) -> None:
         self.rows: Any = np.zeros(32_768 + ROWS_PER_FRAME_MAX, REPORT)
-        self.bytes: Any = np.zeros(SEGMENT_BYTES, np.uint8)
+        # A segment, and the rest of the chunk that its last bytes are read with.
+        self.bytes: Any = np.zeros(SEGMENT_BYTES + CHUNK_BYTES, np.uint8)
         self.frames: Any = np.zeros(4096, np.int64)
         self.identity: Any = np.zeros(IDENTITY_WORDS, np.int64)
         self.out: Any = np.zeros(OUT_WORDS, np.int64)
@@ -391,7 +392,10 @@ class Journal:
             for passed in [number for number in self._read if number < segment.id]:
                 self._rooms.append(self._read.pop(passed))
             room = self._read.pop(segment.id, None)
-        return room if room is not None and room.at == segment.size else None
+            if room is not None and room.at != segment.size:
+                self._rooms.append(room)
+                room = None
+        return room
 
     def give_back(self, room: SegmentRoom) -> None:
         """Let the next segment be read into a room."""
