@@ -194,12 +194,24 @@ class Unknown(Struct, frozen=True):
     data: bytes
 
 
+def same_layout(version: int, _body_bytes: int) -> tuple[int, ...]:
+    """One layout a version: that of the header."""
+    return (version,)
+
+
 class Message(NamedTuple):
     """One row of MESSAGES."""
 
     body: type[Struct]
-    layouts: Callable[[int, int], tuple[int, ...]] = lambda version, body_bytes: (version,)
+    name: str
+    """What it is called, in English; the portal's catalogue has it under `message.0x....` in both languages."""
+    layouts: Callable[[int, int], tuple[int, ...]] = same_layout
     """(header version, body length or -1 when encoding) -> versions of the layout to try, best first."""
+    answer: int | None = None
+    """Message id that the other side answers with; 0: it does not; None: with its general reply."""
+    since: int = 2011
+    until: int = 2019
+    """Editions of JT/T 808 that know it. It is read under any header all the same."""
 
 
 def register_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
@@ -230,94 +242,111 @@ def control_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
 
 
 MESSAGES: Final[dict[int, Message]] = {
-    0x0001: Message(TerminalGeneralReply),
-    0x0002: Message(Heartbeat),
-    0x0003: Message(Logout),
-    0x0004: Message(QueryServerTime),
-    0x0005: Message(ResendRequest, resend_layouts),
-    0x0100: Message(Register, register_layouts),
-    0x0102: Message(Authenticate, authenticate_layouts),
-    0x0104: Message(control.ParametersReply),
-    0x0107: Message(control.AttributesReply, maker_layouts),
-    0x0108: Message(control.UpgradeResult),
-    0x0200: Message(Location),
-    0x0201: Message(LocationReply),
-    0x0301: Message(control.EventReport),
-    0x0302: Message(control.QuestionReply),
-    0x0303: Message(control.InfoOrder),
-    0x0500: Message(control.ControlReply),
-    0x0608: Message(control.AreasReply),
-    0x0700: Message(media.RecorderData),
-    0x0701: Message(media.Waybill),
-    0x0702: Message(media.Driver),
-    0x0704: Message(LocationBatch),
-    0x0705: Message(media.CanData),
-    0x0800: Message(media.MediaEvent),
-    0x0801: Message(media.MediaData),
-    0x0802: Message(media.MediaFound),
-    0x0805: Message(media.ShootReply),
-    0x0900: Message(media.Transparent),
-    0x0901: Message(media.Compressed),
-    0x0A00: Message(media.RsaKey),
-    0x1003: Message(video.VideoAttributes),
-    0x1005: Message(video.Passengers),
-    0x1205: Message(video.RecordingsFound),
-    0x1206: Message(video.UploadDone),
-    0x1211: Message(video.FileInfo),
-    0x1212: Message(video.FileInfo),
-    0x8001: Message(PlatformGeneralReply),
-    0x8003: Message(ResendRequest),
-    0x8004: Message(ServerTime),
-    0x8100: Message(RegisterReply),
-    0x8103: Message(control.SetParameters),
-    0x8104: Message(control.QueryAllParameters),
-    0x8105: Message(control.TerminalControl),
-    0x8106: Message(control.QueryParameters),
-    0x8107: Message(control.QueryAttributes),
-    0x8108: Message(control.Upgrade),
-    0x8201: Message(QueryLocation),
-    0x8202: Message(control.TrackTemporarily),
-    0x8203: Message(control.ConfirmAlarm),
-    0x8204: Message(control.CheckLink),
-    0x8300: Message(Text),
-    0x8301: Message(control.SetEvents),
-    0x8302: Message(control.Question),
-    0x8303: Message(control.SetInfoMenu),
-    0x8304: Message(control.Info),
-    0x8400: Message(control.CallBack),
-    0x8401: Message(control.SetPhonebook),
-    0x8500: Message(control.ControlVehicle, control_layouts),
-    0x8600: Message(control.SetCircles),
-    0x8601: Message(control.DeleteAreas),
-    0x8602: Message(control.SetRectangles),
-    0x8603: Message(control.DeleteAreas),
-    0x8604: Message(control.SetPolygon),
-    0x8605: Message(control.DeleteAreas),
-    0x8606: Message(control.SetRoute),
-    0x8607: Message(control.DeleteAreas),
-    0x8608: Message(control.QueryAreas),
-    0x8700: Message(media.RecorderCollect),
-    0x8701: Message(media.RecorderCollect),
-    0x8702: Message(media.QueryDriver),
-    0x8800: Message(media.MediaReply),
-    0x8801: Message(media.Shoot),
-    0x8802: Message(media.SearchMedia),
-    0x8803: Message(media.UploadMedia),
-    0x8804: Message(media.RecordAudio),
-    0x8805: Message(media.UploadOneMedia),
-    0x8900: Message(media.Transparent),
-    0x8A00: Message(media.RsaKey),
-    0x9003: Message(video.QueryVideoAttributes),
-    0x9101: Message(video.OpenLive),
-    0x9102: Message(video.ControlLive),
-    0x9105: Message(video.LiveState),
-    0x9201: Message(video.OpenPlayback),
-    0x9202: Message(video.ControlPlayback),
-    0x9205: Message(video.SearchRecordings),
-    0x9206: Message(video.UploadRecording),
-    0x9207: Message(video.ControlUpload),
-    0x9212: Message(video.FileReply),
-    0x9301: Message(video.RotateCamera),
-    **dict.fromkeys((0x9302, 0x9303, 0x9304, 0x9305, 0x9306), Message(video.AdjustCamera)),
+    0x0001: Message(TerminalGeneralReply, "terminal general reply", answer=0),
+    0x0002: Message(Heartbeat, "heartbeat"),
+    0x0003: Message(Logout, "logout"),
+    0x0004: Message(QueryServerTime, "server time query", answer=0x8004, since=2019),
+    0x0005: Message(ResendRequest, "re-send request by terminal", layouts=resend_layouts, answer=0, since=2019),
+    0x0100: Message(Register, "registration", layouts=register_layouts, answer=0x8100),
+    0x0102: Message(Authenticate, "authentication", layouts=authenticate_layouts),
+    0x0104: Message(control.ParametersReply, "parameters", answer=0),
+    0x0107: Message(control.AttributesReply, "attributes", layouts=maker_layouts, answer=0, since=2013),
+    0x0108: Message(control.UpgradeResult, "upgrade result", since=2013),
+    0x0200: Message(Location, "location"),
+    0x0201: Message(LocationReply, "location on request", answer=0),
+    0x0301: Message(control.EventReport, "event report", until=2013),
+    0x0302: Message(control.QuestionReply, "answer to a question", until=2013),
+    0x0303: Message(control.InfoOrder, "information order", until=2013),
+    0x0500: Message(control.ControlReply, "vehicle state after control", answer=0),
+    0x0608: Message(control.AreasReply, "areas or routes", answer=0, since=2019),
+    0x0700: Message(media.RecorderData, "recorder data", answer=0),
+    0x0701: Message(media.Waybill, "electronic waybill"),
+    0x0702: Message(media.Driver, "driver identity"),
+    0x0704: Message(LocationBatch, "location batch", since=2013),
+    0x0705: Message(media.CanData, "CAN data", since=2013),
+    0x0800: Message(media.MediaEvent, "multimedia event"),
+    0x0801: Message(media.MediaData, "multimedia data", answer=0x8800),
+    0x0802: Message(media.MediaFound, "stored multimedia found", answer=0),
+    0x0805: Message(media.ShootReply, "camera shot result", answer=0, since=2013),
+    0x0900: Message(media.Transparent, "transparent data from the terminal"),
+    0x0901: Message(media.Compressed, "compressed data"),
+    0x0A00: Message(media.RsaKey, "RSA key of the terminal"),
+    0x1003: Message(video.VideoAttributes, "audio and video attributes", answer=0),
+    0x1005: Message(video.Passengers, "passenger flow"),
+    0x1205: Message(video.RecordingsFound, "recordings found", answer=0),
+    0x1206: Message(video.UploadDone, "recording upload done"),
+    0x1211: Message(video.FileInfo, "alarm file announced"),
+    0x1212: Message(video.FileInfo, "alarm file sent", answer=0x9212),
+    0x8001: Message(PlatformGeneralReply, "platform general reply", answer=0),
+    0x8003: Message(ResendRequest, "re-send request by platform", answer=0, since=2013),
+    0x8004: Message(ServerTime, "server time", answer=0, since=2019),
+    0x8100: Message(RegisterReply, "registration reply", answer=0),
+    0x8103: Message(control.SetParameters, "set parameters"),
+    0x8104: Message(control.QueryAllParameters, "query all parameters", answer=0x0104),
+    0x8105: Message(control.TerminalControl, "terminal control"),
+    0x8106: Message(control.QueryParameters, "query parameters", answer=0x0104, since=2013),
+    0x8107: Message(control.QueryAttributes, "query attributes", answer=0x0107, since=2013),
+    0x8108: Message(control.Upgrade, "upgrade package", since=2013),
+    0x8201: Message(QueryLocation, "query location", answer=0x0201),
+    0x8202: Message(control.TrackTemporarily, "temporary tracking"),
+    0x8203: Message(control.ConfirmAlarm, "confirm alarm", since=2013),
+    0x8204: Message(control.CheckLink, "link check", since=2019),
+    0x8300: Message(Text, "text"),
+    0x8301: Message(control.SetEvents, "set events", until=2013),
+    0x8302: Message(control.Question, "question", until=2013),
+    0x8303: Message(control.SetInfoMenu, "set information menu", until=2013),
+    0x8304: Message(control.Info, "information", until=2013),
+    0x8400: Message(control.CallBack, "call back"),
+    0x8401: Message(control.SetPhonebook, "set phone book"),
+    0x8500: Message(control.ControlVehicle, "vehicle control", layouts=control_layouts, answer=0x0500),
+    0x8600: Message(control.SetCircles, "set circles"),
+    0x8601: Message(control.DeleteAreas, "delete circles"),
+    0x8602: Message(control.SetRectangles, "set rectangles"),
+    0x8603: Message(control.DeleteAreas, "delete rectangles"),
+    0x8604: Message(control.SetPolygon, "set polygon"),
+    0x8605: Message(control.DeleteAreas, "delete polygons"),
+    0x8606: Message(control.SetRoute, "set route"),
+    0x8607: Message(control.DeleteAreas, "delete routes"),
+    0x8608: Message(control.QueryAreas, "query areas or routes", answer=0x0608, since=2019),
+    0x8700: Message(media.RecorderCollect, "collect recorder data", answer=0x0700),
+    0x8701: Message(media.RecorderCollect, "set recorder", answer=0x0700),
+    0x8702: Message(media.QueryDriver, "query driver identity", answer=0x0702, since=2013),
+    0x8800: Message(media.MediaReply, "multimedia reply", answer=0),
+    0x8801: Message(media.Shoot, "camera shot", answer=0x0805),
+    0x8802: Message(media.SearchMedia, "search stored multimedia", answer=0x0802),
+    0x8803: Message(media.UploadMedia, "upload stored multimedia"),
+    0x8804: Message(media.RecordAudio, "record audio"),
+    0x8805: Message(media.UploadOneMedia, "upload one stored multimedia", since=2013),
+    0x8900: Message(media.Transparent, "transparent data to the terminal"),
+    0x8A00: Message(media.RsaKey, "RSA key of the platform", answer=0x0A00),
+    0x9003: Message(video.QueryVideoAttributes, "query audio and video attributes", answer=0x1003),
+    0x9101: Message(video.OpenLive, "open live video"),
+    0x9102: Message(video.ControlLive, "control live video"),
+    0x9105: Message(video.LiveState, "live video state", answer=0),
+    0x9201: Message(video.OpenPlayback, "open playback", answer=0x1205),
+    0x9202: Message(video.ControlPlayback, "control playback"),
+    0x9205: Message(video.SearchRecordings, "search recordings", answer=0x1205),
+    0x9206: Message(video.UploadRecording, "upload recording"),
+    0x9207: Message(video.ControlUpload, "control upload"),
+    0x9212: Message(video.FileReply, "alarm file reply", answer=0),
+    0x9301: Message(video.RotateCamera, "rotate camera"),
+    0x9302: Message(video.AdjustCamera, "camera focus"),
+    0x9303: Message(video.AdjustCamera, "camera iris"),
+    0x9304: Message(video.AdjustCamera, "camera wiper"),
+    0x9305: Message(video.AdjustCamera, "infrared light"),
+    0x9306: Message(video.AdjustCamera, "camera zoom"),
 }
 """What is declared, by message id. Anything else is Unknown."""
+
+
+def answer_to(message: int) -> int:
+    """Return the id of the message that answers a declared one, 0 when nothing does."""
+    answer = MESSAGES[message].answer
+    if answer is None:
+        return 0x0001 if is_downlink(message) else 0x8001
+    return answer
+
+
+def is_downlink(message: int) -> bool:
+    """Tell whether the platform sends a message of this id: bit 15 says so in every edition."""
+    return message >= 0x8000
