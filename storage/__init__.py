@@ -2,7 +2,7 @@
 
 from typing import Final
 
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """Version of the business database that this program reads and writes."""
 
 

@@ -295,3 +295,49 @@ OUTBOX: Final = Table(
     Column("changed_ms", BigInteger, nullable=False),
     Index("ix_outbox_group_id_requested_ms", "group_id", "requested_ms"),
 )
+
+MEDIA: Final = Table(
+    "media",
+    METADATA,
+    # A picture, sound or film that a terminal announced (0x0800) or sent (0x0801).
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    *_whose(),
+    Column("vehicle", Integer, nullable=False),
+    Column("terminal", Integer, nullable=False),
+    # What the terminal calls it. Terminals begin to count anew, so it does not name a row by itself.
+    Column("media_id", BigInteger, nullable=False),
+    # Kind, format, event and channel as the terminal gives them (protocols/jt808/media.py names the numbers).
+    Column("kind", Integer, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("event", Integer, nullable=False),
+    Column("channel", Integer, nullable=False),
+    # Of its location head; its arrival where it has none, or a mad one.
+    Column("time_ms", BigInteger, nullable=False),
+    # NULL without a fix.
+    Column("lat_1e7", Integer),
+    Column("lon_1e7", Integer),
+    Column("speed_kmh10", Integer),
+    Column("arrival_ms", BigInteger, nullable=False),
+    # Of the file, in bytes; 0 while there is none.
+    Column("size", BigInteger, nullable=False),
+    # Names the file; empty while there is none.
+    Column("sha256", String(64), nullable=False),
+    # By its first bytes, never by what the terminal says.
+    Column("content_type", Text, nullable=False),
+    # announced, partial, stored, lost
+    Column("state", Text, nullable=False),
+    # Of the transfer: how many have come, and of how many; 0: not known.
+    Column("packets", Integer, nullable=False),
+    Column("packets_total", Integer, nullable=False),
+    # Ids of the event that it shows (crash.suspected …) and of the command that asked for it; empty for none.
+    Column("cause", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    # What a terminal sends twice is one row; what has no file yet is one row a media id.
+    Index("uq_media_terminal_media_id_sha256", "terminal", "media_id", "sha256", unique=True),
+    Index("ix_media_vehicle_time_ms", "vehicle", "time_ms"),
+    Index("ix_media_vehicle_arrival_ms", "vehicle", "arrival_ms"),
+    Index("ix_media_group_id_store_id_time_ms", "group_id", "store_id", "time_ms"),
+    Index("ix_media_sha256", "sha256"),
+    Index("ix_media_cause", "cause"),
+    Index("ix_media_command", "command"),
+)
