@@ -6,7 +6,7 @@ to know), failed, or expired.
 """
 
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -160,25 +160,3 @@ class Commands:
     def deadline_s(self) -> float:
         """When the first is overdue, in Trio's time; inf for never."""
         return min((command.deadline_s for command in self._open.values()), default=inf)
-
-
-def fields_of(body: Any) -> Any:
-    """Return a decoded body as plain values for an event: Structs as objects, bytes as hexadecimal digits.
-
-    Items of a list of different Structs say what they are in `item`; a position also stands there in 1e-7 degree with
-    its sign, as everywhere inside.
-    """
-    if isinstance(body, msgspec.Struct):
-        fields = {name: fields_of(getattr(body, name)) for name in body.__struct_fields__}
-        for name in ("lat_1e7", "lon_1e7", "fixed"):
-            if hasattr(body, name):
-                fields[name] = getattr(body, name)
-        return fields
-    if isinstance(body, bytes):
-        return body.hex()
-    if isinstance(body, tuple | list):
-        return [
-            {"item": type(one).__name__, **fields_of(one)} if isinstance(one, msgspec.Struct) else fields_of(one)
-            for one in body
-        ]
-    return body

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 import trio
 
-from actors.commands import ATTEMPTS_MAX, Command, Commands, Invalid, fields_of, read_request
+from actors.commands import ATTEMPTS_MAX, Command, Commands, Invalid, read_request
 from actors.credentials import Credentials
 from actors.fleet import Fleet, Terminal
 from actors.fragments import Fragments, read_fragment
@@ -52,6 +52,7 @@ from protocols.jt808.messages import (
     TerminalGeneralReply,
     Unknown,
 )
+from protocols.jt808.plain import to_plain
 from protocols.report import phone_key
 from protocols.seam import CLASS_FRAGMENT, CLASS_FRAME, CLASS_LOGIN
 
@@ -385,7 +386,7 @@ class Conversation:
         if command is None:
             self._counts["replies_unmatched"] += 1
             return []
-        return [self._end(command, "command.effective", frame.arrival_ms, reply=fields_of(body))]
+        return [self._end(command, "command.effective", frame.arrival_ms, reply=to_plain(body))]
 
     def _server_time(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, now_ms: int) -> list[Step]:
         return list(self._send(frame, record, decoded.header, 0x8004, ServerTime(now_ms)))

@@ -1,4 +1,4 @@
-"""Every declared message, in every version, out of its declaration: random bodies there and back, and frames of others.
+"""Every declared message, in every version, out of its declaration: random bodies there and back, frames of others.
 
 The strategies below are a fourth reading of the declarations: what a wire type can hold, a test can draw.
 """
@@ -27,6 +27,7 @@ from protocols.jt808.control import (
 from protocols.jt808.explain import explain_wire
 from protocols.jt808.framing import unescape, wrap
 from protocols.jt808.messages import MESSAGES, Message, Unknown
+from protocols.jt808.plain import from_plain, to_plain
 from tests.protocols.test_explain import check_cover
 
 # Bytes and characters that matter: flags, escapes, zeros, GBK characters whose second byte is 7d or 7e.
@@ -93,7 +94,7 @@ def struct_of(draw: st.DrawFn, struct: type[msgspec.Struct], version: int) -> An
 
 @pytest.mark.parametrize("version", wire.VERSIONS)
 @pytest.mark.parametrize("message", sorted(MESSAGES), ids=lambda message: f"{message:#06x}")
-def test_bodies_come_back_and_every_byte_is_explained(message: int, version: int) -> None:
+def test_bodies_come_back_from_bytes_and_plain_values_and_every_byte_is_explained(message: int, version: int) -> None:
     declared = MESSAGES[message]
     layout_version = declared.layouts(version, -1)[0]
 
@@ -101,6 +102,8 @@ def test_bodies_come_back_and_every_byte_is_explained(message: int, version: int
     @given(st.data())
     def check(data: st.DataObject) -> None:
         body = struct_of(data.draw, declared.body, layout_version)
+        plain = msgspec.json.decode(msgspec.json.encode(to_plain(body)))
+        assert from_plain(declared.body, plain, layout_version) == body
         header = Header(message, "13800138000", 0x7E7D, version)
         assume(len(encode_body(body, header)) <= BODY_BYTES_MAX)
         frame = encode_frame(body, header)
