@@ -52,6 +52,7 @@ def fault_page(
             headers=kept,
             block="",
             code=code,
+            status_code=status,
             said=words.t(key) if key in MESSAGES else words.t("problem_internal"),
             advice=words.t(f"fault_{status}") if f"fault_{status}" in MESSAGES else "",
             detail=detail,
