@@ -6,7 +6,20 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
-from api import access, accounts, city, geofences, invitations, keys, live, sessions, stores, terminals, vehicle_changes
+from api import (
+    access,
+    accounts,
+    city,
+    forms,
+    geofences,
+    invitations,
+    keys,
+    live,
+    sessions,
+    stores,
+    terminals,
+    vehicle_changes,
+)
 from api.commands import list_commands, read_command, request_command
 from api.docs import openapi
 from api.events import list_events, read_event, stream_events
@@ -115,5 +128,6 @@ RESOURCES: Final = (
     *live.RESOURCES,
     *city.RESOURCES,
     *terminals.RESOURCES,
+    *forms.RESOURCES,
     *vehicle_changes.RESOURCES,
 )

@@ -33,6 +33,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "not_found": (404, "There is nothing at this address"),
     "vehicle_unknown": (404, "No such vehicle"),
     "command_unknown": (404, "No such command"),
+    "message_unknown": (404, "No such message"),
     "event_unknown": (404, "No such event"),
     "geofence_unknown": (404, "No such geofence"),
     "precision_missing": (403, "You see positions less exactly than this shows them"),

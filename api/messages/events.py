@@ -105,14 +105,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "event_reason_busy": ("too many at once", "指令过多"),
     "event_reason_offline": ("the car is offline", "车辆离线"),
     "event_reason_timeout": ("no answer in time", "应答超时"),
-    # Messages of the protocol that people send.
-    "event_message_0x8103": ("set parameters", "设置终端参数"),
-    "event_message_0x8104": ("ask parameters", "查询终端参数"),
-    "event_message_0x8105": ("control the terminal", "终端控制"),
-    "event_message_0x8107": ("ask properties", "查询终端属性"),
-    "event_message_0x8201": ("ask position", "位置信息查询"),
-    "event_message_0x8202": ("track for a while", "临时位置跟踪"),
-    "event_message_0x8300": ("send text", "文本信息下发"),
     # Fields.
     "event_field_place": ("Place (WGS-84)", "位置（WGS-84）"),
     "event_field_vehicle_id": ("Car", "车辆"),

@@ -72,6 +72,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "problem_time_zone_unknown": ("No such time zone", "没有此时区"),
     "problem_expiry_past": ("This time has passed", "该时间已过"),
     "problem_login_locked": ("Too many failed logins: wait a little", "登录失败次数过多，请稍后再试"),
+    "problem_message_unknown": ("No such message", "没有此消息"),
     "problem_event_unknown": ("No such event", "没有此事件"),
     "problem_invitation_over": ("This link is over", "链接已失效"),
     "problem_streams_full": ("Too many live views at once", "实时连接过多，请稍后再试"),

@@ -8,6 +8,7 @@ from litestar.params import Body, QueryParameter
 
 from api.guards import SELF
 from api.portal.render import Words, render, words_of
+from api.portal.terms import is_declared, meaning_of, message_name, path_name, unit_name
 from protocols.jt808.explain import HEX_DIGITS, explain
 
 FRAMES_MAX: Final = 50
@@ -96,23 +97,22 @@ def explained(line: str, words: Words) -> Explained:
         read = max(read, start + length)
         name = field["name"]
         value = "" if field["value"] is None else str(field["value"])
+        last = name.rpartition(".")[2].partition("[")[0]
         fields.append(
             Field(
                 number=number,
                 hue=0 if name in _FRAMING else number % HUES + 1,
                 name=name,
-                label=words.or_text("explain_field_" + name.rpartition(".")[2].partition("[")[0], ""),
+                label=path_name(answer.get("message", ""), name, words),
                 offset=start,
                 length=length,
                 raw=given[start : start + length],
-                value=f"{value} {field['unit']}".strip(),
-                meaning=field["meaning"],
+                value=f"{value} {unit_name(field['unit'], words)}".strip(),
+                meaning=meaning_of(last, field["meaning"], words),
             )
         )
     message = answer.get("message", "")
-    title = " ".join(
-        filter(None, (message, words.or_text(f"explain_message_{message.lower()}", answer.get("body", ""))))
-    )
+    title = f"{message} {message_name(message, words)}" if is_declared(message) else message
     about = [(words.t(f"explain_{key}"), str(answer[key])) for key in ("version", "phone", "serial") if answer.get(key)]
     about.append((words.t("explain_length"), words.t("explain_bytes", n=len(given))))
     return Explained(

@@ -12,6 +12,7 @@ import msgspec
 from markupsafe import Markup
 
 from api.portal.render import Words
+from api.portal.terms import is_declared, message_name
 from core.events import AlarmSeen, CommandProgress, CommandRequested, Event, FenceCrossed
 from storage.reader import Names
 
@@ -96,7 +97,7 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             text = t("event_say_alarm", evidence=said, speed=words.number(speed / 10))
             return f"{text} · {t('event_late')}" if late else text
         case CommandRequested(message=message):
-            return words.or_text(f"event_message_{message.lower()}", message)
+            return message_name(message, words)
         case CommandProgress(reason=reason):
             return words.or_text(f"event_reason_{reason.replace(' ', '_')}", reason) if reason else ""
     if "reason" in fields:
@@ -145,8 +146,7 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
     if name == "evidence":
         return words.or_text("event_evidence_" + str(value).replace(".", "_"), str(value))
     if name == "message":
-        known = words.or_text(f"event_message_{str(value).lower()}", "")
-        return f"{value} {known}".strip()
+        return f"{value} {message_name(str(value), words)}" if is_declared(str(value)) else str(value)
     if name in _CODES:
         return Markup('<code class="wrap">{}</code>').format(value)
     if isinstance(value, dict):

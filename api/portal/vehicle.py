@@ -1,5 +1,6 @@
 """/vehicles/{id}: one car: where it is and was, what happened to it, what its terminal said, what was sent to it."""
 
+import functools
 import time
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -17,6 +18,7 @@ from api.parts import Parts
 from api.portal.happenings import GROUPS, fields_of, look_of, sentence_of, title_of, wanted_names
 from api.portal.render import Words, render, words_in, words_of
 from api.portal.table import local_ms
+from api.portal.terms import meaning_of, message_name, path_name, unit_name
 from api.portal.vehicles import DOING, alarm_words, plate_of, state_badges, status_words, store_name
 from api.problems import Problem
 from api.times import day_bounds, day_of, read_day, zone_of
@@ -25,7 +27,6 @@ from api.vehicles import VehicleDetail, detail_of
 from core.events import Event
 from core.intake.archive import SEQUENCE_MAX
 from core.rights import Principal
-from protocols.jt808.messages import MESSAGES as DECLARED
 
 STRIP_DAYS: Final = 31
 THIN_M: Final = 3.0
@@ -190,7 +191,7 @@ async def vehicle_frames_page(request: Request[Any, Any, Any], vehicle_id: FromP
         if not sequence and page.items and shown["behind"]:
             sequence = page.items[0].sequence
         if sequence:
-            shown |= _chosen(page, sequence, lambda: frames_behind(
+            shown |= _chosen(page, sequence, words, lambda: frames_behind(
                 parts, archive, principal, vehicle_id, sequence=sequence))  # fmt: skip
         return shown
 
@@ -233,6 +234,7 @@ async def _answer(request: Request[Any, Any, Any], template: str, read: Any, *, 
         alarms=alarm_words(car.position.alarm, words) if car.position else [],
         course=words.t(f"course_{round(car.position.course_deg / 45) % 8}") if car.position else "",
         doing=DOING,
+        message_name=functools.partial(message_name, words=words),
         **shown,
     )
 
@@ -287,7 +289,7 @@ def happened(parts: Parts, principal: Principal, events: Sequence[Event], words:
     return shown
 
 
-def _chosen(page: FramePage, sequence: int, find: Any) -> dict[str, Any]:
+def _chosen(page: FramePage, sequence: int, words: Words, find: Any) -> dict[str, Any]:
     """Return the chosen frame explained, and its bytes in runs of one field each."""
     item = next((one for one in page.items if one.sequence == sequence), None)
     if item is None:
@@ -301,13 +303,13 @@ def _chosen(page: FramePage, sequence: int, find: Any) -> dict[str, Any]:
     for number, field in enumerate(fields):
         start, end = 2 * field["offset"], 2 * (field["offset"] + field["length"])
         pairs = " ".join(wire[at : at + 2] for at in range(start, end, 2))
-        runs.append({"number": number, "hue": number % HUES + 1, "hex": pairs, **field})
-    return {"chosen": item, "runs": runs, "declared": _declared(item.message)}
-
-
-def _declared(message: str) -> str:
-    declared = DECLARED.get(int(message, 16))
-    return "" if declared is None else (declared.body.__doc__ or "").strip().split("\n")[0]
+        said = {
+            "label": path_name(item.message, field["name"], words),
+            "unit": unit_name(field["unit"], words),
+            "meaning": meaning_of(field["name"].rpartition(".")[2].partition("[")[0], field["meaning"], words),
+        }
+        runs.append({"number": number, "hue": number % HUES + 1, "hex": pairs, **field, **said})
+    return {"chosen": item, "runs": runs}
 
 
 def _whole(request: Request[Any, Any, Any], name: str) -> int:

@@ -1,0 +1,94 @@
+"""Forms: every message that a person may send has one, and what it asks for is what the declaration writes."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from protocols.jt808.codec import Header, encode_body
+from protocols.jt808.forms import PROTOCOL_ANSWERS, FormError, Input, form, sendable
+from protocols.jt808.messages import MESSAGES, is_downlink
+from protocols.jt808.wire import VERSIONS
+
+
+def inputs(fields: tuple[Input, ...]) -> list[Input]:
+    """Return all inputs, those inside objects and lists with them."""
+    found = []
+    for one in fields:
+        found += [one, *inputs(one.fields), *(inputs((one.of,)) if one.of else [])]
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("message", sendable())
+def test_every_message_a_person_may_send_has_a_form(message: int, version: int) -> None:
+    found = form(message, version)
+    assert found.known == (MESSAGES[message].since <= version <= MESSAGES[message].until)
+    for one in inputs(found.fields):
+        assert one.name not in ("count", "here"), "what counts a list is not asked for"
+        assert (one.of is not None) == (one.kind == "list")
+        assert one.kind not in ("choice", "bits") or one.choices
+        assert one.kind != "number" or (one.low is not None and one.high is not None)
+
+
+def test_every_downlink_is_sent_by_people_or_an_answer_of_the_protocol() -> None:
+    assert {message for message in MESSAGES if is_downlink(message)} == {*sendable(), *PROTOCOL_ANSWERS}
+
+
+def least(fields: tuple[Input, ...]) -> dict[str, Any]:
+    """Return the least that may be filled in: what is required, at its lower bound."""
+    given: dict[str, Any] = {}
+    for one in fields:
+        if one.required and not one.when:
+            given[one.name] = value(one)
+    return given
+
+
+def value(one: Input) -> Any:
+    match one.kind:
+        case "object":
+            return least(one.fields)
+        case "list":
+            return []
+        case "text" | "time":
+            return "" if one.kind == "text" else None
+        case "bytes":
+            return bytes(one.size or 0)
+        case "digits":
+            return "00" * (one.size or 0)
+    return 0 if one.kind == "bits" else one.choices[0].value if one.choices else one.low
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("message", sendable())
+def test_what_a_form_requires_makes_a_body_and_nothing_less_does(message: int, version: int) -> None:
+    found = form(message, version)
+    header = Header(message, "1", 1, version)
+    body = MESSAGES[message].body
+    given = least(found.fields)
+    optional = {field.name: field.default for field in msgspec.structs.fields(body)}
+    blank = {name: None for name, default in optional.items() if default is msgspec.NODEFAULT}
+    assert isinstance(encode_body(body(**blank | given), header), bytes)
+    for name in given:
+        with pytest.raises(ValueError, match=name):
+            encode_body(body(**blank | given | {name: None}), header)
+
+
+def test_conditions_bounds_and_units_are_those_of_the_declaration() -> None:
+    circles = next(one for one in form(0x8600, 2019).fields if one.name == "circles")
+    assert circles.of is not None
+    fields = {one.name: one for one in circles.of.fields}
+    assert fields["speed_kmh"].when[0].field == "attributes"
+    assert fields["speed_kmh"].when[0].bit == 1
+    assert fields["latitude"].scale == 1e-6
+    assert fields["radius_m"].unit == "m"
+    assert fields["radius_m"].high == 2**32 - 1
+    assert "night_speed_kmh" not in {one.name for one in form(0x8600, 2013).fields[1].of.fields}  # type: ignore[union-attr]
+    text = form(0x8300, 2019).fields[-1]
+    assert text.bytes_max == 1021
+    assert not form(0x8202, 2013).fields[1].required
+
+
+def test_an_undeclared_message_has_no_form() -> None:
+    with pytest.raises(FormError, match="0xbeef"):
+        form(0xBEEF, 2019)
