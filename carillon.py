@@ -318,6 +318,7 @@ class Node:
         from actors.gateway import Gateway
         from actors.reception import Reception
         from actors.recorder import Recorder
+        from actors.uplinks import KEPT_BYTES
         from actors.vehicle import Counts, Epochs, Vehicle
         from api.server import ServerError
         from core.clock import wall_ms
@@ -395,7 +396,14 @@ class Node:
             raise ServerError(f"cannot listen on {config.tcp} for terminals: {error.strerror}") from error
         host, port = listener.getsockname()[:2]
         self.tcp = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.recorder = Recorder(self.journal, JT808, self.store, config.node)
+        self.recorder = Recorder(
+            self.journal,
+            JT808,
+            self.store,
+            config.node,
+            kept_bytes=KEPT_BYTES,
+            version=lambda form, terminal: 2019 if form else self.fleet.occupancy.version(terminal),
+        )
         self.intake = Intake(
             self.journal,
             JT808,
@@ -659,6 +667,9 @@ class Node:
                 ("segments", "Segments stored."),
                 ("stored", "Reports stored."),
                 ("refused", "Reports the store refused, kept in report_refused."),
+                ("uplinks", "Messages stored that say more than where a car is."),
+                ("uplinks_cut", "Of them those that were longer than what is kept."),
+                ("uplinks_refused", "Messages the store refused, kept in uplink_refused."),
                 ("unreadable", "Locations inside frames that could not be read."),
                 ("failures", "Calls of the store that failed and were repeated."),
                 ("behind", "Sealed segments that wait to be stored."),

@@ -90,6 +90,7 @@ class Occupancy:
         """Terminals logged in. Other threads may ask whether one is in it."""
         self.since: dict[int, SessionNow] = {}
         """Of each of them. Other threads may look one up."""
+        self._old: set[int] = set()
 
     def heard(self, link: int, vehicle_id: int) -> None:
         """Note, when a frame is put into a vehicle's mailbox, that the link's end must be told to that vehicle."""
@@ -111,6 +112,15 @@ class Occupancy:
         terminals.add(terminal)
         self.online.add(terminal)
         self.since[terminal] = SessionNow(since_ms, version)
+        if version == 2011:
+            self._old.add(terminal)
+        else:
+            self._old.discard(terminal)
+
+    def version(self, terminal: int) -> int:
+        """Return in which edition a terminal speaks whose header is not of 2019: 2011 if it logged in so, else 2013.
+        Other threads may ask."""
+        return 2011 if terminal in self._old else 2013
 
     def ended(self, link: int, terminal: int) -> bool:
         """Note that a terminal's session is over; True when nobody else is logged in on that link."""

@@ -68,6 +68,10 @@ MAILBOX_FRAMES_MAX: Final = 64
 
 FRAGMENT_BYTES_MAX: Final = 64 * 1024
 """An assembled message of a terminal. Photographs (0x0801) have a bound of their own where they are stored."""
+UPLINK_BYTES_MAX: Final = 64 * 1024
+"""Bytes of a message kept in the table `uplink`, as much as is put together from fragments. Of a longer one the
+beginning is kept, flagged and counted; the journal has it whole for its time. 100,000 messages of 100 bytes, a day of
+1,000 cars, are 10 MB."""
 FRAGMENT_S_MAX: Final = 120.0
 FRAGMENT_TOTAL_MAX: Final = 1_024
 """Fragments of one message: 64 KB in pieces of 64 bytes. Real terminals fill theirs with several hundred."""
@@ -266,6 +270,10 @@ ACCESS_WAITING_MAX: Final = 1_024
 
 ACCESS_S_MAX: Final = 5.0
 """A read of positions waits this long for its row of the access log to be on disk; then it is refused, and counted."""
+
+UPLINKS_PAGE_MAX: Final = 200
+UPLINK_LISTED_BYTES_MAX: Final = 4 * 1024
+"""Messages of one page, and bytes of each: 0.8 MB. A longer one is read by itself."""
 
 POSITIONS_READ_MAX: Final = 10_000
 """Positions of one page: 1 MB of structs. A reader goes on behind the last vehicle it got."""

@@ -39,6 +39,7 @@ from storage.tables.report import (
     SCHEMA_VERSION_TABLE,
     TUNING,
 )
+from storage.tables.uplink import UPLINK_COLUMNS, UPLINK_REFUSED_COLUMNS, Uplink
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 
@@ -49,6 +50,9 @@ _LAST_POSITION_KINDS: Final = [
 ]
 _MILEAGE_KINDS: Final = [(name, kind) for name, (kind, _) in MILEAGE_COLUMNS.items()]
 """Columns of the blocks of a segment: name, ClickHouse type."""
+
+_UPLINK_KINDS: Final = [(name, kind) for name, (kind, _) in UPLINK_COLUMNS.items()]
+"""Columns of a block of messages."""
 
 _CONTENT_CODES: Final = frozenset(
     {
@@ -510,18 +514,77 @@ class ReportStore:
             StorageError: the store is away, slow or full; begin again with the same rows and token.
         """
         data = byte_view(blob)
+        return self._bisected(
+            rows.size,
+            token,
+            lambda first, end, part: self.insert_segment(rows[first:end], data, part),
+            lambda first, end, reason, part: self.insert_refused(rows[first:end], data, reason, part),
+        )
+
+    def insert_uplinks(self, uplinks: Sequence[Uplink], token: str) -> Stored:
+        """Store messages as one block under a token that names them for ever, as `insert_with_bisection` does reports;
+        those that the store refuses go to `uplink_refused`.
+
+        Raises:
+            StorageError: the store is away, slow or full; begin again with the same messages and token.
+        """
+        return self._bisected(
+            len(uplinks),
+            token,
+            lambda first, end, part: self._insert_uplinks("uplink", _UPLINK_KINDS, uplinks[first:end], part),
+            lambda first, end, reason, part: self._refuse_uplinks(uplinks[first:end], reason, part),
+        )
+
+    def _insert_uplinks(
+        self,
+        table: str,
+        columns: Sequence[tuple[str, str]],
+        uplinks: Sequence[Uplink],
+        token: str,
+        given: Mapping[str, np.ndarray | bytes] | None = None,
+    ) -> None:
+        values: dict[str, np.ndarray | bytes] = dict(given or {})
+        for at, (name, kind) in enumerate(_UPLINK_KINDS):
+            if name == "node":
+                values[name] = encode_texts([one.node.encode() for one in uplinks])
+            elif name == "frame":
+                values[name] = encode_texts([one.frame for one in uplinks])
+            else:
+                values[name] = np.array([one[at] for one in uplinks], kind.lower())
+        rows = np.zeros(len(uplinks), np.dtype([("at", "u1")]))
+        with self._encoding:
+            self._insert_block(table, columns, self._block.encode(rows, columns, given=values), token)
+
+    def _refuse_uplinks(self, uplinks: Sequence[Uplink], reason: str, token: str) -> None:
+        """Keep messages that the store refused, with the reason."""
+        reason_bytes = reason[: limits.REFUSED_REASON_CHARACTERS_MAX].encode("utf-8", "replace")
+        given: dict[str, np.ndarray | bytes] = {
+            "refused_ms": np.full(len(uplinks), time.time_ns() // 1_000_000, dtype=np.int64),
+            "reason": encode_texts([reason_bytes] * len(uplinks)),
+            "token": encode_texts([token.encode()] * len(uplinks)),
+        }
+        self._insert_uplinks("uplink_refused", list(UPLINK_REFUSED_COLUMNS.items()), uplinks, token, given)
+
+    def _bisected(
+        self,
+        count: int,
+        token: str,
+        insert: Callable[[int, int, str], None],
+        refuse: Callable[[int, int, str, str], None],
+    ) -> Stored:
+        """Insert (first, end, token), and refuse (first, end, reason, token) what the store will not have."""
         stored = refused = inserts = 0
-        waiting = [(0, rows.size)]
+        waiting = [(0, count)]
         while waiting:
             first, end = waiting.pop()
-            whole = (first, end) == (0, rows.size)
+            whole = (first, end) == (0, count)
             part_token = token if whole else f"{token}/{first}-{end}"
             reason = ""
             # The parts of a refused block are only searched; what is to be set aside is asked again.
             for _ in range(limits.REFUSED_TRIES if whole or end - first == 1 else 1):
                 inserts += 1
                 try:
-                    self.insert_segment(rows[first:end], data, part_token)
+                    insert(first, end, part_token)
                     stored += end - first
                     reason = ""
                     break
@@ -533,7 +596,7 @@ class ReportStore:
                 middle = (first + end) // 2
                 waiting += [(middle, end), (first, middle)]
             else:
-                self.insert_refused(rows[first:end], data, reason, f"{part_token}/refused")
+                refuse(first, end, reason, f"{part_token}/refused")
                 refused += end - first
         return Stored(stored, refused)
 
@@ -717,6 +780,48 @@ class ReportStore:
             "arrival_ms_min": arrival_ms_min,
         }  # fmt: skip
         return [int(row[0]) for row in self.query(sql, parameters)]
+
+    def uplinks(
+        self,
+        vehicle_id: int,
+        messages: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        before: tuple[int, int, str] | None,
+        limit: int,
+    ) -> list[Uplink]:
+        """Return messages of a vehicle that arrived in from_ms <= arrival_ms < to_ms, newest first, at most `limit`.
+
+        Of a frame longer than UPLINK_LISTED_BYTES_MAX only so many bytes are returned.
+
+        Args:
+            messages: ids; all where empty. before: only those in front of (arrival_ms, sequence, node).
+        """
+        frame = f"substring(frame, 1, {limits.UPLINK_LISTED_BYTES_MAX})"
+        columns = ", ".join(frame if name == "frame" else name for name in UPLINK_COLUMNS)
+        wanted = "AND message IN {messages:Array(UInt16)} " if messages else ""
+        place = "AND (arrival_ms, sequence, node) < ({arrival_ms:Int64}, {sequence:UInt64}, {node:String}) "
+        sql = (
+            f"SELECT {columns} AS beginning FROM uplink WHERE vehicle_id = {{vehicle_id:Int32}} "
+            f"AND arrival_ms >= {{from_ms:Int64}} AND arrival_ms < {{to_ms:Int64}} {wanted}{place if before else ''}"
+            "ORDER BY arrival_ms DESC, sequence DESC, node DESC LIMIT {limit:UInt32}"
+        )
+        parameters: dict[str, object] = {"vehicle_id": vehicle_id, "from_ms": from_ms, "to_ms": to_ms, "limit": limit}
+        if messages:
+            parameters["messages"] = list(messages)
+        if before:
+            parameters |= zip(("arrival_ms", "sequence", "node"), before, strict=True)
+        return [Uplink(*row) for row in self.query(sql, parameters, binary=["beginning"])]
+
+    def uplink(self, vehicle_id: int, node: str, sequence: int) -> Uplink | None:
+        """Return one message of a vehicle, whole; None where there is none."""
+        sql = (
+            f"SELECT {', '.join(UPLINK_COLUMNS)} FROM uplink "
+            "WHERE vehicle_id = {vehicle_id:Int32} AND sequence = {sequence:UInt64} AND node = {node:String} LIMIT 1"
+        )
+        parameters: dict[str, object] = {"vehicle_id": vehicle_id, "node": node, "sequence": sequence}
+        rows = self.query(sql, parameters, binary=["frame"])
+        return Uplink(*rows[0]) if rows else None
 
     def daily_mileage(
         self, from_day: datetime.date, to_day: datetime.date, vehicle_ids: Sequence[int] | None = None

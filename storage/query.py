@@ -28,7 +28,7 @@ from storage.errors import QueryRefusedError, StorageError
 _LENGTH: Final = struct.Struct(">I")
 
 _ANSWER_JSON_BYTES_MAX: Final = 4 * limits.QUERY_ANSWER_BYTES_MAX
-_RAW_COLUMNS: Final = frozenset({"items", "row"})
+_RAW_COLUMNS: Final = frozenset({"items", "row", "frame"})
 """Columns of raw bytes: always shown as hexadecimal, also where they happen to be text."""
 
 

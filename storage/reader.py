@@ -71,7 +71,7 @@ class Reader:
 
     def __init__(self, database: Database, store: ReportStore, last_positions: LastPositions | None = None) -> None:
         self.database: Final = database
-        self._store = store
+        self.reports: Final = store
         self._last_positions = last_positions or store.last_positions
         self._access = AccessLog(database)
 
@@ -296,7 +296,7 @@ class Reader:
             return None
         if principal.scope.precision == "none":
             return []
-        points = self._store.track(vehicle_id, from_ms, to_ms, limit, after_report=after_report)
+        points = self.reports.track(vehicle_id, from_ms, to_ms, limit, after_report=after_report)
         self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(points))
         step = PRECISION_1E7[principal.scope.precision]
         return [_coarse(point, step) for point in points]
@@ -305,7 +305,7 @@ class Reader:
         """Return the days on which a vehicle reported, by a time zone; None when it is not of the scope."""
         if not self.sees(principal, vehicle_id):
             return None
-        return self._store.track_days(vehicle_id, from_ms, to_ms, zone)
+        return self.reports.track_days(vehicle_id, from_ms, to_ms, zone)
 
     def sequences_of(
         self, principal: Principal, vehicle_id: int, *, report_id: int | None, time_ms: int | None, arrival_ms_min: int
@@ -314,7 +314,9 @@ class Reader:
         first; None when the vehicle is not of the scope."""
         if not self.sees(principal, vehicle_id):
             return None
-        return self._store.sequences_of(vehicle_id, report_id=report_id, time_ms=time_ms, arrival_ms_min=arrival_ms_min)
+        return self.reports.sequences_of(
+            vehicle_id, report_id=report_id, time_ms=time_ms, arrival_ms_min=arrival_ms_min
+        )
 
     def note(
         self, principal: Principal, what: str, *, vehicle: int = 0, from_ms: int = 0, to_ms: int = 0, rows: int = 0
@@ -322,7 +324,7 @@ class Reader:
         """Write a read of positions to the access log; returns once it is on disk. Call it before answering.
 
         Args:
-            what: positions, live, track, frames, search, export.
+            what: positions, live, track, frames, messages, search, export.
             vehicle: 0: not one vehicle's.
             from_ms, to_ms: of which time; 0: of now.
             rows: how many positions were read.
@@ -406,6 +408,13 @@ def shown(event: Event, principal: Principal) -> Event:
     whole = isinstance(event.payload, msgspec.Struct) and less.keys() == plain.keys()
     payload = msgspec.convert(less, type(event.payload)) if whole else less
     return msgspec.structs.replace(event, payload=payload)
+
+
+def shown_plain(value: Any, principal: Principal) -> Any:
+    """Return plain values as this principal may see them: coordinates as exact as allowed, phones and plates if
+    allowed. Without the right to positions there are no coordinates."""
+    precision = principal.scope.precision if principal.may("positions.read") else "none"
+    return _less(value, precision, frozenset() if principal.may("terminals.read") else _IDENTITIES)
 
 
 def _less(value: Any, precision: Precision, hidden: frozenset[str]) -> Any:

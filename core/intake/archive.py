@@ -235,7 +235,7 @@ class Archive:
         have yet; None where none of them has it."""
         rows = np.zeros(32_768 + ROWS_PER_FRAME_MAX, REPORT)
         out, identity = np.zeros(OUT_WORDS, np.int64), np.zeros(IDENTITY_WORDS, np.int64)
-        frames = np.zeros(4096, np.int64)
+        frames, messages = np.zeros(4096, np.int64), np.zeros(4096, np.int64)
         with self._free:
             for place in reversed(self._places()[-segments:]):
                 blob = self._read(place)
@@ -250,6 +250,7 @@ class Archive:
                         rows.ctypes.data,
                         len(rows),
                         frames.ctypes.data,
+                        messages.ctypes.data,
                         len(frames),
                         identity.ctypes.data,
                         out.ctypes.data,

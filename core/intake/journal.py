@@ -31,6 +31,7 @@ from core.intake.records import (
     AT_TERMINAL,
     AT_VEHICLE,
     OUT_FRAMES,
+    OUT_MESSAGES,
     OUT_OFFSET,
     OUT_RECORDS,
     OUT_ROWS,
@@ -143,6 +144,7 @@ class SegmentRoom:
         # A segment, and the rest of the chunk that its last bytes are read with.
         self.bytes: Any = np.zeros(SEGMENT_BYTES + CHUNK_BYTES, np.uint8)
         self.frames: Any = np.zeros(4096, np.int64)
+        self._messages: Any = np.zeros(4096, np.int64)
         self.identity: Any = np.zeros(IDENTITY_WORDS, np.int64)
         self.out: Any = np.zeros(OUT_WORDS, np.int64)
         self.begin(0)
@@ -154,6 +156,9 @@ class SegmentRoom:
         """Offset up to which it is read."""
         self.found = 0
         """Rows found so far."""
+        self.messages: list[int] = []
+        """Offsets of the messages found so far that say more than where the car is (frame_at reads one): at most
+        300,000, of which a segment holds no more even when all of them are empty."""
         self.unreadable = 0
 
     def reserve(self, size: int) -> None:
@@ -174,6 +179,7 @@ class SegmentRoom:
             self.rows.ctypes.data + self.found * REPORT.itemsize,
             min(len(self.rows) - self.found, rows_max),
             self.frames.ctypes.data,
+            self._messages.ctypes.data,
             len(self.frames),
             self.identity.ctypes.data,
             self.out.ctypes.data,
@@ -181,6 +187,8 @@ class SegmentRoom:
         self.at = int(self.out[OUT_OFFSET])
         self.found += int(self.out[OUT_ROWS])
         self.unreadable += int(self.out[OUT_UNREADABLE])
+        if self.out[OUT_MESSAGES]:
+            self.messages += self._messages[: self.out[OUT_MESSAGES]].tolist()
         return status
 
 

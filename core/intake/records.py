@@ -27,7 +27,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from core.intake.links import KIND_ASSEMBLED
+from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED
 from protocols.memory import (
     call3,
     call5,
@@ -42,7 +42,9 @@ from protocols.memory import (
 )
 from protocols.report import REPORT_BYTES, REPORT_OFFSET
 from protocols.seam import (
+    CLASS_FRAGMENT,
     CLASS_FRAME,
+    CLASS_LOGIN,
     CLASS_REPORT,
     CLASS_UNKNOWN,
     CLASS_UNREADABLE,
@@ -197,6 +199,7 @@ OUT_SEQUENCE: Final = 3
 OUT_UNREADABLE: Final = 4
 """Locations inside frames that could not be read; they stay in the journal."""
 OUT_RECORDS: Final = 5
+OUT_MESSAGES: Final = 6
 OUT_WORDS: Final = 8
 
 _ROW_SEQUENCE: Final = REPORT_OFFSET["sequence"]
@@ -208,6 +211,7 @@ _ROW_ITEMS_OFFSET: Final = REPORT_OFFSET["items_offset"]
 
 @njit(
     _int64(
+        _int64,
         _int64,
         _int64,
         _int64,
@@ -232,6 +236,7 @@ def read_records(
     rows: int,
     rows_max: int,
     frames: int,
+    messages: int,
     frames_max: int,
     identity: int,
     out: int,
@@ -239,8 +244,9 @@ def read_records(
     """Read the records of one segment from offset `start` up to offset `end`.
 
     Locations become REPORT rows at `rows` (items_offset counted from `base`); of every other record that is meant for
-    the conversation the offset is listed at `frames`. Each record's checksum is verified. Stops early when fewer than
-    ROWS_PER_FRAME_MAX rows or no frame offsets are left, with everything before OUT_OFFSET read whole.
+    the conversation the offset is listed at `frames`, and at `messages` that of every whole message that says more
+    than where the car is: no report, no login, no single fragment. Each record's checksum is verified. Stops early when
+    fewer than ROWS_PER_FRAME_MAX rows or no offsets are left, with everything before OUT_OFFSET read whole.
 
     Args:
         identify, decode: entries of the protocol's kernels.
@@ -253,6 +259,7 @@ def read_records(
     at = start
     row_count = 0
     frame_count = 0
+    message_count = 0
     last = -1
     unreadable = 0
     records = 0
@@ -261,7 +268,7 @@ def read_records(
         if rows_max - row_count < ROWS_PER_FRAME_MAX:
             status = READ_ROWS_FULL
             break
-        if frame_count == frames_max:
+        if frame_count == frames_max or message_count == frames_max:
             status = READ_FRAMES_FULL
             break
         record = base + at
@@ -295,11 +302,20 @@ def read_records(
                 row += REPORT_BYTES
             row_count += found
         # Whoever put a message together from fragments must hear that it is in the journal, whatever it says.
-        if load_u8(record + AT_KIND) == KIND_ASSEMBLED or (
+        kind = load_u8(record + AT_KIND)
+        if kind == KIND_ASSEMBLED or (
             frame_class != CLASS_REPORT and frame_class != CLASS_UNREADABLE and frame_class != CLASS_UNKNOWN
         ):
             store_i64(frames + 8 * frame_count, at)
             frame_count += 1
+        if (
+            frame_class != CLASS_REPORT
+            and frame_class != CLASS_LOGIN
+            and kind != KIND_LINK_CLOSED
+            and (frame_class != CLASS_FRAGMENT or kind == KIND_ASSEMBLED)
+        ):
+            store_i64(messages + 8 * message_count, at)
+            message_count += 1
         last = load_i64(record + AT_SEQUENCE)
         records += 1
         at += RECORD_HEADER_BYTES + size
@@ -309,6 +325,7 @@ def read_records(
     store_i64(out + 8 * OUT_SEQUENCE, last)
     store_i64(out + 8 * OUT_UNREADABLE, unreadable)
     store_i64(out + 8 * OUT_RECORDS, records)
+    store_i64(out + 8 * OUT_MESSAGES, message_count)
     return status
 
 

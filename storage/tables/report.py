@@ -1,4 +1,4 @@
-"""The ClickHouse tables: reports, what they say in short, and the numbered steps that make a store of them.
+"""The ClickHouse tables: reports, what they say in short, and the numbered steps that make a store of them all.
 
 Every table syncs each insert and remembers the last 1,000 insert tokens.
 """
@@ -6,6 +6,8 @@ Every table syncs each insert and remembers the last 1,000 insert tokens.
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
+
+from storage.tables import uplink
 
 REPORT_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -158,6 +160,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _REPORT_REFUSED,
         _STORE_PING,
     ),
+    uplink.tables(DURABLE, ARRIVAL_MS_RANGE),
 )
 """Step n brings a store from version n to n + 1. Steps are never changed once released, only added. Each statement can
 be repeated, so a step that was cut off is simply done again."""

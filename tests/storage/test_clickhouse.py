@@ -15,7 +15,7 @@ from protocols.report import (
     TIME_NONE,
     phone_text,
 )
-from storage.clickhouse import ReportStore, Stored
+from storage.clickhouse import SCHEMA_VERSION, ReportStore, Stored
 from storage.errors import ContentRefusedError, StorageError, StoreNewerError
 from storage.native import BlockRoom
 
@@ -230,7 +230,7 @@ def test_reads_do_not_write_and_are_bounded(store: ReportStore) -> None:
 def test_a_store_of_a_later_version_is_refused(store: ReportStore, store_dsn: str) -> None:
     store.ping_write()
     assert count(store, "store_ping") == 1
-    assert store.ensure_schema() == 1
+    assert store.ensure_schema() == SCHEMA_VERSION
     with store._written_by() as client:
         client.command("INSERT INTO schema_version VALUES (99, 0)")
     try:
@@ -239,7 +239,7 @@ def test_a_store_of_a_later_version_is_refused(store: ReportStore, store_dsn: st
     finally:
         with store._written_by() as client:
             client.command("DELETE FROM schema_version WHERE version = 99")
-    assert store.ensure_schema() == 1
+    assert store.ensure_schema() == SCHEMA_VERSION
 
 
 def test_a_server_that_is_away_is_no_refused_content() -> None:
