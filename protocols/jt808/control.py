@@ -5,6 +5,8 @@ from typing import Annotated, Final
 import msgspec
 
 from protocols.jt808.location import ALARM_BITS, Location
+from protocols.jt808.parameters import GNSS_BITS, ParameterValue
+from protocols.jt808.parameters import Parameter as Parameter
 from protocols.jt808.wire import (
     ByVersion,
     Count,
@@ -42,7 +44,6 @@ TYPE_BITS: Final = {
     7: "split",
     8: "trailer",
 }
-GNSS_BITS: Final = {0: "GPS", 1: "BeiDou", 2: "GLONASS", 3: "Galileo"}
 RADIO_BITS: Final = {0: "GPRS", 1: "CDMA", 2: "TD-SCDMA", 3: "WCDMA", 4: "CDMA2000", 5: "TD-LTE", 7: "other"}
 UPGRADE_TARGETS: Final = {0: "terminal", 12: "licence-card reader", 52: "BeiDou module"}
 UPGRADE_RESULTS: Final = {
@@ -59,19 +60,12 @@ CALLS: Final = {0: "call", 1: "listen"}
 CONTACT_KINDS: Final = {1: "incoming", 2: "outgoing", 3: "both"}
 
 
-class Parameter(Struct, frozen=True):
-    """One terminal parameter; `value` as on the wire, its type follows from the id (protocol sheet section 3)."""
-
-    id: Annotated[int, Unsigned(4)]
-    value: Annotated[bytes, Raw(prefix=1)]
-
-
 class SetParameters(Struct, frozen=True, kw_only=True):
     """0x8103."""
 
     count: Annotated[int | None, Count(1, of="parameters")] = None
     here: Annotated[int | None, Count(1, of="parameters"), Until(2011)] = None
-    parameters: Annotated[tuple[Parameter, ...], Many(Nested(Parameter), count="count")] = ()
+    parameters: Annotated[tuple[Parameter, ...], Many(ParameterValue(), count="count")] = ()
 
 
 class ParametersReply(Struct, frozen=True, kw_only=True):
@@ -80,7 +74,7 @@ class ParametersReply(Struct, frozen=True, kw_only=True):
     reply_serial: Annotated[int, Unsigned(2)]
     count: Annotated[int | None, Count(1, of="parameters")] = None
     here: Annotated[int | None, Count(1, of="parameters"), Until(2011)] = None
-    parameters: Annotated[tuple[Parameter, ...], Many(Nested(Parameter), count="count")] = ()
+    parameters: Annotated[tuple[Parameter, ...], Many(ParameterValue(), count="count")] = ()
 
 
 class QueryAllParameters(Struct, frozen=True):

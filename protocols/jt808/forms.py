@@ -14,6 +14,7 @@ import msgspec
 
 from protocols.jt808.codec import BODY_BYTES_MAX
 from protocols.jt808.messages import MESSAGES, is_downlink
+from protocols.jt808.parameters import PARAMETERS, VALUE_BYTES_MAX, ParameterValue, wire_at
 from protocols.jt808.wire import (
     Condition,
     Count,
@@ -24,6 +25,9 @@ from protocols.jt808.wire import (
     IfEqual,
     Many,
     Nested,
+    OneOf,
+    Packed,
+    Part,
     Raw,
     Signed,
     SignMagnitude,
@@ -33,7 +37,8 @@ from protocols.jt808.wire import (
     layout,
 )
 
-Kind = Literal["number", "choice", "bits", "text", "bytes", "digits", "time", "object", "list"]
+Kind = Literal["number", "choice", "bits", "text", "bytes", "digits", "time", "object", "list", "parameter"]
+"""`parameter` is any of PARAMETERS, {"id" or "name", "value"}: `parameter_input` draws the value of each."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -131,6 +136,15 @@ def sendable() -> tuple[int, ...]:
     return tuple(message for message in sorted(MESSAGES) if is_downlink(message) and message not in PROTOCOL_ANSWERS)
 
 
+def parameter_input(id: int, version: int) -> Input:
+    """Return the value of a declared parameter as an input, called by its name. Raises KeyError for any other id."""
+    wire = wire_at(id, version)
+    if wire is None:
+        raise KeyError(id)
+    drawn = _drawn(PARAMETERS[id].name, wire, "Parameter", version)
+    return msgspec.structs.replace(drawn, bytes_max=VALUE_BYTES_MAX) if drawn.kind == "text" else drawn
+
+
 def _fields(struct: type[msgspec.Struct], version: int) -> tuple[Input, ...]:
     fields = layout(struct, version)
     return tuple(_input(struct, field, fields, version) for field in fields if not isinstance(field.wire, Count))
@@ -165,7 +179,7 @@ def _drawn(name: str, wire: Wire, struct: str, version: int) -> Input:
     """Return one wire type as an input, its conditions aside."""
     common: dict[str, Any] = {"name": name, "struct": struct}
     if isinstance(wire, Unsigned):
-        common |= {"low": 0, "high": 256**wire.size - 1}
+        common |= {"low": 0, "high": (2**wire.width if isinstance(wire, Part) else 256**wire.size) - 1}
         if wire.names is not None:
             return Input(kind="choice", choices=_choices(wire.names), **common)
         if wire.bits is not None:
@@ -185,8 +199,12 @@ def _drawn(name: str, wire: Wire, struct: str, version: int) -> Input:
             items_max=256**counted - 1 if counted else None,
             **common,
         )
-    if isinstance(wire, Nested):
+    if isinstance(wire, Nested | Packed):
         return Input(kind="object", fields=_fields(wire.struct, version), **common)
+    if isinstance(wire, ParameterValue):
+        return Input(kind="parameter", **common)
+    if isinstance(wire, OneOf):
+        return _drawn(name, wire.wires[0], struct, version)
     if isinstance(wire, Raw):
         most = wire.size if wire.size is not None else 256**wire.prefix - 1 if wire.prefix else None
         if isinstance(wire, Gbk):

@@ -36,6 +36,7 @@ from protocols.jt808.location import VehicleSignals as VehicleSignals
 from protocols.jt808.location import VideoAlarm as VideoAlarm
 from protocols.jt808.location import VideoCovered as VideoCovered
 from protocols.jt808.location import VideoSignalLost as VideoSignalLost
+from protocols.jt808.parameters import PLATE_COLOURS as PLATE_COLOURS
 from protocols.jt808.wire import ByVersion, Count, Gbk, Many, Nested, Since, Time, Unsigned
 from protocols.jt808.wire import ClippedItem as ClippedItem
 from protocols.jt808.wire import Item as Item
@@ -50,19 +51,6 @@ REGISTER_RESULTS: Final = {
     2: "no such vehicle",
     3: "terminal already registered",
     4: "no such terminal",
-}
-PLATE_COLOURS: Final = {
-    0: "no plate, the text is the VIN",
-    1: "blue",
-    2: "yellow",
-    3: "black",
-    4: "white",
-    5: "green",
-    9: "other",
-    91: "farm yellow",
-    92: "farm green",
-    93: "yellow-green",
-    94: "gradient green",
 }
 TEXT_BITS: Final = {
     0: "urgent (2019: with bit 1 the class)",

@@ -5,6 +5,8 @@
 A Struct is an object by its fields' names, bytes are hexadecimal digits, times are UTC epoch milliseconds, numbers are
 as on the wire. In a list of different Structs each says what it is: {"item": "Odometer", "distance_km10": 5}; one that
 is not declared is {"item": "Item", "id": 225, "data": "00ff"}. A Count that is None (it tells the truth) is left out.
+A parameter is {"id": "0x0001", "name": "heartbeat_interval_s", "value": 60}, read by its id or its name; with `data`,
+hexadecimal digits, instead of `value` where it is bytes, and with `size` where it is of another size than declared.
 A location also says `lat_1e7`, `lon_1e7` and `fixed`, which follow from the others.
 
 Both directions walk the declarations (wire.layout) by wire type: FORMS at the foot has a row for each kind. Nothing is
@@ -19,6 +21,16 @@ import msgspec
 
 from protocols.jt808 import wire
 from protocols.jt808.location import LocationHead
+from protocols.jt808.parameters import (
+    PARAMETER_IDS,
+    PARAMETERS,
+    VALUE_BYTES_MAX,
+    Parameter,
+    ParameterValue,
+    resized,
+    value_bytes,
+    wire_at,
+)
 
 PLAIN_VALUES_MAX: Final = 65_536
 """Values of one body: a polygon of 21,000 corners. The depth is that of the declarations: what is nested deeper than
@@ -134,6 +146,31 @@ def list_plain(many: wire.Many, values: tuple[Any, ...]) -> list[Any]:
 
 def items_plain(_wire: wire.Items, items: tuple[msgspec.Struct, ...]) -> list[Any]:
     return [{"item": type(item).__name__, **to_plain(item)} for item in items]
+
+
+def one_plain(one: wire.OneOf, value: Any) -> Any:
+    """Which of its forms a Struct is stands in `item`."""
+    if isinstance(value, msgspec.Struct):
+        return {"item": type(value).__name__, **to_plain(value)}
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def packed_plain(_wire: wire.Packed, value: Any) -> Any:
+    return value if isinstance(value, int) else to_plain(value)
+
+
+def parameter_plain(_wire: ParameterValue, parameter: Parameter) -> dict[str, Any]:
+    plain: dict[str, Any] = {"id": f"{parameter.id:#06x}"}
+    if parameter.id in PARAMETERS:
+        plain["name"] = PARAMETERS[parameter.id].name
+    kind = wire_at(parameter.id, LATEST)
+    if kind is None or isinstance(parameter.value, bytes):
+        plain["data"] = parameter.value.hex()
+    else:
+        plain["value"] = form_of(kind).to_plain(kind, parameter.value)
+    if parameter.size is not None:
+        plain["size"] = parameter.size
+    return plain
 
 
 # --- and back ---------------------------------------------------------------------------------------------------------
@@ -365,6 +402,93 @@ def items_from(kind: wire.Items, values: Any, walk: Walk) -> tuple[msgspec.Struc
     return tuple(each_from(values, item_from))
 
 
+def part_from(kind: wire.Part, value: Any, walk: Walk) -> int:
+    walk.spend(0)
+    number = whole(value)
+    if not 0 <= number < 1 << kind.width:
+        raise Invalid(f"{number if abs(number) < 1 << 128 else 'it'} does not fit into {kind.width} bits")
+    return number
+
+
+def packed_from(kind: wire.Packed, value: Any, walk: Walk) -> Any:
+    """From its parts, or from the number that they make."""
+    if isinstance(value, dict):
+        return struct_from(kind.struct, value, walk)
+    return unsigned_from(wire.Unsigned(kind.size), value, walk)
+
+
+def one_from(one: wire.OneOf, value: Any, walk: Walk) -> Any:
+    if isinstance(value, dict):
+        nested = {kind.struct.__name__: kind for kind in one.wires if isinstance(kind, wire.Nested)}
+        name = value.get("item", next(iter(nested), None))
+        if not isinstance(name, str) or name not in nested:
+            raise Invalid(f"{shown(name)} is none of {', '.join(nested) or 'its forms'}", "item")
+        return struct_from(nested[name].struct, {key: each for key, each in value.items() if key != "item"}, walk)
+    for kind in one.wires:
+        if wire.holds(kind, value) and not isinstance(value, bool):
+            return form_of(kind).from_plain(kind, value, walk)
+    raise Invalid(f"{shown(value)} is none of its forms")
+
+
+def parameter_from(_wire: ParameterValue, value: Any, walk: Walk) -> Parameter:
+    if not isinstance(value, dict):
+        raise Invalid(f"{shown(value)} is no object")
+    walk.spend(0)
+    for key in value:
+        if key not in ("id", "name", "value", "data", "size"):
+            raise Invalid("no such field; there are id, name, value, data, size", shown(key))
+    id = parameter_id(value)
+    kind = wire_at(id, walk.version)
+    size = value.get("size")
+    if size is not None and not 0 <= whole(size) <= VALUE_BYTES_MAX:
+        raise Invalid(f"{shown(size)} is not from 0 to {VALUE_BYTES_MAX}", "size")
+    if value.get("data") is not None:
+        if value.get("value") is not None or size is not None:
+            raise Invalid("given, and value or size as well", "data")
+        return Parameter(id, stepped("data", wire.Raw(prefix=1), value["data"], walk))
+    if value.get("value") is None:
+        raise Invalid("missing", "value")
+    if kind is None:
+        raise Invalid(f"{id:#06x} is not declared: it takes data, in hexadecimal digits", "value")
+    read = stepped("value", kind if size is None else resized(kind, size), value["value"], walk)
+    parameter = Parameter(id, read, size)
+    try:
+        length = len(value_bytes(parameter, walk.version))
+    except ValueError as error:
+        raise Invalid(str(error), "value") from None
+    if length > VALUE_BYTES_MAX or (size is not None and length != size):
+        raise Invalid(f"{length} bytes, there is room for {VALUE_BYTES_MAX if size is None else size}", "value")
+    return parameter
+
+
+def parameter_id(value: Mapping[str, Any]) -> int:
+    """Return the id that `id` (0x… or a number) or `name` gives. Raises Invalid."""
+    id, name = value.get("id"), value.get("name")
+    if name is not None and (not isinstance(name, str) or name not in PARAMETER_IDS):
+        raise Invalid(f"{shown(name)} is no name of a parameter", "name")
+    if id is None:
+        if name is None:
+            raise Invalid("missing", "id")
+        return PARAMETER_IDS[name]
+    try:
+        number = int(id, 16) if isinstance(id, str) else whole(id)
+    except ValueError:
+        raise Invalid(f"{shown(id)} is no id: 0x0001", "id") from None
+    if not 0 <= number < 1 << 32:
+        raise Invalid(f"{shown(id)} does not fit into 4 bytes", "id")
+    if name is not None and PARAMETER_IDS[name] != number:
+        raise Invalid(f"{name} is {PARAMETER_IDS[name]:#06x}", "id")
+    return number
+
+
+def stepped(step: str, kind: wire.Wire, value: Any, walk: Walk) -> Any:
+    """Read one value, its fault beginning with where it stands."""
+    try:
+        return form_of(kind).from_plain(kind, value, walk)
+    except Invalid as fault:
+        raise fault.under(step) from None
+
+
 def struct_from_raw(struct: type[msgspec.Struct], value: Mapping[str, Any], walk: Walk) -> Any:
     """Return an Item, a ClippedItem or an Unreadable: what is known of it is its bytes."""
     fields = {key: each for key, each in value.items() if key != "item"}
@@ -400,5 +524,9 @@ FORMS: Final[Mapping[type[wire.Wire], Form]] = {
     wire.Nested: Form(struct_plain, nested_from),
     wire.Many: Form(list_plain, list_from),
     wire.Items: Form(items_plain, items_from),
+    wire.Part: Form(same, part_from),
+    wire.Packed: Form(packed_plain, packed_from),
+    wire.OneOf: Form(one_plain, one_from),
+    ParameterValue: Form(parameter_plain, parameter_from),
 }
 """Each kind of wire, and what is a kind of it. A new kind of wire that is like none of these has its own row."""

@@ -87,11 +87,13 @@ class Reader:
 class Writer:
     """The bytes of a body so far, and the version of the standard that they are written for."""
 
-    __slots__ = ("data", "version")
+    __slots__ = ("body", "data", "version")
 
     def __init__(self, version: int) -> None:
         self.data = bytearray()
         self.version = version
+        self.body: msgspec.Struct | None = None
+        """The Struct being written."""
 
     def number(self, value: int, size: int) -> None:
         try:
@@ -526,6 +528,122 @@ class Items(Wire):
             writer.number(id, 1)
             writer.number(len(data), 1)
             writer.data += data
+
+
+class Words(Wire):
+    """What a run of bytes means, said by whoever read it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def meaning(self, value: Any) -> str:
+        return self.text
+
+
+class Part(Unsigned):
+    """Some bits of a Packed number: `width` of them from bit `first` on."""
+
+    def __init__(
+        self,
+        first: int,
+        width: int,
+        unit: str = "",
+        scale: float = 1.0,
+        names: Mapping[int, str] | None = None,
+        bits: Mapping[int, str] | None = None,
+    ) -> None:
+        super().__init__((width + 7) // 8, unit, scale, names, bits)
+        self.first = first
+        self.width = width
+
+
+class Packed(Wire):
+    """A number made of parts, as a Struct whose fields are Parts.
+
+    With a bit set that belongs to no part the value is the number itself, an int: nothing is lost.
+    """
+
+    def __init__(self, struct: type[msgspec.Struct], size: int) -> None:
+        self.struct = struct
+        self.size = size
+
+    def parts(self, version: int) -> list[tuple[str, Part]]:
+        parts: list[tuple[str, Part]] = []
+        for name, wire, _ in layout(self.struct, version):
+            assert isinstance(wire, Part), f"{self.struct.__name__}.{name} is no part"
+            parts.append((name, wire))
+        return parts
+
+    def read(self, reader: Reader, name: str) -> Any:
+        number = int.from_bytes(reader.take(self.size, name), "big")
+        values: dict[str, Any] = {}
+        words: list[str] = []
+        rest = number
+        for part_name, part in self.parts(reader.version):
+            mask = ((1 << part.width) - 1) << part.first
+            value = (number & mask) >> part.first
+            rest &= ~mask
+            values[part_name] = value
+            said = part.meaning(value) or f"{value} {part.unit}".rstrip()
+            # Parts that are bits or names speak for themselves; none of the bits set is worth saying.
+            words.append(f"{part_name}: {said if part.meaning(value) or part.bits is None else 'none'}")
+        if rest:
+            words.append(f"reserved: {rest:#x}")
+        reader.note(name, self.size, number, Words(", ".join(words)))
+        return number if rest else self.struct(**values)
+
+    def write(self, writer: Writer, value: Any) -> None:
+        if isinstance(value, int):
+            writer.number(value, self.size)
+            return
+        number = 0
+        for part_name, part in self.parts(writer.version):
+            bits = getattr(value, part_name)
+            if not 0 <= bits < 1 << part.width:
+                raise ValueError(f"{part_name}: {bits} does not fit into {part.width} bits")
+            number |= bits << part.first
+        writer.number(number, self.size)
+
+
+class OneOf(Wire):
+    """One of several wire types: the first that takes the bytes that remain exactly; written by the value's type."""
+
+    def __init__(self, *wires: Wire) -> None:
+        self.wires = wires
+
+    def read(self, reader: Reader, name: str) -> Any:
+        start, noted, faults, misfit = reader.offset, reader.noted(), len(reader.faults), reader.misfit
+        for wire in self.wires:
+            reader.misfit = False
+            try:
+                value = wire.read(reader, name)
+                if reader.offset == reader.end and not reader.misfit:
+                    reader.misfit = misfit
+                    return value
+            except BodyShort:
+                pass
+            reader.rewind(start, noted)
+            del reader.faults[faults:]
+        reader.misfit = misfit
+        raise BodyShort(name, reader.end)
+
+    def write(self, writer: Writer, value: Any) -> None:
+        for wire in self.wires:
+            if holds(wire, value):
+                wire.write(writer, value)
+                return
+        raise ValueError(f"{type(value).__name__} is none of its forms")
+
+
+def holds(wire: Wire, value: Any) -> bool:
+    """Tell whether a wire type writes values of this Python type."""
+    if isinstance(wire, Nested | Packed):
+        return isinstance(value, wire.struct)
+    if isinstance(wire, Gbk | Digits):
+        return isinstance(value, str)
+    if isinstance(wire, Raw):
+        return isinstance(value, bytes)
+    return isinstance(value, int)
 
 
 REST: Final = Raw()

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from protocols.jt808.codec import Header, encode_body
-from protocols.jt808.forms import PROTOCOL_ANSWERS, FormError, Input, form, sendable
+from protocols.jt808.forms import PROTOCOL_ANSWERS, FormError, Input, form, parameter_input, sendable
 from protocols.jt808.messages import MESSAGES, is_downlink
+from protocols.jt808.parameters import PARAMETERS
 from protocols.jt808.wire import VERSIONS
 
 
@@ -92,3 +93,15 @@ def test_conditions_bounds_and_units_are_those_of_the_declaration() -> None:
 def test_an_undeclared_message_has_no_form() -> None:
     with pytest.raises(FormError, match="0xbeef"):
         form(0xBEEF, 2019)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_parameter_has_an_input(version: int) -> None:
+    assert form(0x8103, version).fields[0].of == Input(name="parameters", kind="parameter", struct="SetParameters")
+    for id, row in PARAMETERS.items():
+        (one, *inner) = inputs((parameter_input(id, version),))
+        assert one.name == row.name
+        assert all(each.kind != "number" or each.high is not None for each in (one, *inner))
+    shots = {one.name: one for one in parameter_input(0x0064, version).fields}
+    assert (shots["interval"].high, shots["channels"].kind) == (2**15 - 1, "bits")
+    assert (parameter_input(0x0055, version).unit, parameter_input(0x0083, version).bytes_max) == ("km/h", 255)
