@@ -22,6 +22,7 @@ from actors.commands import ATTEMPTS_MAX, Command, Commands, Invalid, read_reque
 from actors.credentials import Credentials
 from actors.fleet import Fleet, Terminal
 from actors.fragments import Fragments, read_fragment
+from actors.uplinks import Heard, Uplinks, reply_to, result_of
 from core.clock import Clock
 from core.events import (
     CommandProgress,
@@ -38,7 +39,6 @@ from core.log import LogWriter
 from core.mailbox import Mailbox, MailboxStatistics
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode, encode
 from protocols.jt808.messages import (
-    MESSAGES,
     RESULTS,
     Authenticate,
     LocationReply,
@@ -50,7 +50,6 @@ from protocols.jt808.messages import (
     ResendRequest,
     ServerTime,
     TerminalGeneralReply,
-    Unknown,
 )
 from protocols.jt808.plain import to_plain
 from protocols.report import phone_key
@@ -91,6 +90,8 @@ COUNTS: Final = (
     "frames_unsupported",
     "frames_failed",
     "frames_orphaned",
+    "uplink_events",
+    "uplink_events_refused",
     "replies_unmatched",
     "fragments",
     "fragments_repeated",
@@ -178,6 +179,7 @@ class Conversation:
         "_node",
         "_serials",
         "_sessions",
+        "_uplinks",
         "_versions",
         "vehicle_id",
     )
@@ -195,9 +197,10 @@ class Conversation:
         self._sessions: dict[int, Session] = {}
         self._serials: dict[int, int] = {}
         self._versions: dict[int, int] = {}
-        # Most cars never need these two: made when they do.
+        # Most cars never need these three: made when they do.
         self._fragments: Fragments | None = None
         self._commands: Commands | None = None
+        self._uplinks: Uplinks | None = None
 
     @property
     def sessions(self) -> dict[int, Session]:
@@ -392,24 +395,32 @@ class Conversation:
         return list(self._send(frame, record, decoded.header, 0x8004, ServerTime(now_ms)))
 
     def _other(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
-        """Anything else: it stands in the journal, which is all that is asked of it so far.
+        """Anything else: the recorder keeps it; what it means (actors/uplinks.py) becomes an event before the answer.
 
         What the intake has answered itself (fragments, unknown messages, reports) is not answered again.
         """
+        header = decoded.header
+        heard = Heard(
+            self.vehicle_id, record.terminal, record.group, record.store, self._node, frame.sequence, frame.arrival_ms,
+            header.serial, header.message, decoded.body, frame.data,
+        )  # fmt: skip
+        if self._uplinks is None:
+            self._uplinks = Uplinks()
+        event, refused = self._uplinks.event(heard)
+        steps: list[Step] = [] if event is None else [event]
+        self._counts["uplink_events"] += event is not None
+        self._counts["uplink_events_refused"] += refused
+        own = reply_to(heard)
+        if own is not None:
+            return [*steps, *self._send(frame, record, header, *own)]
         if frame.kind == KIND_ASSEMBLED or frame.frame_class not in (CLASS_FRAME, CLASS_LOGIN):
-            return []
-        message = decoded.header.message
-        if not isinstance(decoded.body, Unknown):
-            result = RESULT_OK
-        elif message in MESSAGES:
-            self._counts["frames_unreadable"] += 1
-            result = RESULT_WRONG
-        else:
-            self._counts["frames_unsupported"] += 1
-            result = RESULT_UNSUPPORTED
-        if message in REPLIES:
-            return []
-        return list(self._reply(frame, record, decoded.header, result))
+            return steps
+        result = result_of(header.message, decoded.body)
+        self._counts["frames_unreadable"] += result == RESULT_WRONG
+        self._counts["frames_unsupported"] += result == RESULT_UNSUPPORTED
+        if header.message in REPLIES:
+            return steps
+        return [*steps, *self._reply(frame, record, header, result)]
 
     def _link_closed(self, frame: Frame) -> list[Step]:
         """The connection is gone: every session of this car on it is over. The others on it hear it by themselves."""
@@ -579,6 +590,9 @@ class Conversation:
             self._counts["commands_repeated"] += 1
             return [send]
         self._counts["commands_sent"] += 1
+        if self._uplinks is None:
+            self._uplinks = Uplinks()
+        self._uplinks.asked(terminal, command.message, serial, command.id)
         return [send, self._progress(command, "command.sent", now_ms)]
 
     def _refuse(self, event: Event, reason: str, time_ms: int) -> Event:

@@ -87,6 +87,13 @@ COMMANDS_OPEN_MAX: Final = 32
 COMMAND_TIMEOUT_S: Final = 20.0
 COMMAND_EXPIRES_S: Final = 60.0
 
+UPLINK_EVENTS_PER_HOUR_MAX: Final = 120
+"""Events an hour that a car's terminals make by messages (cards, waybills, answers): one every 30 s. A bus that counts
+passengers at each stop makes 60. Past it a message is a row of the table `uplink` and no event, counted."""
+UPLINK_ASKED_MAX: Final = 64
+"""Questions, upgrades and uploads of one car whose late answers are known by their serials. One more forgets the
+oldest: its answer is an event that names no command."""
+
 REFUSALS_PER_LINK_MAX: Final = 3
 """Wrong codes on a link on which nobody is logged in. The third closes it: an honest terminal registers anew
 after one."""

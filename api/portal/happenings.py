@@ -7,13 +7,31 @@ plain fields, so that nothing that happened is ever hidden.
 import json
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 from markupsafe import Markup
 
 from api.portal.render import Words
-from api.portal.terms import is_declared, message_name
-from core.events import AlarmSeen, CommandProgress, CommandRequested, Event, FenceCrossed
+from api.portal.terms import choice_name, is_declared, message_name
+from core.events import (
+    AlarmSeen,
+    CommandProgress,
+    CommandRequested,
+    DriverCard,
+    DriverEventReported,
+    Event,
+    FenceCrossed,
+    InformationChosen,
+    MessageReceived,
+    PassengersCounted,
+    QuestionAnswered,
+    RecorderReported,
+    RecordingUploaded,
+    UpgradeFinished,
+)
+from protocols.jt808.control import UPGRADE_RESULTS
+from protocols.jt808.media import CARD_RESULTS
 from storage.reader import Names
 
 DEGREE_1E7: Final = 10_000_000
@@ -100,6 +118,22 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             return message_name(message, words)
         case CommandProgress(reason=reason):
             return words.or_text(f"event_reason_{reason.replace(' ', '_')}", reason) if reason else ""
+        case DriverCard(result=result):
+            return choice_name("result", CARD_RESULTS.get(result, str(result)), words) if result else ""
+        case UpgradeFinished(result=result):
+            return choice_name("result", UPGRADE_RESULTS.get(result, str(result)), words)
+        case RecordingUploaded(result=result):
+            return t("event_say_upload_failed") if result else ""
+        case DriverEventReported(event=number):
+            return t("event_say_numbered", n=number)
+        case QuestionAnswered(answer=number):
+            return t("event_say_answer", n=number)
+        case InformationChosen(information=number):
+            return t("event_say_numbered", n=number)
+        case RecorderReported(block=block):
+            return t("event_say_block", block=f"{block:02X}")
+        case PassengersCounted(got_on=got_on, got_off=got_off):
+            return t("event_say_passengers", on=got_on, off=got_off)
     if "reason" in fields:
         return words.or_text(f"event_reason_{fields['reason']}", str(fields["reason"]))
     if "fields" in fields and isinstance(fields["fields"], list | tuple):
@@ -117,6 +151,13 @@ def pairs_of(event: Event, names: Names, words: Words, map_open: bool) -> list[t
             place = f"{lat:.6f}, {lon:.6f}"
             link = Markup('<a href="/?at={},{},16">{}</a>').format(f"{lat:.6f}", f"{lon:.6f}", place)
             pairs.append((words.t("event_field_place"), link if map_open else place))
+    if isinstance(event.payload, MessageReceived):
+        # Where the message stands is one place with a link; what it says is for who may read it there.
+        message = fields.pop("message")
+        node, sequence = fields.pop("node"), fields.pop("sequence")
+        where = Markup('<a href="/vehicles/{}/messages?node={}&amp;open={}#message">{} {}</a>')
+        shown = where.format(vehicle_of(event), quote(node, safe=""), sequence, message_name(message, words), message)
+        pairs.append((words.t("event_field_message"), shown))
     for name, value in fields.items():
         if name in _HIDDEN:
             continue
@@ -187,6 +228,16 @@ LOOKS: Final[dict[str, Look]] = {
     "trip": Look("route", "quiet"),
     "odometer": Look("speed", "quiet"),
     "key": Look("key", "info"),
+    "driver": Look("user", "info"),
+    "driver.card.removed": Look("user", "quiet"),
+    "question": Look("check", "info"),
+    "information": Look("list", "quiet"),
+    "waybill": Look("outbox", "info"),
+    "passengers": Look("people", "quiet"),
+    "recorder": Look("history", "quiet"),
+    "recording": Look("upload", "quiet"),
+    "upgrade": Look("upload", "info"),
+    "alarm": Look("alert", "warn"),
 }
 """Type, or its beginning -> how it looks. The longest that fits counts."""
 
@@ -199,5 +250,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "terminal": ("terminal.",),
     "vehicle": ("vehicle.",),
     "geofence": ("geofence.",),
+    "driver": ("driver.", "waybill.", "question.", "information.", "passengers."),
+    "device": ("upgrade.", "recorder.", "recording.", "alarm."),
 }
 """What one can filter by: a word of messages (event_group_…) -> beginnings of types."""
