@@ -221,8 +221,8 @@ class Fleet:
         tracked = terminal.report_due_ms
         terminal.receive(data, now_ms)
         self.busy.add(number)
-        if terminal.report_due_ms != tracked:
-            self._wheel.put(number, terminal.report_due_ms)
+        if terminal.report_due_ms != tracked or terminal.has_device:
+            self._wheel.put(number, min(terminal.report_due_ms, terminal.due_ms))
 
     def carry(self, number: int) -> Sequence[Piece]:
         """Return what is to be done on a terminal's socket, and forget it."""

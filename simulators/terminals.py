@@ -9,16 +9,18 @@ waits and goes out in blind-zone batches (0x0704) behind the live reports.
 
 A terminal that hurries lives through the past: it keeps what it reports and sends it in full batches, as one that comes
 back from a long way without coverage does, and its timers stand still, since no answer can come at that speed.
+
+What the platform asks of a terminal beside its position is carried out by its device (devices.py), which is made when
+it is first needed: most of ten thousand simulated terminals never have one, and pay nothing for it.
 """
 
 import functools
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from protocols.jt808.codec import BODY_BYTES_MAX, Header, ProtocolError, decode, encode
-from protocols.jt808.control import TrackTemporarily
+from protocols.jt808.codec import BODY_BYTES_MAX, Header, ProtocolError, decode, encode, encode_body
 from protocols.jt808.framing import checksum, wrap
 from protocols.jt808.messages import (
     Authenticate,
@@ -34,8 +36,9 @@ from protocols.jt808.messages import (
     RegisterReply,
     Satellites,
     SignalStrength,
-    TerminalGeneralReply,
+    answer_to,
 )
+from simulators.devices import Device
 
 ALARM_SOS: Final = 1 << 0
 ALARM_COLLISION: Final = 1 << 29
@@ -69,11 +72,12 @@ HURRY_SPAN_MS: Final = 120_000
 """Time that one batch of a past lived through spans at most. A parked car's twenty reports would span twenty minutes,
 and the platform would hear of one car's noon before another's morning."""
 
-ACCEPTED: Final = frozenset(
-    {0x8103, 0x8105, 0x8202, 0x8203, 0x8204, 0x8300, 0x8400, 0x8401, 0x8500} | set(range(0x8600, 0x8608))
-)
-"""What a terminal carries out and answers with 0x0001 ok. Anything else but the platform's own answers: unsupported."""
-UNANSWERED: Final = frozenset({0x8001, 0x8004, 0x8100, 0x8800})
+SINGLE_MAX: Final = 16
+"""Kept reports that a terminal of 2011, which knows no batches, sends at a time."""
+FRAGMENT_BYTES: Final = 960
+"""Body bytes of one fragment: what a frame holds, less some that modems of the trade keep for themselves."""
+FRAGMENTS_MAX: Final = 2048
+"""Fragments of one message at most: 2 MB, the largest recording that a terminal sends on this link."""
 
 
 class Model(NamedTuple):
@@ -92,7 +96,27 @@ MODELS: Final = (
     Model("CRLON", "CT-120R", 2013, True, 45),
     Model("CARILLON", "CT-200", 2019, False, 60),
     Model("CARILLON", "CT-220R", 2019, True, 90),
+    Model("CRLON", "CT-80R", 2011, True, 60),
 )
+OLD_EVERY: Final = 20
+"""Every so many-th car still has a terminal of 2011, the last of MODELS; the others share the rest."""
+
+
+def model_of(number: int) -> Model:
+    """Return the model of terminal `number`."""
+    return MODELS[-1] if number % OLD_EVERY == OLD_EVERY - 1 else MODELS[(number * 7) % (len(MODELS) - 1)]
+
+
+def of_edition(identity: "Identity", version: int, maker: str = "") -> "Identity":
+    """Return the same terminal with the best model of another edition of JT/T 808.
+
+    Raises:
+        ValueError: no model speaks it.
+    """
+    for model in reversed(MODELS):
+        if model.version == version:
+            return identity._replace(model=model._replace(maker=maker or model.maker))
+    raise ValueError(f"no model speaks the edition of {version}; there are 2011, 2013 and 2019")
 
 
 class Identity(NamedTuple):
@@ -113,7 +137,7 @@ def identity(number: int) -> Identity:
     """Return the identity of terminal `number`, 0 to 9,999,999. Plates start with 测 (test), which no province uses."""
     if not 0 <= number < 10_000_000:
         raise ValueError(f"a terminal's number is 0 to 9,999,999, got {number}")
-    model = MODELS[(number * 7) % len(MODELS)]
+    model = model_of(number)
     letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
     plate = f"测{letters[number // 100_000 % 24]}{number % 100_000:05d}"
     green = number % 3 == 0
@@ -275,7 +299,9 @@ class Terminal:
     """
 
     __slots__ = (
+        "_away_until_ms",
         "_code",
+        "_device",
         "_failures",
         "_header",
         "_last_sent_ms",
@@ -292,6 +318,7 @@ class Terminal:
         "_tracking_until_ms",
         "dial_ms",
         "hang_up",
+        "heartbeat_ms",
         "hurrying",
         "identity",
         "interval_ms",
@@ -315,9 +342,13 @@ class Terminal:
         self.state = OFFLINE
         self.dial_ms = now_ms
         self.hang_up = False
+        self.heartbeat_ms = identity.model.heartbeat_s * 1000
+        """Parameter 0x0001."""
         self.hurrying = False
         """Set by the caller while time runs faster than answers come; `arrive` ends it."""
         self.report_due_ms = now_ms + int(spread * interval_ms)
+        self._device: Device | None = None
+        self._away_until_ms = 0
         self._ledger = ledger
         self._locate = locate
         self._serial = 0
@@ -348,7 +379,11 @@ class Terminal:
             return self.dial_ms
         if self.hurrying:
             return NEVER
-        due = self._last_sent_ms + self.identity.model.heartbeat_s * 1000 if self.state == ONLINE else NEVER
+        due = NEVER
+        if self.state == ONLINE:
+            due = self._last_sent_ms + self.heartbeat_ms
+            if self._device is not None and self._device.due_ms < due:
+                due = self._device.due_ms
         for pending in self._pending.values():
             if pending.due_ms < due:
                 due = pending.due_ms
@@ -363,6 +398,25 @@ class Terminal:
         """Return the frames to send now, each whole, and forget them."""
         out, self._out = self._out, []
         return out
+
+    @property
+    def device(self) -> Device:
+        """What carries out the platform's orders; made when it is first asked for."""
+        if self._device is None:
+            self._device = Device(self)
+        return self._device
+
+    @property
+    def has_device(self) -> bool:
+        """Tell whether it was ever needed."""
+        return self._device is not None
+
+    def place(self) -> Location:
+        """Return where the car is now, as the answer to 0x8201 says it."""
+        fix = self._locate()
+        if self._device is not None:
+            fix, _ = self._device.look(fix)
+        return location(fix, self.identity.model.recorder)
 
     # --- the link
 
@@ -389,6 +443,8 @@ class Terminal:
         self._rest = b""
         # Logins and heartbeats belong to their connection; reports do not.
         self._pending = {serial: pending for serial, pending in self._pending.items() if pending.times_ms}
+        if back_ms is None and self._away_until_ms > now_ms:
+            back_ms = self._away_until_ms
         if back_ms is None:
             wait_ms = min(BACK_OFF_MS << min(self._failures, 6), BACK_OFF_MS_MAX)
             back_ms = now_ms + int(wait_ms * (0.5 + self.spread))
@@ -432,7 +488,11 @@ class Terminal:
         self.report_due_ms = now_ms + (self.interval_ms if next_ms is None else next_ms)
         if self._sos:
             fix = fix._replace(alarm=fix.alarm | ALARM_SOS)
-        data = body(fix, self.identity.model.recorder)
+        if self._device is None:
+            data = body(fix, self.identity.model.recorder)
+        else:
+            fix, more = self._device.look(fix)
+            data = body(fix, self.identity.model.recorder) + more
         if self.state == ONLINE and len(self._pending) < PENDING_MAX and not self.hurrying:
             self._send(0x0200, data, now_ms, (fix.time_ms,), self._sos)
             return
@@ -476,9 +536,79 @@ class Terminal:
             self._out.append(pending.wire)
             self._last_sent_ms = now_ms
             self._ledger.sent_again += len(pending.times_ms)
-        if self.state == ONLINE and now_ms - self._last_sent_ms >= self.identity.model.heartbeat_s * 1000:
+        if self.state != ONLINE:
+            return
+        if self._device is not None:
+            self._device.tick(now_ms)
+        if now_ms - self._last_sent_ms >= self.heartbeat_ms:
             self._ledger.heartbeats += 1
             self._send(0x0002, b"", now_ms)
+
+    # --- for the device
+
+    def speak(self, message: int, struct_: Any, now_ms: int) -> tuple[int, list[bytes]]:
+        """Send a message that is no report, in fragments where it is too long for one frame.
+
+        One that the platform answers with its general reply is sent again until it has done so, as reports are; the
+        fragments of a long one and what has a reply of its own are the device's to send again.
+
+        Returns:
+            The serial of its first frame, and its frames.
+
+        Raises:
+            ValueError: the body does not belong to the message, a value does not fit, or over FRAGMENTS_MAX fragments.
+        """
+        version = self.identity.model.version
+        data = encode_body(struct_, Header(message, self.identity.phone, 0, version))
+        self._ledger.answers += 1
+        if len(data) <= BODY_BYTES_MAX:
+            serial = self._serial
+            if answer_to(message) == 0x8001 and len(self._pending) < PENDING_MAX:
+                self._send(message, data, now_ms)
+            else:
+                self._out.append(self._frame(message, data, self._take_serial()))
+                self._last_sent_ms = now_ms
+            return serial, [self._out[-1]]
+        total = -(-len(data) // FRAGMENT_BYTES)
+        if total > FRAGMENTS_MAX:
+            raise ValueError(f"{len(data)} bytes are {total} fragments, there may be {FRAGMENTS_MAX}")
+        serial = self._serial
+        head = _WORD.pack(message)
+        long_form = 0x4000 if version == 2019 else 0
+        wires = []
+        for index in range(total):
+            piece = data[index * FRAGMENT_BYTES : (index + 1) * FRAGMENT_BYTES]
+            attributes = _WORD.pack(len(piece) | 0x2000 | long_form)
+            packet = _WORD.pack(self._take_serial()) + _WORD.pack(total) + _WORD.pack(index + 1)
+            wires.append(wrap(head + attributes + self._header + packet + piece))
+        self.send_again(wires, now_ms)
+        return serial, wires
+
+    def send_again(self, wires: list[bytes], now_ms: int) -> None:
+        """Send frames byte for byte as they are."""
+        self._out += wires
+        self._last_sent_ms = now_ms
+
+    def go_away(self, for_ms: int, now_ms: int) -> None:
+        """Hang up, and dial again after a while."""
+        self._away_until_ms = now_ms + for_ms
+        self.hang_up = True
+
+    def forget_login(self) -> None:
+        """Forget the code: register anew the next time (factory reset)."""
+        self._code = None
+
+    def hush_alarm(self) -> None:
+        """The platform confirmed the emergency by hand (0x8203)."""
+        self._sos = False
+
+    def track(self, interval_s: int, valid_s: int, now_ms: int) -> None:
+        """0x8202: report more often for a while; interval 0 ends it."""
+        if not interval_s:
+            valid_s = 0
+        self._tracking_ms, self._tracking_until_ms = interval_s * 1000, now_ms + valid_s * 1000
+        if valid_s:
+            self.report_due_ms = min(self.report_due_ms, now_ms + self._tracking_ms)
 
     # --- inside
 
@@ -502,13 +632,6 @@ class Terminal:
         serial = self._serial
         self._serial = (serial + 1) & 0xFFFF
         return serial
-
-    def _say(self, message: int, struct_: object, now_ms: int) -> None:
-        """Send an answer, which is not answered itself."""
-        header = Header(message, self.identity.phone, self._take_serial(), self.identity.model.version)
-        self._out.append(encode(struct_, header))  # type: ignore[arg-type]
-        self._last_sent_ms = now_ms
-        self._ledger.answers += 1
 
     def _login(self, message: int, struct_: object, now_ms: int) -> None:
         serial = self._take_serial()
@@ -563,7 +686,7 @@ class Terminal:
                 self._sos = False
         else:
             self._ledger.refused += len(pending.times_ms)
-        if message == 0x0704:
+        if message == 0x0704 or (self._stored and self.identity.model.version == 2011):
             self._send_stored(now_ms)
 
     def _welcome(self, now_ms: int) -> None:
@@ -577,6 +700,8 @@ class Terminal:
             self._out.append(pending.wire)
             self._last_sent_ms = now_ms
             self._ledger.sent_again += len(pending.times_ms)
+        if self._device is not None:
+            self._device.welcome(now_ms)
         self._send_stored(now_ms)
 
     def _send_stored(self, now_ms: int) -> None:
@@ -589,12 +714,22 @@ class Terminal:
             return
         if self.hurrying and 3 + self._stored_bytes <= BODY_BYTES_MAX and stored[-1][0] - stored[0][0] < HURRY_SPAN_MS:
             return
-        if any(pending.message == 0x0704 for pending in self._pending.values()):
+        if self.identity.model.version == 2011:
+            if len(self._pending) > SINGLE_MAX:
+                return
+        elif any(pending.message == 0x0704 for pending in self._pending.values()):
             return
         self._send_batch(now_ms)
 
     def _send_batch(self, now_ms: int) -> None:
         """Send as many of the kept reports as one frame holds, oldest first."""
+        if self.identity.model.version == 2011:
+            # 0x0704 came with 2013: before, each is sent as it would have been.
+            for _ in range(min(SINGLE_MAX, len(self._stored))):
+                time_ms, one, sos = self._stored.popleft()
+                self._stored_bytes -= 2 + len(one)
+                self._send(0x0200, one, now_ms, (time_ms,), sos)
+            return
         data = bytearray()
         times: list[int] = []
         with_sos = False
@@ -612,8 +747,9 @@ class Terminal:
 
     def _obey(self, frame: bytes, now_ms: int) -> None:
         """A frame of the platform that is no general reply."""
+        version = self.identity.model.version
         try:
-            decoded = decode(frame, None)
+            decoded = decode(frame, 2011 if version == 2011 else None)
         except ProtocolError:
             self._ledger.bad_frames += 1
             return
@@ -633,21 +769,9 @@ class Terminal:
                 self._ledger.refused += 1
                 self._failures = max(self._failures, 5)
                 self.hang_up = True
-        elif self.state != ONLINE or header.message in UNANSWERED:
+        elif self.state != ONLINE:
             return
         elif isinstance(message, QueryLocation):
-            place = location(self._locate(), self.identity.model.recorder)
-            self._say(0x0201, LocationReply(reply_serial=header.serial, location=place), now_ms)
+            self.speak(0x0201, LocationReply(reply_serial=header.serial, location=self.place()), now_ms)
         else:
-            if isinstance(message, TrackTemporarily):
-                self._track(message.interval_s, message.valid_s or 0, now_ms)
-            result = 0 if header.message in ACCEPTED else 3
-            self._say(0x0001, TerminalGeneralReply(header.serial, header.message, result), now_ms)
-
-    def _track(self, interval_s: int, valid_s: int, now_ms: int) -> None:
-        """0x8202: report more often for a while; interval 0 ends it."""
-        if not interval_s:
-            valid_s = 0
-        self._tracking_ms, self._tracking_until_ms = interval_s * 1000, now_ms + valid_s * 1000
-        if valid_s:
-            self.report_due_ms = min(self.report_due_ms, now_ms + self._tracking_ms)
+            self.device.obey(decoded, now_ms)
