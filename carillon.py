@@ -314,8 +314,11 @@ class Node:
         from actors.alerting import TYPES, Alerting
         from actors.credentials import Credentials
         from actors.detection import Detection
+        from actors.evidence import TYPES as EVIDENCE_TYPES
+        from actors.evidence import Evidence
         from actors.fleet import Fleet
         from actors.gateway import Gateway
+        from actors.media import Keeper
         from actors.reception import Reception
         from actors.recorder import Recorder
         from actors.uplinks import KEPT_BYTES
@@ -336,6 +339,7 @@ class Node:
         from storage.errors import AnsweredTwiceError, OwnerFencedError
         from storage.eventlog import EventLog
         from storage.inbox import Inbox
+        from storage.media import MediaStore
         from storage.people import People
         from storage.query import QueryServer
         from storage.registry import Registry
@@ -357,11 +361,15 @@ class Node:
         moving = Inbox(self.eventlog)
         self.inbox_statistics = moving.statistics
         self.alerting = Alerting(self.eventlog)
+        self.media = MediaStore(self.eventlog, config.media_path, config.media_bytes_max)
+        self.keeper = Keeper(self.media)
+        self.evidence = Evidence(self.eventlog, self.media)
         self.outlets = [Outlet(adapter, self.eventlog) for adapter in ADAPTERS]
         self.errands: dict[str, Errand] = {
             # An empty look costs 0.1 ms in a worker thread; who does not know our doorbell waits for it.
             "inbox": Errand(moving.move, look_s=0.5),
             "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
+            "evidence": Errand(self.evidence.step, [topic_of(type_) for type_ in EVIDENCE_TYPES]),
             **{
                 f"adapter-{adapter.name}": Errand(outlet.step, [topic_of(adapter.intent)])
                 for adapter, outlet in zip(ADAPTERS, self.outlets, strict=True)
@@ -434,6 +442,7 @@ class Node:
                 counts=self.counts,
                 done=position.done,
                 on_drained=on_drained,
+                keeper=self.keeper,
             )
 
         self.gateway = Gateway(
@@ -652,6 +661,7 @@ class Node:
         from actors.vehicle import COUNTS
         from core.intake import loop
         from core.metrics import Metrics
+        from storage.media import MEDIA_COUNTS
         from storage.people import PEOPLE_COUNTS
 
         metrics = Metrics()
@@ -722,6 +732,20 @@ class Node:
             gauges=("terminals", "vehicles", "sessions"),
         )
         metrics.statistics("people", self.people.statistics, PEOPLE_COUNTS)
+        metrics.statistics(
+            "media",
+            self.media.statistics,
+            (*MEDIA_COUNTS, ("bytes", "Bytes of media files.")),
+            gauges=("bytes",),
+        )
+        metrics.gauge("media_bytes_max", "Most bytes of media files.", lambda: self.media.bytes_max)
+        metrics.statistics(
+            "media",
+            self.keeper.statistics,
+            (("held_bytes", "Bytes of media half received."), ("failures", "Calls of the media store repeated.")),
+            gauges=("held_bytes",),
+        )
+        metrics.statistics("evidence", self.evidence.statistics, (("linked", "Media whose links changed."),))
         metrics.statistics("alerting", self.alerting.statistics, (("told", "Messages asked for."),))
         for outlet in self.outlets:
             told = (("sent", "Messages delivered."), ("failed", "Messages that were not."))

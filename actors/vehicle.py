@@ -22,6 +22,18 @@ from actors.commands import ATTEMPTS_MAX, Command, Commands, Invalid, read_reque
 from actors.credentials import Credentials
 from actors.fleet import Fleet, Terminal
 from actors.fragments import Fragments, read_fragment
+from actors.media import (
+    MEDIA_DATA,
+    Keeper,
+    Key,
+    Room,
+    Transfer,
+    Transfers,
+    is_numbered_part,
+    new_media,
+    packet_of,
+    read_item,
+)
 from actors.uplinks import Heard, Uplinks, reply_to, result_of
 from core.clock import Clock
 from core.events import (
@@ -34,10 +46,11 @@ from core.events import (
     derive_id,
 )
 from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED, Frame, Links
-from core.limits import REFUSALS_PER_LINK_MAX
+from core.limits import MEDIA_BYTES_MAX, MEDIA_OWED_MAX, REFUSALS_PER_LINK_MAX
 from core.log import LogWriter
 from core.mailbox import Mailbox, MailboxStatistics
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode, encode
+from protocols.jt808.media import MediaData, MediaEvent, MediaReply
 from protocols.jt808.messages import (
     RESULTS,
     Authenticate,
@@ -54,6 +67,7 @@ from protocols.jt808.messages import (
 from protocols.jt808.plain import to_plain
 from protocols.report import phone_key
 from protocols.seam import CLASS_FRAGMENT, CLASS_FRAME, CLASS_LOGIN
+from storage.media import Kept, NewMedia
 
 LINK_BOOT_SHIFT: Final = 40
 """A link's number: the boot number of the process above, a counter in the low 40 bits (core.intake.links)."""
@@ -100,6 +114,11 @@ COUNTS: Final = (
     "messages_assembled",
     "messages_expired",
     "messages_refused",
+    "media_packets",
+    "media_asked",
+    "media_stored",
+    "media_refused",
+    "media_lost",
     "commands",
     "commands_sent",
     "commands_repeated",
@@ -139,7 +158,36 @@ class Done(NamedTuple):
     sequence: int
 
 
-Step = Event | Action | Done
+class Keep(NamedTuple):
+    """A whole item for the store of media. What the terminal is told follows from what becomes of it."""
+
+    item: NewMedia
+    data: bytes
+    header: Header
+    """Of the message that brought it, or its first packet."""
+    record: Terminal
+    sequences: tuple[int, ...]
+    """Records of the journal that are done with once it is kept."""
+    transfer: Transfer | None = None
+
+
+class Announce(NamedTuple):
+    """An item that a terminal has taken, for the store of media, and the id of its event."""
+
+    item: NewMedia
+    event_id: str
+
+
+class Note(NamedTuple):
+    """How far a transfer came, for the store of media."""
+
+    item: NewMedia
+    state: Literal["partial", "lost"]
+    packets: int
+    packets_total: int
+
+
+Step = Event | Action | Done | Keep | Announce | Note
 """Steps are carried out in order: events in a row are one append, and what follows waits until it is durable."""
 
 
@@ -177,15 +225,25 @@ class Conversation:
         "_fleet",
         "_fragments",
         "_node",
+        "_owed",
+        "_room",
         "_serials",
         "_sessions",
+        "_transfers",
         "_uplinks",
         "_versions",
         "vehicle_id",
     )
 
     def __init__(
-        self, vehicle_id: int, fleet: Fleet, credentials: Credentials, node: str, epochs: Epochs, counts: Counts
+        self,
+        vehicle_id: int,
+        fleet: Fleet,
+        credentials: Credentials,
+        node: str,
+        epochs: Epochs,
+        counts: Counts,
+        room: Room | None = None,
     ) -> None:
         self.vehicle_id = vehicle_id
         self._fleet = fleet
@@ -201,6 +259,11 @@ class Conversation:
         self._fragments: Fragments | None = None
         self._commands: Commands | None = None
         self._uplinks: Uplinks | None = None
+        # None: pictures are not kept.
+        self._room = room
+        self._transfers: Transfers | None = None
+        # (terminal, what it calls its item): stored while it was away, and not answered yet.
+        self._owed: list[tuple[int, int]] = []
 
     @property
     def sessions(self) -> dict[int, Session]:
@@ -215,12 +278,20 @@ class Conversation:
     @property
     def oldest_open_sequence(self) -> int | None:
         """Lowest journal sequence of a fragment that must still be read again after a restart."""
-        return None if self._fragments is None else self._fragments.oldest_open_sequence
+        held = [one.oldest_open_sequence for one in (self._fragments, self._transfers) if one is not None]
+        return min((sequence for sequence in held if sequence is not None), default=None)
+
+    @property
+    def transfers(self) -> list[Transfer]:
+        """The pictures, sounds and films on their way from this car. Other threads may look at them."""
+        return [] if self._transfers is None else self._transfers.open
 
     @property
     def deadline_s(self) -> float:
         """When `due` must be called, in Trio's time; inf for never."""
         fragments_s = inf if self._fragments is None else self._fragments.deadline_s
+        if self._transfers is not None:
+            fragments_s = min(fragments_s, self._transfers.deadline_s)
         return fragments_s if self._commands is None else min(fragments_s, self._commands.deadline_s)
 
     # --- frames -------------------------------------------------------------------------------------------------------
@@ -251,6 +322,9 @@ class Conversation:
         steps: list[Step] = []
         if frame.kind == KIND_ASSEMBLED:
             steps += self._assembled(frame, decoded.header, now_s)
+        if isinstance(decoded.body, MediaData) and self._room is not None:
+            # Done when it is kept, and not before.
+            return steps + self._media_data(frame, record, decoded, self._room, now_s)
         handler = HANDLERS.get(type(decoded.body), Conversation._other)
         steps += handler(self, frame, record, decoded, now_s, now_ms)
         steps.append(Done(frame.sequence))
@@ -341,7 +415,7 @@ class Conversation:
         )
         self._sessions[record.terminal] = session
         occupancy.opened(frame.link, record.terminal, frame.arrival_ms, decoded.header.version)
-        return [*events, *ends, admit, *self._flush(now_s, now_ms)]
+        return [*events, *ends, admit, *self._pay(session), *self._flush(now_s, now_ms)]
 
     def _logout(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
         self._counts["logouts"] += 1
@@ -493,6 +567,8 @@ class Conversation:
     def _fragment(self, frame: Frame, now_s: float) -> list[Step]:
         """Acknowledged by the intake already; kept until the whole message stands in the journal."""
         self._counts["fragments"] += 1
+        if self._room is not None and frame.data[:2] == MEDIA_DATA.to_bytes(2, "big"):
+            return self._media_packet(frame, self._room, now_s)
         fragment = read_fragment(frame)
         if fragment is None:
             self._counts["fragments_bad"] += 1
@@ -529,6 +605,168 @@ class Conversation:
                 steps += [Done(sequence) for sequence in due.released]
         return steps
 
+    # --- pictures, sounds and films -----------------------------------------------------------------------------------
+
+    def _media_event(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, now_ms: int) -> list[Step]:
+        """0x0800: something was taken. It is written down before the answer; whether it comes, the terminal decides."""
+        body: MediaEvent = decoded.body  # type: ignore[assignment]
+        if self._room is None:
+            return self._other(frame, record, decoded, _now_s, now_ms)
+        said = MediaData(
+            media_id=body.media_id, kind=body.kind, format=body.format, event=body.event, channel=body.channel
+        )
+        subject = f"vehicle:{record.vehicle_id}"
+        event_id = derive_id("media", "media.announced", 1, (self._source(frame),), subject)
+        steps: list[Step] = [Announce(new_media(record, frame, said), event_id)]
+        if frame.kind != KIND_ASSEMBLED:
+            steps += self._reply(frame, record, decoded.header, RESULT_OK)
+        return steps
+
+    def _media_packet(self, frame: Frame, room: Room, now_s: float) -> list[Step]:
+        """A fragment of 0x0801, acknowledged by the intake; kept in memory until the item is whole."""
+        self._counts["media_packets"] += 1
+        read = packet_of(frame)
+        if read is None:
+            self._counts["fragments_bad"] += 1
+            return [Done(frame.sequence)]
+        key, fragment = read
+        return self._take_packet(frame, room, key, fragment.number, fragment.header, fragment.body, now_s)
+
+    def _take_packet(
+        self, frame: Frame, room: Room, key: Key, number: int, header: bytes, data: bytes, now_s: float
+    ) -> list[Step]:
+        if self._transfers is None:
+            self._transfers = Transfers(room)
+        if self._transfers.take(frame, key, number, header, data, now_s):
+            return []
+        steps: list[Step] = [Done(frame.sequence)]
+        media_id = self._transfers.stored_before(key, now_s)
+        if media_id is None or number != key.total:
+            self._counts["fragments_repeated"] += 1
+            return steps
+        # It did not hear that all is there, and has sent it once more.
+        session = self._sessions.get(frame.terminal)
+        if session is not None:
+            steps.append(self._stored(session, media_id, session.header.serial))
+        return steps
+
+    def _media_data(self, frame: Frame, record: Terminal, decoded: Decoded, room: Room, now_s: float) -> list[Step]:
+        """0x0801 that came whole, or one of the packets that a terminal of 2011 numbers itself."""
+        header = decoded.header
+        length = 17 if frame.data[2] & 0x40 else 12
+        body = read_item(frame.data[:length], [frame.data[length:]], header.version)
+        if body is None:
+            self._counts["frames_unreadable"] += 1
+            return [*self._reply(frame, record, header, RESULT_WRONG), Done(frame.sequence)]
+        if is_numbered_part(body):
+            self._counts["media_packets"] += 1
+            assert body.total is not None
+            assert body.number is not None
+            # What only an edition of 2011 sends: its next packets are read so too, and its answers made so.
+            self._versions[record.terminal] = 2011
+            key = Key(frame.phone, body.total, body.media_id, numbered=True)
+            head = frame.data[:length]
+            # The first keeps its head, so that the whole is one item with a head of its own.
+            part = frame.data[length:] if body.number == 1 else body.data
+            steps = self._take_packet(frame, room, key, body.number, head, part, now_s)
+            return [*self._reply(frame, record, header, RESULT_OK), *steps]
+        return [Keep(new_media(record, frame, body), body.data, header, record, (frame.sequence,))]
+
+    def _due_transfers(self, transfers: Transfers, now_s: float) -> list[Step]:
+        steps: list[Step] = []
+        for due in transfers.due(now_s, self._sessions):
+            transfer = due.transfer
+            if due.what == "keep":
+                steps += self._keep(transfers, transfer, now_s)
+            elif due.what == "ask":
+                self._counts["media_asked"] += 1
+                session = self._sessions[transfer.terminal]
+                steps.append(self._ask_for(session, transfer, due.missing[:RESEND_INDEXES_MAX]))
+                if not transfer.told:
+                    transfer.told = True
+                    steps += self._note_down(transfer, "partial")
+            else:
+                self._counts["media_refused" if due.what == "refused" else "media_lost"] += 1
+                steps += self._note_down(transfer, "lost")
+                steps += self._refuse_item(transfer)
+                steps += [Done(sequence) for sequence in transfer.sequences]
+        return steps
+
+    def _keep(self, transfers: Transfers, transfer: Transfer, now_s: float) -> list[Step]:
+        record = self._fleet.terminal(transfer.frame.phone)
+        parts = [transfer.parts[number] for number in sorted(transfer.parts)]
+        body = read_item(transfer.header, parts, self._versions.get(transfer.terminal))
+        if record is None or body is None or len(body.data) > MEDIA_BYTES_MAX:
+            self._counts["frames_orphaned" if record is None else "media_refused"] += 1
+            transfers.kept(transfer, now_s, stored=False)
+            return [*self._refuse_item(transfer), *(Done(sequence) for sequence in transfer.sequences)]
+        header = decode(transfer.header).header
+        item = new_media(record, transfer.frame, body)
+        return [Keep(item, body.data, header, record, tuple(transfer.sequences), transfer)]
+
+    def kept(self, keep: Keep, kept: Kept, now_s: float) -> list[Step]:
+        """Take what became of an item: answer its terminal, now or at its next login, and let go of the journal."""
+        self._counts["media_stored" if kept.stored else "media_refused"] += 1
+        if keep.transfer is not None and self._transfers is not None:
+            self._transfers.kept(keep.transfer, now_s, stored=kept.stored)
+        steps: list[Step] = []
+        session = self._sessions.get(keep.record.terminal)
+        if session is None:
+            if kept.stored:
+                self._owed = [*self._owed, (keep.record.terminal, keep.item.media_id)][-MEDIA_OWED_MAX:]
+        elif kept.stored:
+            steps.append(self._stored(session, keep.item.media_id, keep.header.serial))
+        else:
+            steps.append(self._refused_item(session, keep.header.serial))
+        return [*steps, *(Done(sequence) for sequence in keep.sequences)]
+
+    def _pay(self, session: Session) -> list[Step]:
+        """Answer what was stored while the terminal was away."""
+        terminal = session.record.terminal
+        mine = [media_id for who, media_id in self._owed if who == terminal]
+        self._owed = [one for one in self._owed if one[0] != terminal]
+        return [self._stored(session, media_id, session.header.serial) for media_id in mine]
+
+    def _stored(self, session: Session, media_id: int, reply_serial: int) -> Action:
+        """Say with 0x8800 that an item is there, whole."""
+        serial = self._serial(session.record)
+        reply = MediaReply(reply_serial=reply_serial, media_id=media_id)
+        return Action("send", (session.link, answer(session.header, 0x8800, serial, reply)))
+
+    def _ask_for(self, session: Session, transfer: Transfer, missing: tuple[int, ...]) -> Action:
+        """Ask for packets by the item's number; by serial where the packet that holds the number has not come."""
+        first = transfer.key.first
+        if transfer.media_id is None and not transfer.key.numbered:
+            body: msgspec.Struct = ResendRequest(first, missing)
+            return Action("send", (session.link, answer(session.header, 0x8003, self._serial(session.record), body)))
+        media_id = first if transfer.media_id is None else transfer.media_id
+        reply_serial = int.from_bytes(transfer.frame.data[10:12], "big")
+        body = MediaReply(reply_serial=reply_serial, media_id=media_id, missing=missing)
+        return Action("send", (session.link, answer(session.header, 0x8800, self._serial(session.record), body)))
+
+    def _refuse_item(self, transfer: Transfer) -> list[Step]:
+        """Say of packets that were acknowledged one by one that the whole of them failed."""
+        session = self._sessions.get(transfer.terminal)
+        if session is None:
+            return []
+        return [self._refused_item(session, decode(transfer.header).header.serial)]
+
+    def _refused_item(self, session: Session, reply_serial: int) -> Action:
+        body = PlatformGeneralReply(reply_serial, MEDIA_DATA, RESULT_FAILURE)
+        return Action("send", (session.link, answer(session.header, 0x8001, self._serial(session.record), body)))
+
+    def _note_down(self, transfer: Transfer, state: Literal["partial", "lost"]) -> list[Step]:
+        """Write down how far an item came, as far as one can tell what it is."""
+        record = self._fleet.terminal(transfer.frame.phone)
+        first = transfer.parts.get(1)
+        if record is None or first is None or transfer.media_id is None:
+            return []
+        body = read_item(transfer.header, [first], self._versions.get(transfer.terminal))
+        if body is None:
+            return []
+        item = new_media(record, transfer.frame, body)
+        return [Note(item, state, len(transfer.parts), transfer.key.total)]
+
     # --- commands -----------------------------------------------------------------------------------------------------
 
     def request(self, event: Event, now_s: float, now_ms: int) -> list[Step]:
@@ -555,6 +793,8 @@ class Conversation:
         steps: list[Step] = []
         if self._fragments is not None:
             steps += self._due_fragments(self._fragments, now_s)
+        if self._transfers is not None:
+            steps += self._due_transfers(self._transfers, now_s)
         if self._commands is not None:
             for command in self._commands.overdue(now_s):
                 if command.attempts == 0:
@@ -702,6 +942,7 @@ HANDLERS: Final[dict[type[msgspec.Struct], Callable[..., list[Step]]]] = {
     TerminalGeneralReply: Conversation._general_reply,
     LocationReply: Conversation._location_reply,
     QueryServerTime: Conversation._server_time,
+    MediaEvent: Conversation._media_event,
 }
 """What is done with which message. Everything else: `_other`."""
 
@@ -723,7 +964,18 @@ class Vehicle:
     A full mailbox refuses (`put` returns False): stop reading that connection only, and go on when it is drained.
     """
 
-    __slots__ = ("_clock", "_current", "_done", "_links", "_log", "conversation", "counts", "mailbox", "vehicle_id")
+    __slots__ = (
+        "_clock",
+        "_current",
+        "_done",
+        "_keeper",
+        "_links",
+        "_log",
+        "conversation",
+        "counts",
+        "mailbox",
+        "vehicle_id",
+    )
 
     def __init__(
         self,
@@ -739,6 +991,7 @@ class Vehicle:
         counts: Counts,
         done: Callable[[int], None],
         on_drained: Callable[[], None] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         """Make a car that waits for its first frame.
 
@@ -747,9 +1000,12 @@ class Vehicle:
             counts: shared by all vehicles.
             done: called with the sequence of each frame whose outcome is durable, in any order (Position.done).
             on_drained: as in Mailbox.
+            keeper: what pictures are given to; None: they are answered and not kept.
         """
         self.vehicle_id = vehicle_id
-        self.conversation = Conversation(vehicle_id, fleet, credentials, node, epochs, counts)
+        room = None if keeper is None else keeper.room
+        self.conversation = Conversation(vehicle_id, fleet, credentials, node, epochs, counts, room)
+        self._keeper = keeper
         self.counts = counts
         self.mailbox: Mailbox[Frame | Event] = Mailbox(on_drained=on_drained)
         self._links = links
@@ -821,10 +1077,22 @@ class Vehicle:
                 events = []
             if isinstance(step, Done):
                 self._done(step.sequence)
-            else:
+            elif isinstance(step, Action):
                 await carry_out(self._links, step, self.counts)
+            else:
+                await self._keep(step)
         if events:
             await self._log.append(events)
+
+    async def _keep(self, step: Keep | Announce | Note) -> None:
+        assert self._keeper is not None
+        if isinstance(step, Keep):
+            kept = await self._keeper.put(step.item, step.data)
+            await self._carry_out(self.conversation.kept(step, kept, trio.current_time()))
+        elif isinstance(step, Announce):
+            await self._keeper.announce(step.item, step.event_id)
+        else:
+            await self._keeper.note(step.item, step.state, step.packets, step.packets_total)
 
 
 async def carry_out(links: Links, action: Action, counts: Counts) -> None:

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from core.limits import MEDIA_STORE_BYTES
+
 ENVIRONMENT_PREFIX: Final = "CARILLON_"
 NOT_OPTIONS: Final = frozenset({"CARILLON_CONFIG"})
 """Variables with our prefix that are no field of Config: the one that names the file."""
@@ -67,6 +69,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             description="Most bytes of journal. Kept frames go first; when all are still needed, acknowledging stops.",
         ),
     ] = 32 * 1024**3
+    media: Annotated[
+        str,
+        Meta(description="Directory of pictures, sounds and films, for a volume of its own; empty: `media` in `data`."),
+    ] = ""
+    media_bytes_max: Annotated[
+        # 100 cars with ten pictures of 100 KB a day fill 20 GB in 200 days.
+        int,
+        Meta(
+            ge=16 * 1024 * 1024,
+            le=1 << 50,
+            description="Most bytes of pictures, sounds and films. At the bound new ones are refused; none is deleted.",
+        ),
+    ] = MEDIA_STORE_BYTES
     idle_s: Annotated[
         # Terminals are commonly set to a heartbeat of 60 s or less (parameter 0x0001). Three in a row lost in a
         # tunnel are a dead connection; the terminal reconnects and re-sends, so being wrong costs one login.
@@ -142,6 +157,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def journal_path(self) -> Path:
         return Path(self.journal) if self.journal else self.data_path / "journal"
+
+    @property
+    def media_path(self) -> Path:
+        return Path(self.media) if self.media else self.data_path / "media"
 
     @property
     def reports(self) -> str:

@@ -117,6 +117,43 @@ TERMINALS_MAX: Final = 2 * VEHICLES_MAX
 """Alarm latches, by terminal id: two terminals on every car (tracker and dash camera). Reports of one past it are
 stored, counted, and not judged for alarms."""
 
+# --- media ------------------------------------------------------------------------------------------------------------
+
+MEDIA_BYTES_MAX: Final = 2 * 1024 * 1024
+"""One picture, sound or film. A picture of 1080 lines is 300 KB, a minute of WAV at 8 kHz 960 KB, ten seconds of film
+at 1 Mbit/s 1.25 MB. A larger one is refused (0x8001 result 1), counted: films come by another way (JT/T 1078)."""
+MEDIA_PACKETS_MAX: Final = 4_096
+"""Packets of one item: 2 MiB in pieces of 512 bytes. Real terminals fill theirs with 800 to 1,000."""
+MEDIA_OPEN_MAX: Final = 4
+"""Items a car may have half sent at once: one a camera. One more gives up the oldest, counted."""
+MEDIA_MEMORY_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Packets of all cars held in memory until their items are whole: 850 pictures of 300 KB on their way at once. An item
+that begins past it is refused, counted; its terminal sends it again."""
+MEDIA_S_MAX: Final = 900.0
+"""From the first packet to the last. The largest item over a link of 2.5 KB/s (GPRS) takes 840 s; a car in a garage has
+a quarter of an hour to come out. Then the half is given up, counted."""
+MEDIA_PAUSE_S: Final = 5.0
+MEDIA_ASKS_MAX: Final = 4
+"""Packets missing 5 s after the last one came are asked for (0x8800 with a list), each pause longer by 5 s; four asks
+in a row that bring nothing end it after 5 + 10 + 15 + 20 + 25 s. A packet that comes begins the count anew."""
+MEDIA_ITEMS_DAY_MAX: Final = 2_000
+"""Items of one car stored within 24 hours: a picture a minute is 1,440. One more is refused, counted: a terminal whose
+door switch rattles must not fill the store for all."""
+MEDIA_WRITES_AT_ONCE: Final = 4
+"""Files written at once, a worker thread each: an item costs some 10 ms of syncs, so 400 a second; cars wait their
+turn, each for its own items only."""
+MEDIA_OWED_MAX: Final = 16
+"""Answers kept for a terminal that was away when its item was stored, for its next login. The oldest is dropped: then
+the terminal sends its item again, which is recognised."""
+MEDIA_STORE_BYTES: Final = 20 * 1024**3
+"""Bytes of all items together, unless configured (media_bytes_max): 100 cars with ten pictures of 100 KB a day fill it
+in 200 days. At the bound new items are refused, counted, and shown on the system page; nothing is deleted."""
+MEDIA_PAGE_MAX: Final = 500
+MEDIA_LINK_MS: Final = 60_000
+"""How far apart a picture and a crash, SOS or crossing of its car may be to belong together."""
+MEDIA_LINKS_AT_ONCE: Final = 200
+"""Items of one car looked at again when something happened to it: a picture every 0.6 s for two minutes."""
+
 # --- stores -----------------------------------------------------------------------------------------------------------
 
 STORE_TIMEOUT_S: Final = 30.0

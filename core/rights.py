@@ -22,6 +22,7 @@ RIGHTS: Final = (
     "geofences.write",
     "events.read",
     "commands.send",
+    "media.read",  # pictures, sounds and films of terminals
     "outbox.read",
     "people.read",
     "people.write",  # users, invitations
@@ -37,9 +38,17 @@ _READER: Final = frozenset(
 ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "viewer": _READER,
-        "operator": _READER | {"geofences.write", "commands.send"},
+        "operator": _READER | {"geofences.write", "commands.send", "media.read"},
         "manager": _READER
-        | {"geofences.write", "commands.send", "vehicles.write", "terminals.write", "people.read", "people.write"},
+        | {
+            "geofences.write",
+            "commands.send",
+            "media.read",
+            "vehicles.write",
+            "terminals.write",
+            "people.read",
+            "people.write",
+        },
         "administrator": frozenset(RIGHTS),
     }
 )

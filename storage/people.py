@@ -144,7 +144,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     login: str
     api_key: int
     what: str
-    """positions, live, track, frames, search, export"""
+    """positions, live, track, frames, media, search, export"""
     vehicle: int
     """0: not one vehicle's."""
     from_ms: int

@@ -9,6 +9,7 @@ import msgspec
 from core.events.detection import AlarmSeen, FenceCrossed
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
 from core.events.geofence import GeofenceRemoved, GeofenceSaved
+from core.events.media import MediaAnnounced, MediaStored
 from core.events.message import MessageDecided, MessageRequested
 from core.events.terminal import (
     CommandProgress,
@@ -53,6 +54,8 @@ __all__ = [
     "GeofenceSaved",
     "IdentityDisputed",
     "InformationChosen",
+    "MediaAnnounced",
+    "MediaStored",
     "MessageDecided",
     "MessageReceived",
     "MessageRequested",
@@ -97,6 +100,8 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("fence.exited", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,
         ("sos.pressed", 1): AlarmSeen,
+        ("media.announced", 1): MediaAnnounced,
+        ("media.stored", 1): MediaStored,
         ("message.requested", 1): MessageRequested,
         ("message.sent", 1): MessageDecided,
         ("message.failed", 1): MessageDecided,

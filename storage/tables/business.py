@@ -251,7 +251,7 @@ ACCESS: Final = Table(
     Column("group_id", Integer, nullable=False),
     Column("account", Integer, nullable=False),
     Column("api_key", Integer, nullable=False),
-    # positions, live, track, frames, search, export
+    # positions, live, track, frames, media, search, export
     Column("what", Text, nullable=False),
     # 0: not one vehicle's.
     Column("vehicle", Integer, nullable=False),

@@ -8,6 +8,7 @@ import trio
 
 from actors.credentials import Credentials
 from actors.fleet import Fleet
+from actors.media import Keeper
 from actors.reception import Reception
 from actors.vehicle import Counts, Epochs, Vehicle
 from core.clock import TrioWallClock
@@ -194,7 +195,8 @@ class Caller:
 class World:
     """A fleet with its actors, run by hand or by tasks."""
 
-    def __init__(self, policy: str = "open") -> None:
+    def __init__(self, policy: str = "open", keeper: Keeper | None = None) -> None:
+        self.keeper = keeper
         self.clock = TrioWallClock()
         self.registry = MemoryRegistry()
         self.fleet = Fleet(self.registry, policy)  # type: ignore[arg-type]
@@ -242,6 +244,7 @@ class World:
                 epochs=self.epochs,
                 counts=self.counts,
                 done=self.position.done,
+                keeper=self.keeper,
             )
             if self.nursery is not None:
                 self.nursery.start_soon(self.vehicles[vehicle_id].run)
