@@ -18,6 +18,7 @@ from api import (
     sessions,
     stores,
     terminals,
+    uplinks,
     vehicle_changes,
 )
 from api.commands import list_commands, read_command, request_command
@@ -130,4 +131,5 @@ RESOURCES: Final = (
     *terminals.RESOURCES,
     *forms.RESOURCES,
     *vehicle_changes.RESOURCES,
+    *uplinks.RESOURCES,
 )

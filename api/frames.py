@@ -22,6 +22,7 @@ from core.rights import Principal
 from protocols.jt808.explain import explain_wire
 from protocols.jt808.framing import wrap
 from protocols.jt808.messages import MESSAGES
+from protocols.jt808.personal import raw_right
 from protocols.report import phone_key, phone_text
 
 FRAMES_MAX: Final = 500
@@ -49,7 +50,9 @@ class RawFrame(msgspec.Struct, frozen=True, kw_only=True):
     assembled: bool
     """Put together here from fragments, which stand by themselves."""
     frame: str
-    """Hexadecimal, with flags and escapes."""
+    """Hexadecimal, with flags and escapes; empty where it is withheld."""
+    withheld: str = ""
+    """The right without which it is not shown: drivers.read, of who a driver is; media.read, of pictures."""
     explained: dict[str, Any] | None = None
     """As `carillon explain --json` says it, where asked for."""
 
@@ -161,7 +164,7 @@ def frames_between(
     found = archive.frames(vehicle_id, spoke_of(parts, vehicle_id), from_ms, to_ms, before=before, limit=limit)
     parts.reader.note(principal, "frames", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(found.frames))
     return FramePage(
-        items=[raw_frame(frame) for frame in found.frames],
+        items=[raw_frame(frame, principal) for frame in found.frames],
         next=found.next_sequence or None,
         searched_to_ms=found.scanned_to_ms,
         kept_since_ms=archive.oldest_ms(),
@@ -202,7 +205,10 @@ def frames_behind(
     frames = [frame for frame in frames if is_of(frame, vehicle_id, spoke)]
     parts.reader.note(principal, "frames", vehicle=vehicle_id, rows=len(frames))
     return FramePage(
-        items=[raw_frame(frame) for frame in frames], next=None, searched_to_ms=0, kept_since_ms=kept_since_ms
+        items=[raw_frame(frame, principal) for frame in frames],
+        next=None,
+        searched_to_ms=0,
+        kept_since_ms=kept_since_ms,
     )
 
 
@@ -223,9 +229,11 @@ def spoke_of(parts: Parts, vehicle_id: int) -> list[Spoke]:
     ]
 
 
-def raw_frame(frame: Frame) -> RawFrame:
-    """Return a journalled frame as it travelled."""
+def raw_frame(frame: Frame, principal: Principal) -> RawFrame:
+    """Return a journalled frame as it travelled; without its bytes where they say what this principal may not know."""
     message = int.from_bytes(frame.data[:2], "big")
+    right = raw_right(message)
+    withheld = right if right and not principal.may(right) else ""
     declared = MESSAGES.get(message)
     return RawFrame(
         sequence=frame.sequence,
@@ -236,10 +244,13 @@ def raw_frame(frame: Frame) -> RawFrame:
         terminal=frame.terminal,
         link=frame.link,
         assembled=frame.kind == KIND_ASSEMBLED,
-        frame=wrap(frame.data).hex().upper(),
+        frame="" if withheld else wrap(frame.data).hex().upper(),
+        withheld=withheld,
     )
 
 
 def explain(item: RawFrame) -> RawFrame:
-    """Return the frame with every field of it named."""
+    """Return the frame with every field of it named; as it is where it is withheld."""
+    if not item.frame:
+        return item
     return msgspec.structs.replace(item, explained=explain_wire(bytes.fromhex(item.frame)))

@@ -21,6 +21,8 @@ RIGHTS: Final = (
     "geofences.read",
     "geofences.write",
     "events.read",
+    "messages.read",  # what terminals say beside positions
+    "drivers.read",  # names and numbers of drivers in it
     "commands.send",
     "media.read",  # pictures, sounds and films of terminals
     "outbox.read",
@@ -32,7 +34,15 @@ RIGHTS: Final = (
 """Everything that can be allowed. An API key holds a part of its owner's."""
 
 _READER: Final = frozenset(
-    {"positions.read", "vehicles.read", "terminals.read", "geofences.read", "events.read", "outbox.read"}
+    {
+        "positions.read",
+        "vehicles.read",
+        "terminals.read",
+        "geofences.read",
+        "events.read",
+        "messages.read",
+        "outbox.read",
+    }
 )
 
 ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -48,6 +58,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "terminals.write",
             "people.read",
             "people.write",
+            "drivers.read",
         },
         "administrator": frozenset(RIGHTS),
     }

@@ -15,6 +15,7 @@ from api.app import create_app
 from api.embedded import LiveCars
 from api.parts import Parts
 from core.events import CommandRequested, Event
+from core.limits import UPLINK_LISTED_BYTES_MAX
 from core.metrics import Metrics
 from core.vehicle_table import VehicleTable
 from protocols.report import REPORT
@@ -26,6 +27,7 @@ from storage.passwords import Passwords
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import NewTerminal, Registry
+from storage.tables.uplink import Uplink
 from storage.vehicles import Vehicles
 
 KEY = "the-key-of-the-tests"
@@ -42,6 +44,30 @@ class Reports:
 
     def __init__(self) -> None:
         self.tracks: dict[int, list[TrackPoint]] = {}
+        self.said: list[Uplink] = []
+
+    def uplinks(
+        self,
+        vehicle_id: int,
+        messages: Sequence[int],
+        from_ms: int,
+        to_ms: int,
+        before: tuple[int, int, str] | None,
+        limit: int,
+    ) -> list[Uplink]:
+        found = [
+            one._replace(frame=one.frame[:UPLINK_LISTED_BYTES_MAX])
+            for one in sorted(self.said, key=lambda one: (one.arrival_ms, one.sequence, one.node), reverse=True)
+            if one.vehicle_id == vehicle_id
+            and (not messages or one.message in messages)
+            and from_ms <= one.arrival_ms < to_ms
+            and (before is None or (one.arrival_ms, one.sequence, one.node) < before)
+        ]
+        return found[:limit]
+
+    def uplink(self, vehicle_id: int, node: str, sequence: int) -> Uplink | None:
+        wanted = (vehicle_id, node, sequence)
+        return next((one for one in self.said if (one.vehicle_id, one.node, one.sequence) == wanted), None)
 
     def track(
         self, vehicle_id: int, from_ms: int, to_ms: int, limit: int, *, after_report: int | None = None

@@ -99,6 +99,12 @@ CARS: Final = (
         "one",
         lambda side: f"/api/v1/vehicles/{side.vehicle}/track?from={NOW_MS}&to={NOW_MS + 60_000}",
     ),
+    one("GET /api/v1/vehicles/{vehicle_id}/messages", "vehicle"),
+    Case(
+        "GET /api/v1/vehicles/{vehicle_id}/messages/{node}/{sequence}",
+        "one",
+        lambda side: f"/api/v1/vehicles/{side.vehicle}/messages/node1/9",
+    ),
     # There is no journal here: frames are tried in tests/api/test_frames.py. The vehicle is looked for before them.
     Case(
         "GET /api/v1/vehicles/{vehicle_id}/frames",

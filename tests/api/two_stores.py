@@ -19,11 +19,14 @@ from sqlalchemy import insert
 from api.app import create_app
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, derive_id
 from core.rights import NODE, RIGHTS, Principal
+from protocols.jt808.codec import Header, encode_frame
+from protocols.jt808.media import Waybill
 from storage.clickhouse import TrackPoint
 from storage.database import Database
 from storage.people import Store
 from storage.registry import NewTerminal
 from storage.tables.business import ACCESS, GEOFENCE, OUTBOX, TERMINAL, VEHICLE
+from storage.tables.uplink import Uplink
 from tests.api.conftest import KEY, NOW_MS, Node, driven
 
 PASSWORD: Final = "korrekt-pferd-batterie"
@@ -103,6 +106,8 @@ class World:
             ]
         )
         point = TrackPoint(NOW_MS, NOW_MS, 1, lat_1e7, LON_1E7, 0, 0, 0, 0, 3, 0, 0)
+        data = encode_frame(Waybill(f"{name} waybill".encode()), Header(0x0701, phone, 7))
+        node.reports.said.append(Uplink(vehicle, row.terminal, 0x0701, 2013, 7, NOW_MS, "node1", 9, 0, len(data), data))
         node.reports.tracks[vehicle] = [point, point._replace(time_ms=NOW_MS + 1000, report_id=2)]
         outbox = derive_id("test", name, 1, (), "outbox")
         with node.database.write() as connection:

@@ -68,4 +68,5 @@ PATHS = (
     "/api/v1/terminals/import",
     "/api/v1/vehicles/3/track",
     "/api/v1/vehicles/1/commands",
+    "/api/v1/vehicles/1/messages",
 )
