@@ -30,7 +30,7 @@ from core.events import (
 )
 from core.limits import UPLINK_ASKED_MAX, UPLINK_EVENTS_PER_HOUR_MAX
 from protocols.jt808.messages import MESSAGES, Unknown, answer_to
-from protocols.jt808.video import FilePart, FileReply
+from protocols.jt808.safety import FilePart, FileReply
 
 MEDIA_HEAD_BYTES: Final = 64
 """Of a picture the header (17 bytes, 21 in fragments), what it is (8) and where it was taken (28)."""

@@ -11,6 +11,7 @@ is dead: nothing is sent there and nobody is let in.
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from typing import Any, Final, Literal, NamedTuple
@@ -50,6 +51,7 @@ from core.limits import MEDIA_BYTES_MAX, MEDIA_OWED_MAX, REFUSALS_PER_LINK_MAX
 from core.log import LogWriter
 from core.mailbox import Mailbox, MailboxStatistics
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode, encode
+from protocols.jt808.dialects import QueryTime, TimeReply
 from protocols.jt808.media import MediaData, MediaEvent, MediaReply
 from protocols.jt808.messages import (
     RESULTS,
@@ -467,6 +469,11 @@ class Conversation:
 
     def _server_time(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, now_ms: int) -> list[Step]:
         return list(self._send(frame, record, decoded.header, 0x8004, ServerTime(now_ms)))
+
+    def _dialect_time(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, now_ms: int) -> list[Step]:
+        now = datetime.fromtimestamp(now_ms // 1000, UTC)
+        time = TimeReply(now.year, now.month, now.day, now.hour, now.minute, now.second)
+        return list(self._send(frame, record, decoded.header, 0x8109, time))
 
     def _other(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
         """Anything else: the recorder keeps it; what it means (actors/uplinks.py) becomes an event before the answer.
@@ -943,6 +950,7 @@ HANDLERS: Final[dict[type[msgspec.Struct], Callable[..., list[Step]]]] = {
     LocationReply: Conversation._location_reply,
     QueryServerTime: Conversation._server_time,
     MediaEvent: Conversation._media_event,
+    QueryTime: Conversation._dialect_time,
 }
 """What is done with which message. Everything else: `_other`."""
 

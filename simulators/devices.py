@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from protocols.jt808 import control, media, video
+from protocols.jt808 import control, media, safety, video
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode
 from protocols.jt808.location import STATUS_SOUTH, STATUS_WEST
 from protocols.jt808.messages import MESSAGES, ResendRequest, TerminalGeneralReply, Text, Unknown
 from protocols.jt808.parameters import Parameter
 from simulators.equipment import (
+    CAMERAS,
     Medium,
+    camera,
     driver_of,
     head_of,
     holds,
@@ -35,7 +37,6 @@ from simulators.equipment import (
     number_in,
     number_of,
     parameters_of,
-    peripheral,
     recorder_block,
     recordings_of,
 )
@@ -48,6 +49,7 @@ FAILURE: Final = 1
 WRONG: Final = 2
 UNSUPPORTED: Final = 3
 
+ALARM_PICTURE_BYTES: Final = 20_480
 TEXTS_MAX: Final = 16
 MENU_MAX: Final = 32
 CONTACTS_MAX: Final = 64
@@ -396,7 +398,7 @@ class Device:
         return self._later(UPGRADE_MS, functools.partial(self._upgrade_done, body.target, body.release), now_ms)
 
     def _upgrade_done(self, target: int, release: str, now_ms: int) -> None:
-        if target not in control.UPGRADE_TARGETS:
+        if target not in safety.UPGRADE_TARGETS:
             result = 0x10
         elif target == 0 and release == self.firmware:
             result = 0x12
@@ -600,23 +602,49 @@ class Device:
             id_card=card.id_card if who.model.version == 2019 else None,
         )
 
-    def _transparent(self, header: Header, body: media.Transparent, now_ms: int) -> int:
+    def _transparent(self, header: Header, body: media.TransparentOrder, now_ms: int) -> int:
         """What stands behind a serial port answers there; peripherals say how and what they are."""
         reply = self._behind(body)
         if reply is None:
             return UNSUPPORTED
         return self._later(SHOT_MS, functools.partial(self._tell, 0x0900, reply), now_ms)
 
-    def _behind(self, body: media.Transparent) -> media.Transparent | None:
-        if body.kind in (0xF7, 0xF8):
-            asked = body.data[1 : 1 + body.data[0]] if body.data else b""
-            told = b"".join(bytes((one, len(text))) + text for one in asked if (text := peripheral(body.kind, one)))
-            return media.Transparent(body.kind, bytes((len(asked),)) + told)
+    def _behind(self, body: media.TransparentOrder) -> media.Transparent | None:
+        asked = body.peripherals or ()
+        if body.kind == 0xF7:
+            working = safety.PeripheralStatus(1, 0)
+            states = tuple(safety.PeripheralState(one, working) for one in asked if one in CAMERAS)
+            return media.Transparent(kind=0xF7, states=states)
+        if body.kind == 0xF8:
+            return media.Transparent(kind=0xF8, details=tuple(camera(one) for one in asked if one in CAMERAS))
+        data = body.data or b""
         if body.kind == 0x0B:
-            return media.Transparent(0x0B, hashlib.sha512(b"card" + body.data).digest())
+            return media.Transparent(kind=0x0B, data=hashlib.sha512(b"card" + data).digest())
         if body.kind in (0x41, 0x42) or body.kind >= 0xF0:
-            return media.Transparent(body.kind, body.data[:512])
+            return media.Transparent(kind=body.kind, data=data[:512])
         return None
+
+    def _order_files(self, header: Header, body: safety.OrderFiles, now_ms: int) -> int:
+        """0x9208: the files of an alarm are announced; their data would go to a server of their own."""
+        name = f"00_64_6401_0_{body.platform_number}.jpg"
+        for after_ms, message, told in (
+            (
+                SHOT_MS,
+                0x1210,
+                safety.AlarmFiles(
+                    terminal_id=body.alarm_id.terminal_id,
+                    alarm_id=body.alarm_id,
+                    platform_number=body.platform_number,
+                    kind=0,
+                    files=(safety.AlarmFile(name, ALARM_PICTURE_BYTES),),
+                ),
+            ),
+            (2 * SHOT_MS, 0x1211, safety.FileInfo(name, 0, ALARM_PICTURE_BYTES)),
+            (3 * SHOT_MS, 0x1212, safety.FileInfo(name, 0, ALARM_PICTURE_BYTES)),
+        ):
+            if self._later(after_ms, functools.partial(self._tell, message, told), now_ms) == FAILURE:
+                return FAILURE
+        return OK
 
     def _rsa(self, header: Header, body: media.RsaKey, now_ms: int) -> None:
         """A number of the form of a key, not a key: nothing is ever encrypted with it here."""
@@ -953,6 +981,7 @@ HANDLERS: Final[dict[int, Callable[..., int | None]]] = {
     0x9205: Device._find_recordings,
     0x9206: Device._upload_recording,
     0x9207: Device._control_upload,
+    0x9208: Device._order_files,
     0x9301: Device._yes,
     0x9302: Device._yes,
     0x9303: Device._yes,
@@ -962,5 +991,5 @@ HANDLERS: Final[dict[int, Callable[..., int | None]]] = {
 }
 """What is done with which message: the result for 0x0001, or None where the answer is another or none."""
 
-SILENT: Final = frozenset({0x8001, 0x8004, 0x8100, 0x8800, 0x9212})
+SILENT: Final = frozenset({0x8001, 0x8004, 0x8100, 0x8109, 0x8800, 0x9212})
 """Answers of the platform: nobody answers them, in no edition."""

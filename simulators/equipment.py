@@ -12,6 +12,7 @@ from protocols.jt808 import video
 from protocols.jt808.framing import checksum
 from protocols.jt808.location import Location, LocationHead, Odometer
 from protocols.jt808.parameters import PARAMETERS, Parameter
+from protocols.jt808.safety import PeripheralDetails, PeripheralInfo
 from protocols.jt808.wire import time_bcd
 
 if TYPE_CHECKING:
@@ -220,15 +221,15 @@ def in_time(area: Any, time_ms: int) -> bool:
 # --- what stands behind a terminal ------------------------------------------------------------------------------------
 
 
-def peripheral(kind: int, one: int) -> bytes:
-    """Return what a peripheral says of itself (0xF7 its state, 0xF8 what it is); nothing where there is none."""
-    if one not in (0x64, 0x65):
-        return b""
-    if kind == 0xF7:
-        return b"\x01" + bytes(4)
+CAMERAS: Final = (0x64, 0x65)
+"""Peripherals that there are: the one that looks ahead and the one that looks at the driver."""
+
+
+def camera(one: int) -> PeripheralInfo:
+    """Return what one of CAMERAS says it is."""
     name = "ADAS" if one == 0x64 else "DSM"
-    texts = [text.encode("gbk") for text in ("CARILLON", f"CT-{name}", "1.0", "2.3", f"{name}0001", "0000")]
-    return b"".join(bytes((len(text),)) + text for text in texts)
+    details = PeripheralDetails("CARILLON", f"CT-{name}", "1.0", "2.3", f"{name}0001", "0000")
+    return PeripheralInfo(one, details)
 
 
 def recorder_block(who: "Identity", command: int, place: Location, track: tuple["Fix", ...]) -> bytes:

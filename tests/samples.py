@@ -37,6 +37,7 @@ PLACE: Final = {
     "time_ms": NOON_MS,
 }
 LOCATION: Final = {**PLACE, "items": [{"item": "Odometer", "distance_km10": 123_456}]}
+ALARM_ID: Final = {"terminal_id": "T000001", "time_ms": NOON_MS, "serial": 0, "attachments": 1}
 DRIVER: Final = {
     "state": 1,
     "time_ms": NOON_MS,
@@ -93,12 +94,15 @@ SAMPLES: Final[dict[int, Sample]] = {
         }
     ),
     0x0108: Sample({"target": 0, "result": 0}),
+    0x0109: Sample({}),
     0x0200: Sample(LOCATION),
     0x0201: Sample({"location": LOCATION}, {2013: {"reply_serial": 5}, 2019: {"reply_serial": 5}}),
+    0x0210: Sample({"locations": [LOCATION]}),
     0x0301: Sample({"event_id": 3}),
     0x0302: Sample({"reply_serial": 6, "answer_id": 1}),
     0x0303: Sample({"info_id": 2, "ordered": 1}),
     0x0500: Sample({"reply_serial": 7, "location": {**LOCATION, "status": 0x1003}}),
+    0x0506: Sample({"battery_percent": 79, "signal": 20, "state": 1}),
     0x0608: Sample({"kind": 1, "circles": [{**CIRCLE, "night_speed_kmh": 50, "name": "展厅"}]}),
     0x0700: Sample({"reply_serial": 8, "command": 2, "block": "557a02000600260101120000" + "0c"}),
     0x0701: Sample({"content": "运单号:CR00000001".encode("gbk").hex()}),
@@ -150,8 +154,19 @@ SAMPLES: Final[dict[int, Sample]] = {
     0x1005: Sample({**PERIOD, "got_on": 12, "got_off": 9}),
     0x1205: Sample({"reply_serial": 11, "recordings": [{"channel": 1, **PERIOD, **RECORD, "size_bytes": 61_000_000}]}),
     0x1206: Sample({"reply_serial": 12, "result": 0}),
+    0x1210: Sample(
+        {
+            "terminal_id": "T000001",
+            "alarm_id": ALARM_ID,
+            "platform_number": "CR00000001",
+            "kind": 0,
+            "files": [{"name": "00_1_6401_0_1.jpg", "size_bytes": 20_480}],
+        }
+    ),
     0x1211: Sample({"name": "00_1_6401_0_1.jpg", "kind": 0, "size_bytes": 20_480}),
     0x1212: Sample({"name": "00_1_6401_0_1.jpg", "kind": 0, "size_bytes": 20_480}),
+    0x1FC4: Sample({"order_serial": 7, "target": 0x64, "state": 1, "progress_percent": 40, "error": 0}),
+    0x6006: Sample({"encoding": 0, "text": "<VER:1.0>"}),
     # --- from the platform
     0x8001: Sample({"reply_serial": 1, "reply_message": 0x0200, "result": 0}),
     0x8003: Sample({"first_serial": 9, "indexes": [2, 3]}),
@@ -163,6 +178,7 @@ SAMPLES: Final[dict[int, Sample]] = {
     0x8106: Sample({"ids": [0x01, 0x29]}),
     0x8107: Sample({}),
     0x8108: Sample({"target": 0, "maker": "CARIL", "release": "1.5.0", "data": "00112233" * 8}),
+    0x8109: Sample({"year": 2026, "month": 1, "day": 1, "hour": 4, "minute": 0, "second": 0}),
     0x8201: Sample({}),
     0x8202: Sample({"interval_s": 5, "valid_s": 60}),
     0x8203: Sample({"alarm_serial": 0, "kinds": 1}),
@@ -253,6 +269,14 @@ SAMPLES: Final[dict[int, Sample]] = {
         }
     ),
     0x9207: Sample({"upload_serial": 0, "control": 1}),
+    0x9208: Sample(
+        {
+            "host": "127.0.0.1",
+            "tcp_port": 7612,
+            "alarm_id": ALARM_ID,
+            "platform_number": "CR00000001",
+        }
+    ),
     0x9212: Sample({"name": "00_1_6401_0_1.jpg", "kind": 0, "result": 0}),
     0x9301: Sample({"channel": 1, "direction": 3, "speed": 100}),
     0x9302: Sample({"channel": 1, "value": 0}),
@@ -262,7 +286,7 @@ SAMPLES: Final[dict[int, Sample]] = {
     0x9306: Sample({"channel": 1, "value": 1}),
 }
 
-PROTOCOL_ANSWERS: Final = frozenset({0x8001, 0x8003, 0x8004, 0x8100, 0x8800, 0x9212})
+PROTOCOL_ANSWERS: Final = frozenset({0x8001, 0x8003, 0x8004, 0x8100, 0x8109, 0x8800, 0x9212})
 """Downlinks that no person sends: something the terminal does brings them forth."""
 
 

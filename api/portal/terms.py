@@ -13,9 +13,8 @@ import msgspec
 from api.messages import MESSAGES
 from api.messages.jt808 import SAME, key_of
 from api.portal.render import Words
-from protocols.jt808.messages import ITEMS
 from protocols.jt808.messages import MESSAGES as DECLARED
-from protocols.jt808.wire import VERSIONS, Many, Nested, Wire, layout
+from protocols.jt808.wire import ROW_OF, VERSIONS, Many, Nested, Wire, layout
 
 
 def message_name(message: int | str, words: Words) -> str:
@@ -122,7 +121,7 @@ def placed(message: int, path: str) -> tuple[str, str, str]:
     return named, steps[-1][0], place
 
 
-_ITEMS: Final[dict[str, type[msgspec.Struct]]] = {struct.__name__: struct for struct in ITEMS.values()}
+_ITEMS: Final[dict[str, type[msgspec.Struct]]] = {struct.__name__: struct for struct in ROW_OF}
 
 
 @lru_cache(maxsize=512)

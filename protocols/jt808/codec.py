@@ -10,7 +10,7 @@ import msgspec
 
 from protocols.jt808.framing import ProtocolError, wrap
 from protocols.jt808.messages import MESSAGES, Unknown
-from protocols.jt808.wire import BodyShort, Note, Raw, Reader, Unsigned, Wire, Writer, read, write
+from protocols.jt808.wire import BodyShort, ItemTable, Note, Raw, Reader, Unsigned, Wire, Writer, read, write
 
 __all__ = ["BODY_BYTES_MAX", "Decoded", "Header", "ProtocolError", "decode", "encode", "encode_frame"]
 
@@ -59,19 +59,23 @@ class Decoded(msgspec.Struct, frozen=True):
     tail: bytes = b""
 
 
-def decode(frame: bytes, version: int | None = None) -> Decoded:
+def decode(frame: bytes, version: int | None = None, vendor: ItemTable | None = None) -> Decoded:
     """Read one frame. Whatever the body holds, something is returned: what cannot be read is Unknown with a fault.
 
     Args:
         version: the version of the body when the caller knows better than the header (2011).
+        vendor: what this terminal's maker means by the items of a location (`vendor_of` in vendors.py); None: what
+            most makers mean.
 
     Raises:
         ProtocolError: the header cannot be read ('header').
     """
-    return decode_noting(frame, version, None)
+    return decode_noting(frame, version, None, vendor)
 
 
-def decode_noting(frame: bytes, version: int | None, notes: list[Note] | None) -> Decoded:
+def decode_noting(
+    frame: bytes, version: int | None, notes: list[Note] | None, vendor: ItemTable | None = None
+) -> Decoded:
     """Read one frame as decode does and note where each field lay."""
     header, body_offset, faults = _read_header(frame, notes)
     if version is not None and version != header.version:
@@ -92,7 +96,7 @@ def decode_noting(frame: bytes, version: int | None, notes: list[Note] | None) -
     best: tuple[Reader, msgspec.Struct, int] | None = None
     unfit: str | None = None
     for layout_version in declared.layouts(header.version, len(frame) - body_offset):
-        reader = Reader(frame, body_offset, len(frame), layout_version, None if notes is None else [])
+        reader = Reader(frame, body_offset, len(frame), layout_version, None if notes is None else [], vendor)
         try:
             body = read(declared.body, reader)
         except BodyShort as short:

@@ -7,6 +7,7 @@ import msgspec
 from protocols.jt808.location import ALARM_BITS, Location
 from protocols.jt808.parameters import GNSS_BITS, ParameterValue
 from protocols.jt808.parameters import Parameter as Parameter
+from protocols.jt808.safety import UPGRADE_TARGETS
 from protocols.jt808.wire import (
     ByVersion,
     Count,
@@ -45,7 +46,6 @@ TYPE_BITS: Final = {
     8: "trailer",
 }
 RADIO_BITS: Final = {0: "GPRS", 1: "CDMA", 2: "TD-SCDMA", 3: "WCDMA", 4: "CDMA2000", 5: "TD-LTE", 7: "other"}
-UPGRADE_TARGETS: Final = {0: "terminal", 12: "licence-card reader", 52: "BeiDou module"}
 UPGRADE_RESULTS: Final = {
     0: "ok",
     1: "failed",
@@ -280,6 +280,7 @@ ROUTE_BITS: Final = {bit: AREA_BITS[bit] for bit in (0, 2, 3, 4, 5)}
 SECTION_BITS: Final = {0: "travel time", 1: "speed limit", 2: "south", 3: "west"}
 SETTINGS: Final = {0: "replace", 1: "append", 2: "modify"}
 AREA_KINDS: Final = {1: "circle", 2: "rectangle", 3: "polygon", 4: "route"}
+REPLY_KINDS: Final = {**AREA_KINDS, 5: "ids alone"}
 DEGREE: Final = Unsigned(4, unit="°", scale=1e-6)
 
 
@@ -392,10 +393,25 @@ class QueryAreas(Struct, frozen=True):
 
 
 class AreasReply(Struct, frozen=True, kw_only=True):
-    """0x0608, since 2019: the areas of one kind, in the layout in which they are set."""
+    """0x0608, since 2019: the areas of one kind, in the form in which they are set.
 
-    kind: Annotated[int, Unsigned(1, names=AREA_KINDS)]
-    circles: Annotated[tuple[Circle, ...] | None, Many(Nested(Circle), count=4), IfEqual("kind", (1,))] = None
-    rectangles: Annotated[tuple[Rectangle, ...] | None, Many(Nested(Rectangle), count=4), IfEqual("kind", (2,))] = None
+    The layout 2020 is ours: circles and rectangles each in a whole 0x8600 or 0x8602, as one peer reads the standard.
+    Kind 5 is no area: the ids alone, of the same peer.
+    """
+
+    kind: Annotated[int, Unsigned(1, names=REPLY_KINDS)]
+    circles: Annotated[tuple[Circle, ...] | None, Many(Nested(Circle), count=4), IfEqual("kind", (1,)), Until(2019)] = (
+        None
+    )
+    rectangles: Annotated[
+        tuple[Rectangle, ...] | None, Many(Nested(Rectangle), count=4), IfEqual("kind", (2,)), Until(2019)
+    ] = None
+    circle_settings: Annotated[
+        tuple[SetCircles, ...] | None, Many(Nested(SetCircles), count=4), IfEqual("kind", (1,)), Since(2020)
+    ] = None
+    rectangle_settings: Annotated[
+        tuple[SetRectangles, ...] | None, Many(Nested(SetRectangles), count=4), IfEqual("kind", (2,)), Since(2020)
+    ] = None
     polygons: Annotated[tuple[SetPolygon, ...] | None, Many(Nested(SetPolygon), count=4), IfEqual("kind", (3,))] = None
     routes: Annotated[tuple[SetRoute, ...] | None, Many(Nested(SetRoute), count=4), IfEqual("kind", (4,))] = None
+    ids: Annotated[tuple[int, ...] | None, Many(Unsigned(4), count=4), IfEqual("kind", (5,))] = None

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from protocols.jt808.codec import decode_noting
 from protocols.jt808.framing import ESCAPE, FLAG, ProtocolError, checksum
-from protocols.jt808.wire import Note, Wire
+from protocols.jt808.wire import ItemTable, Note, Wire
 
 TEXT_CHARACTERS_MAX: Final = 64 * 1024
 """A frame has at most 8,192 hexadecimal digits; the rest is room for spaces and colons."""
@@ -26,17 +26,17 @@ SEPARATORS: Final = frozenset(" \t\r\n:,-_\ufeff")
 HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 
 
-def explain(text: str) -> dict[str, Any]:
+def explain(text: str, vendor: ItemTable | None = None) -> dict[str, Any]:
     """Explain one frame in hexadecimal, with or without flags, spaces and a leading 0x. Never raises.
 
     Without flags the bytes are taken as they stand between them: escaped, checksum at the end. When they do not check
-    that way and do as they are (a frame from a log, unescaped), they are read as they are.
+    that way and do as they are (a frame from a log, unescaped), they are read as they are. `vendor` is as in decode.
     """
     try:
         wire = _bytes_of(text)
     except ProtocolError as error:
         return {"error": error.detail, "reason": error.reason, "offset": error.offset, "fields": []}
-    return explain_wire(wire)
+    return explain_wire(wire, vendor)
 
 
 def _bytes_of(text: str) -> bytes:
@@ -66,7 +66,7 @@ class Fault(Exception):  # noqa: N818 - a reason to stop reading, found in the p
         self.offset = offset
 
 
-def explain_wire(wire: bytes) -> dict[str, Any]:
+def explain_wire(wire: bytes, vendor: ItemTable | None = None) -> dict[str, Any]:
     """Explain the bytes of one frame. Never raises."""
     fields: list[dict[str, Any]] = []
     answer: dict[str, Any] = {}
@@ -92,7 +92,7 @@ def explain_wire(wire: bytes) -> dict[str, Any]:
     notes: list[Note] = []
     read_end = 0
     try:
-        decoded = decode_noting(frame, None, notes)
+        decoded = decode_noting(frame, None, notes, vendor)
     except ProtocolError as error:
         fault = fault or Fault(error.reason, places[min(error.offset, len(content))], error.detail)
     else:

@@ -127,7 +127,7 @@ def id_text(message: int) -> str:
     return f"0x{message:04X}"
 
 
-PROTOCOL_ANSWERS: Final = frozenset({0x8001, 0x8003, 0x8004, 0x8100, 0x8800, 0x9212})
+PROTOCOL_ANSWERS: Final = frozenset({0x8001, 0x8003, 0x8004, 0x8100, 0x8109, 0x8800, 0x9212})
 """Downlinks that the platform sends of itself, as answers: nobody asks for one."""
 
 

@@ -4,7 +4,20 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from protocols.jt808.wire import IfMore, Items, Raw, Signed, SignMagnitude, Time, Unsigned, bits_text
+from protocols.jt808.safety import SAFETY
+from protocols.jt808.vendors import COMMON
+from protocols.jt808.wire import (
+    IfMore,
+    ItemRow,
+    Items,
+    ItemTable,
+    Raw,
+    Signed,
+    SignMagnitude,
+    Time,
+    Unsigned,
+    bits_text,
+)
 
 Struct = msgspec.Struct
 
@@ -198,27 +211,45 @@ class Satellites(Struct, frozen=True):
     satellites: Annotated[int, Unsigned(1)]
 
 
-ITEMS: Final[dict[int, type[Struct]]] = {
-    0x01: Odometer,
-    0x02: Fuel,
-    0x03: RecorderSpeed,
-    0x04: ManualAlarm,
-    0x05: TyrePressures,
-    0x06: CarriageTemperature,
-    0x11: OverspeedPlace,
-    0x12: AreaCrossing,
-    0x13: SectionTime,
-    0x14: VideoAlarm,
-    0x15: VideoSignalLost,
-    0x16: VideoCovered,
-    0x17: StorageFault,
-    0x18: DriverBehaviour,
-    0x25: VehicleSignals,
-    0x2A: InputOutput,
-    0x2B: Analog,
-    0x30: SignalStrength,
-    0x31: Satellites,
-}
+class BareTail(Struct, frozen=True):
+    """What some terminals send in place of items: 18 bytes right behind the head."""
+
+    reserved: Annotated[bytes, Raw(4)]
+    distance_km: Annotated[int, Unsigned(4, unit="km")]
+    battery_v10: Annotated[int, Unsigned(2, unit="V", scale=0.1)]
+    area_id: Annotated[int, Unsigned(4)]
+    signal: Annotated[int, Unsigned(1)]
+    reserved_2: Annotated[bytes, Raw(3)]
+
+
+STANDARD: Final = ItemTable(
+    "JT/T 808",
+    [
+        ItemRow(0x01, Odometer),
+        ItemRow(0x02, Fuel),
+        ItemRow(0x03, RecorderSpeed),
+        ItemRow(0x04, ManualAlarm),
+        ItemRow(0x05, TyrePressures),
+        ItemRow(0x06, CarriageTemperature),
+        ItemRow(0x11, OverspeedPlace),
+        ItemRow(0x12, AreaCrossing),
+        ItemRow(0x13, SectionTime),
+        ItemRow(0x14, VideoAlarm),
+        ItemRow(0x15, VideoSignalLost),
+        ItemRow(0x16, VideoCovered),
+        ItemRow(0x17, StorageFault),
+        ItemRow(0x18, DriverBehaviour),
+        ItemRow(0x25, VehicleSignals),
+        ItemRow(0x2A, InputOutput),
+        ItemRow(0x2B, Analog),
+        ItemRow(0x30, SignalStrength),
+        ItemRow(0x31, Satellites),
+        ItemRow(0, BareTail, lengths=(18,), id_bytes=0, length_bytes=0),
+    ],
+    strict=True,
+)
+ITEMS: Final[dict[int, type[Struct]]] = {row.id: row.struct for row in STANDARD.rows if row.id_bytes}
+"""Items of the standard and of JT/T 1078, by id."""
 
 DeclaredItem = TypeVar("DeclaredItem", bound=Struct)
 
@@ -265,7 +296,7 @@ class LocationHead(Struct, frozen=True):
 class Location(LocationHead, frozen=True):
     """0x0200: the head, then items."""
 
-    items: Annotated[tuple[Struct, ...], Items(ITEMS)] = ()
+    items: Annotated[tuple[Struct, ...], Items(STANDARD, SAFETY, COMMON)] = ()
 
     def item(self, kind: type[DeclaredItem]) -> DeclaredItem | None:
         """Return the first item of a kind, None when there is none."""

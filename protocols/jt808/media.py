@@ -5,15 +5,18 @@ from typing import Annotated, Final
 import msgspec
 
 from protocols.jt808.location import LocationHead
+from protocols.jt808.safety import PERIPHERALS, PeripheralInfo, PeripheralState
 from protocols.jt808.wire import (
     ByVersion,
     Count,
     Digits,
     Gbk,
+    IfEqual,
     IfMore,
     Many,
     Nested,
     Raw,
+    Rest,
     Since,
     Time,
     Unsigned,
@@ -58,6 +61,8 @@ TRANSPARENT: Final = {
     0xF7: "peripherals' status",
     0xF8: "peripherals' information",
 }
+PERIPHERAL_KINDS: Final = (0xF7, 0xF8)
+BARE_KINDS: Final = tuple(kind for kind in range(256) if kind not in PERIPHERAL_KINDS)
 
 
 class RecorderCollect(Struct, frozen=True):
@@ -224,11 +229,27 @@ class UploadOneMedia(Struct, frozen=True):
     delete: Annotated[int, Unsigned(1, names=KEEP)]
 
 
-class Transparent(Struct, frozen=True):
-    """0x0900 and 0x8900."""
+class Transparent(Struct, frozen=True, kw_only=True):
+    """0x0900. Types F7 and F8 tell of peripherals (T/JSATL 12); all others are bytes for whoever knows them."""
 
     kind: Annotated[int, Unsigned(1, names=TRANSPARENT)]
-    data: Annotated[bytes, Raw()] = b""
+    states: Annotated[
+        tuple[PeripheralState, ...] | None, Many(Nested(PeripheralState), count=1), IfEqual("kind", (0xF7,))
+    ] = None
+    details: Annotated[
+        tuple[PeripheralInfo, ...] | None, Many(Nested(PeripheralInfo), count=1), IfEqual("kind", (0xF8,))
+    ] = None
+    data: Annotated[bytes | None, Rest(), IfEqual("kind", BARE_KINDS)] = None
+
+
+class TransparentOrder(Struct, frozen=True, kw_only=True):
+    """0x8900. Types F7 and F8 ask for the state and the details of peripherals (T/JSATL 12)."""
+
+    kind: Annotated[int, Unsigned(1, names=TRANSPARENT)]
+    peripherals: Annotated[
+        tuple[int, ...] | None, Many(Unsigned(1, names=PERIPHERALS), count=1), IfEqual("kind", PERIPHERAL_KINDS)
+    ] = None
+    data: Annotated[bytes | None, Rest(), IfEqual("kind", BARE_KINDS)] = None
 
 
 class Compressed(Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from protocols.jt808 import control, media, video
+from protocols.jt808 import control, dialects, media, safety, video
 from protocols.jt808.location import ALARM_BITS as ALARM_BITS
 from protocols.jt808.location import ITEMS as ITEMS
 from protocols.jt808.location import STATUS_BITS as STATUS_BITS
@@ -81,7 +81,14 @@ class PlatformGeneralReply(Struct, frozen=True):
 
 
 class Heartbeat(Struct, frozen=True):
-    """0x0002. Some terminals append bytes of their own: they are the tail of what is decoded."""
+    """0x0002. Empty in the standard; the layout 2020 is ours: what some terminals send in three bytes.
+
+    Bytes that others append are the tail of what is decoded.
+    """
+
+    battery_percent: Annotated[int | None, Unsigned(1, unit="%"), Since(2020)] = None
+    signal: Annotated[int | None, Unsigned(1), Since(2020)] = None
+    state: Annotated[int | None, Unsigned(1), Since(2020)] = None
 
 
 class Logout(Struct, frozen=True):
@@ -224,6 +231,27 @@ def maker_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
     return (version, 2020)
 
 
+def heartbeat_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
+    """Three bytes are battery, signal and state (the layout we call 2020)."""
+    return (2020, version) if body_bytes in (3, -1) else (version,)
+
+
+def short_batch_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
+    """Seven bytes are battery and time (the layout we call 2020): a location alone takes 28."""
+    return (2020, version) if body_bytes in (7, -1) else (version,)
+
+
+def areas_layouts(_version: int, _body_bytes: int) -> tuple[int, ...]:
+    """Areas as they are set, in the form of 2019; or each a whole message that sets some (the layout we call 2020)."""
+    return (2019, 2020)
+
+
+def provincial_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
+    """The alarm's id of Jiangsu, then those of the other provinces: which it is shows in what comes out even."""
+    provinces = (safety.HUNAN, safety.HEILONGJIANG_BARE, safety.HEILONGJIANG, safety.SICHUAN, safety.GUANGDONG)
+    return (version, *provinces)
+
+
 def control_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
     """Commands with their count or, when that does not come out even, without (the layout we call 2020)."""
     return (2019, 2020) if version == 2019 else (version,)
@@ -231,7 +259,7 @@ def control_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
 
 MESSAGES: Final[dict[int, Message]] = {
     0x0001: Message(TerminalGeneralReply, "terminal general reply", answer=0),
-    0x0002: Message(Heartbeat, "heartbeat"),
+    0x0002: Message(Heartbeat, "heartbeat", layouts=heartbeat_layouts),
     0x0003: Message(Logout, "logout"),
     0x0004: Message(QueryServerTime, "server time query", answer=0x8004, since=2019),
     0x0005: Message(ResendRequest, "re-send request by terminal", layouts=resend_layouts, answer=0, since=2019),
@@ -240,13 +268,16 @@ MESSAGES: Final[dict[int, Message]] = {
     0x0104: Message(control.ParametersReply, "parameters", answer=0),
     0x0107: Message(control.AttributesReply, "attributes", layouts=maker_layouts, answer=0, since=2013),
     0x0108: Message(control.UpgradeResult, "upgrade result", since=2013),
+    0x0109: Message(dialects.QueryTime, "time query of a dialect", answer=0x8109),
     0x0200: Message(Location, "location"),
     0x0201: Message(LocationReply, "location on request", answer=0),
+    0x0210: Message(dialects.ShortBatch, "location batch of a dialect", layouts=short_batch_layouts),
     0x0301: Message(control.EventReport, "event report", until=2013),
     0x0302: Message(control.QuestionReply, "answer to a question", until=2013),
     0x0303: Message(control.InfoOrder, "information order", until=2013),
     0x0500: Message(control.ControlReply, "vehicle state after control", answer=0),
-    0x0608: Message(control.AreasReply, "areas or routes", answer=0, since=2019),
+    0x0506: Message(Heartbeat, "heartbeat of a dialect", layouts=heartbeat_layouts),
+    0x0608: Message(control.AreasReply, "areas or routes", layouts=areas_layouts, answer=0, since=2019),
     0x0700: Message(media.RecorderData, "recorder data", answer=0),
     0x0701: Message(media.Waybill, "electronic waybill"),
     0x0702: Message(media.Driver, "driver identity"),
@@ -263,8 +294,11 @@ MESSAGES: Final[dict[int, Message]] = {
     0x1005: Message(video.Passengers, "passenger flow"),
     0x1205: Message(video.RecordingsFound, "recordings found", answer=0),
     0x1206: Message(video.UploadDone, "recording upload done"),
-    0x1211: Message(video.FileInfo, "alarm file announced"),
-    0x1212: Message(video.FileInfo, "alarm file sent", answer=0x9212),
+    0x1210: Message(safety.AlarmFiles, "files of an alarm", layouts=provincial_layouts),
+    0x1211: Message(safety.FileInfo, "alarm file announced"),
+    0x1212: Message(safety.FileInfo, "alarm file sent", answer=0x9212),
+    0x1FC4: Message(safety.UpgradeProgress, "upgrade progress"),
+    0x6006: Message(dialects.TextReply, "text from the terminal"),
     0x8001: Message(PlatformGeneralReply, "platform general reply", answer=0),
     0x8003: Message(ResendRequest, "re-send request by platform", answer=0, since=2013),
     0x8004: Message(ServerTime, "server time", answer=0, since=2019),
@@ -275,6 +309,7 @@ MESSAGES: Final[dict[int, Message]] = {
     0x8106: Message(control.QueryParameters, "query parameters", answer=0x0104, since=2013),
     0x8107: Message(control.QueryAttributes, "query attributes", answer=0x0107, since=2013),
     0x8108: Message(control.Upgrade, "upgrade package", since=2013),
+    0x8109: Message(dialects.TimeReply, "time reply of a dialect", answer=0),
     0x8201: Message(QueryLocation, "query location", answer=0x0201),
     0x8202: Message(control.TrackTemporarily, "temporary tracking"),
     0x8203: Message(control.ConfirmAlarm, "confirm alarm", since=2013),
@@ -305,7 +340,7 @@ MESSAGES: Final[dict[int, Message]] = {
     0x8803: Message(media.UploadMedia, "upload stored multimedia"),
     0x8804: Message(media.RecordAudio, "record audio"),
     0x8805: Message(media.UploadOneMedia, "upload one stored multimedia", since=2013),
-    0x8900: Message(media.Transparent, "transparent data to the terminal"),
+    0x8900: Message(media.TransparentOrder, "transparent data to the terminal"),
     0x8A00: Message(media.RsaKey, "RSA key of the platform", answer=0x0A00),
     0x9003: Message(video.QueryVideoAttributes, "query audio and video attributes", answer=0x1003),
     0x9101: Message(video.OpenLive, "open live video"),
@@ -316,7 +351,8 @@ MESSAGES: Final[dict[int, Message]] = {
     0x9205: Message(video.SearchRecordings, "search recordings", answer=0x1205),
     0x9206: Message(video.UploadRecording, "upload recording"),
     0x9207: Message(video.ControlUpload, "control upload"),
-    0x9212: Message(video.FileReply, "alarm file reply", answer=0),
+    0x9208: Message(safety.OrderFiles, "order the files of an alarm", layouts=provincial_layouts),
+    0x9212: Message(safety.FileReply, "alarm file reply", answer=0),
     0x9301: Message(video.RotateCamera, "rotate camera"),
     0x9302: Message(video.AdjustCamera, "camera focus"),
     0x9303: Message(video.AdjustCamera, "camera iris"),

@@ -383,7 +383,7 @@ def each_from(values: Any, read: Callable[[Any], Any]) -> list[Any]:
 
 
 def items_from(kind: wire.Items, values: Any, walk: Walk) -> tuple[msgspec.Struct, ...]:
-    named = {struct.__name__: struct for struct in kind.table.values()}
+    named = kind.named
 
     def item_from(value: Any) -> msgspec.Struct:
         if not isinstance(value, dict):

@@ -1,10 +1,10 @@
-"""Messages of JT/T 1078 (video) and T/JSATL 12 (alarm attachments) that ride on the JT/T 808 link."""
+"""Messages of JT/T 1078 (video) that ride on the JT/T 808 link."""
 
 from typing import Annotated, Final
 
 import msgspec
 
-from protocols.jt808.wire import Count, Gbk, IfMore, Many, Nested, Raw, Time, Unsigned
+from protocols.jt808.wire import Gbk, IfMore, Many, Nested, Raw, Time, Unsigned
 
 Struct = msgspec.Struct
 
@@ -35,7 +35,6 @@ CLOSE_WHAT: Final = {0: "both", 1: "audio", 2: "video"}
 FACTORS: Final = {0: "none", 1: "1x", 2: "2x", 3: "4x", 4: "8x", 5: "16x"}
 PLAY_MODES: Final = {0: "normal", 1: "fast", 2: "key-frame rewind", 3: "key frames", 4: "single frame"}
 PLAY_CONTROLS: Final = {0: "start", 1: "pause", 2: "stop", 3: "fast", 4: "rewind", 5: "seek", 6: "key frames"}
-FILE_KINDS: Final = {0: "picture", 1: "audio", 2: "video", 3: "text", 4: "other"}
 
 
 class QueryVideoAttributes(Struct, frozen=True):
@@ -193,26 +192,3 @@ class AdjustCamera(Struct, frozen=True):
 
     channel: Annotated[int, Unsigned(1)]
     value: Annotated[int, Unsigned(1)]
-
-
-class FileInfo(Struct, frozen=True):
-    """0x1211 before a file's data, 0x1212 behind it."""
-
-    name: Annotated[str, Gbk(prefix=1)]
-    kind: Annotated[int, Unsigned(1, names=FILE_KINDS)]
-    size_bytes: Annotated[int, Unsigned(4, unit="bytes")]
-
-
-class FilePart(Struct, frozen=True):
-    offset: Annotated[int, Unsigned(4)]
-    length: Annotated[int, Unsigned(4, unit="bytes")]
-
-
-class FileReply(Struct, frozen=True, kw_only=True):
-    """0x9212."""
-
-    name: Annotated[str, Gbk(prefix=1)]
-    kind: Annotated[int, Unsigned(1, names=FILE_KINDS)]
-    result: Annotated[int, Unsigned(1, names={0: "done", 1: "send again"})]
-    count: Annotated[int | None, Count(1, of="parts"), IfMore()] = None
-    parts: Annotated[tuple[FilePart, ...], Many(Nested(FilePart), count="count")] = ()

@@ -12,9 +12,10 @@ A message is a msgspec Struct whose fields are `Annotated[python type, wire type
 values. The explainer is `read` with a list of notes: there is no second description. Everything is big-endian.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -48,9 +49,17 @@ class Note(NamedTuple):
 class Reader:
     """A position in the bytes of one body. Offsets count from the start of `data`, the frame without flags."""
 
-    __slots__ = ("data", "end", "faults", "misfit", "notes", "offset", "values", "version")
+    __slots__ = ("data", "end", "faults", "misfit", "notes", "offset", "values", "vendor", "version")
 
-    def __init__(self, data: bytes, offset: int, end: int, version: int, notes: list[Note] | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        offset: int,
+        end: int,
+        version: int,
+        notes: list[Note] | None = None,
+        vendor: "ItemTable | None" = None,
+    ) -> None:
         self.data = data
         self.offset = offset
         self.end = end
@@ -59,6 +68,8 @@ class Reader:
         self.notes = notes
         self.values: dict[str, Any] = {}
         """The fields read so far of the Struct being read."""
+        self.vendor = vendor
+        """What the items of this maker's terminals mean; None: what they mean with most makers."""
         self.misfit = False
         """A length or count in the body does not agree with the bytes there are: another layout may fit better."""
 
@@ -239,6 +250,15 @@ class Raw(Wire):
         if self.size is not None and len(value) != self.size:
             raise ValueError(f"{len(value)} bytes, exactly {self.size} are needed")
         return bytes(value)
+
+
+class Rest(Raw):
+    """All bytes that remain. None is written as none of them, and read as an empty value."""
+
+    none_written = True
+
+    def write(self, writer: Writer, value: Any) -> None:
+        writer.data += value or b""
 
 
 class Gbk(Raw):
@@ -428,10 +448,62 @@ class ByVersion(Wire):
         return self.forms[max((since for since in self.forms if since <= version), default=min(self.forms))]
 
 
+class Form(Unsigned):
+    """Which of several layouts of equal rank a Struct is in: no byte of the wire, but what the layout's name says.
+
+    `forms` gives the form of each layout that is ours (2040: that of 2019 in form 40), `other` that of all others.
+    Writing in the layout of another form is refused: who tries one layout after the other ends at the right one.
+    """
+
+    def __init__(self, forms: Mapping[int, int], other: int, names: Mapping[int, str]) -> None:
+        super().__init__(1, names=names)
+        self.forms = forms
+        self.other = other
+
+    def of(self, version: int) -> int:
+        return self.forms.get(version, self.other)
+
+    def read(self, reader: Reader, name: str) -> int:
+        return self.of(reader.version)
+
+    def write(self, writer: Writer, value: int | None) -> None:
+        if value != self.of(writer.version):
+            raise ValueError(f"{value}, and layout {writer.version} is of form {self.of(writer.version)}")
+
+
+class AsSent(Raw):
+    """A whole item as its terminal sent it, where we would write it otherwise: with a length that lies, a time that is
+    none, a text padded in front. No byte by itself, and None as a rule; while it is there, it is what is written.
+    """
+
+    none_written = True
+
+    def read(self, reader: Reader, name: str) -> None:
+        return None
+
+    def write(self, writer: Writer, value: Any) -> None:
+        return None
+
+
+class SentItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What those items have in common whose fields do not always tell their bytes."""
+
+    as_sent: Annotated[bytes | None, AsSent()] = None
+
+
 class Item(msgspec.Struct, frozen=True):
     """An item that is not declared, or not as long as declared: its bytes as sent."""
 
     id: int
+    data: bytes
+
+
+class WideItem(msgspec.Struct, frozen=True):
+    """An item of a maker whose ids or lengths have more than one byte, not as long as declared."""
+
+    id: int
+    id_bytes: int
+    length_bytes: int
     data: bytes
 
 
@@ -448,86 +520,289 @@ class ClippedItem(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class ItemId(Unsigned):
-    """The id of an item; its meaning is the name of the Struct declared for it."""
+class ItemRow(NamedTuple):
+    """One row of an ItemTable: what an id means. A Struct has one row only, which says how it is written."""
 
-    def __init__(self, table: Mapping[int, type[msgspec.Struct]]) -> None:
-        super().__init__(1)
-        self.table = table
+    id: int
+    struct: type[msgspec.Struct]
+    lengths: tuple[int, ...] = ()
+    """Lengths that have this meaning; none: whatever the Struct reads to its last byte."""
+    layouts: tuple[int, ...] = (0,)
+    """Layouts of the Struct to try; 0 is that of the body."""
+    mend: bool = False
+    """Terminals are met whose length bytes lie: when an item's length fits no layout, and what would follow makes no
+    items, the layout is believed."""
+    id_bytes: int = 1
+    length_bytes: int = 1
+    """1/1 in the standard; makers have 2/1, 2/2 and 1/4 too. 0/0 is no item but what stands in place of all items."""
+
+
+ROW_OF: Final[dict[type[msgspec.Struct], ItemRow]] = {}
+"""The row of each Struct that is declared as an item, whosever table it stands in."""
+
+
+class ItemTable:
+    """What the items of one standard, or of one maker's terminals, mean. Rows of one id are tried in order."""
+
+    def __init__(self, name: str, rows: Iterable[ItemRow], strict: bool = False) -> None:
+        """`strict`: a length that no row has is a fault of the sender, and not another maker's meaning of the id."""
+        self.name = name
+        self.rows = tuple(rows)
+        self.strict = strict
+        self.by_id: dict[tuple[int, int, int], list[ItemRow]] = {}
+        """By id, its bytes, and the bytes of the length."""
+        for row in self.rows:
+            self.by_id.setdefault((row.id, row.id_bytes, row.length_bytes), []).append(row)
+            if ROW_OF.setdefault(row.struct, row) != row:
+                raise ValueError(f"{row.struct.__name__} has two rows")
+        self.wide = sorted({key[1:] for key in self.by_id} & {(2, 1), (2, 2), (1, 4)}, reverse=True)
+
+
+class ItemId(Unsigned):
+    """The id of an item; its meaning is the name of the Struct that was read."""
+
+    def __init__(self, size: int, word: str = "not declared") -> None:
+        super().__init__(size)
+        self.word = word
 
     def meaning(self, value: Any) -> str:
-        struct = self.table.get(value)
-        return "not declared" if struct is None else struct.__name__
+        return self.word
 
 
 class Items(Wire):
-    """{id, length, value} to the end of the body; `table` gives the Struct of each id that is declared."""
+    """{id, length, value} to the end of the body.
 
-    def __init__(self, table: Mapping[int, type[msgspec.Struct]]) -> None:
-        self.table = table
-        self.id_wire = ItemId(table)
-        self.ids = {struct: id for id, struct in table.items()}
+    What an id means is looked up in the table of the terminal's maker, when the Reader has one, and then in `tables`.
+    """
+
+    def __init__(self, *tables: ItemTable) -> None:
+        self.tables = tables
+        self.table = {row.id: row.struct for table in tables for row in reversed(table.rows) if row.id_bytes == 1}
+        """The first meaning of each id, when nothing is known of the terminal."""
+        self.bare = tuple(row for table in tables for row in table.rows if not row.id_bytes)
+
+    @property
+    def named(self) -> dict[str, type[msgspec.Struct]]:
+        """Every Struct that an item can be, of all tables there are, by its name."""
+        return {struct.__name__: struct for struct in ROW_OF}
 
     def read(self, reader: Reader, name: str) -> tuple[msgspec.Struct, ...]:
         items: list[msgspec.Struct] = []
+        for row in self.bare:
+            # Told by its length, and because it makes no items.
+            if reader.end - reader.offset in row.lengths and not comes_out(reader.data, reader.offset, reader.end):
+                bare = self._read_declared(row, reader, f"{name}[0]", reader.end - reader.offset)
+                items += [] if bare is None else [bare]
         while reader.offset < reader.end:
             items.append(self._read_item(reader, f"{name}[{len(items)}]"))
         return tuple(items)
 
     def _read_item(self, reader: Reader, name: str) -> msgspec.Struct:
-        id = self.id_wire.read(reader, f"{name}.id")
+        if reader.vendor is not None:
+            for id_bytes, length_bytes in reader.vendor.wide:
+                item = self._read_wide(reader.vendor, id_bytes, length_bytes, reader, name)
+                if item is not None:
+                    return item
+        start, noted = reader.offset, reader.noted()
+        id = ITEM_ID.read(reader, f"{name}.id")
         if reader.offset == reader.end:
             reader.faults.append(f"{name}: clipped after its id {id:#04x}")
             return ClippedItem(id, None, b"")
         length = ITEM_LENGTH.read(reader, f"{name}.length")
         rest = reader.end - reader.offset
+        rows: list[ItemRow] = []
+        strict = False
+        for table in self.tables if reader.vendor is None else (reader.vendor, *self.tables):
+            meant = table.by_id.get((id, 1, 1), ())
+            rows += meant
+            strict = strict or (table.strict and bool(meant))
+        item = self._read_rows(rows, reader, name, length) if length <= rest else None
+        mended = item is None and self._lies(rows, reader, length)
+        if mended:
+            item = self._read_mended(rows, reader, name, length)
+        if item is not None:
+            item = kept_exactly(item, reader, start)
+            if item is not None:
+                name_item(reader, noted, 1, item)
+                return item
+            reader.rewind(start + 2, noted + 2)
         if length > rest:
             reader.faults.append(f"{name}: clipped, {id:#04x} says {length} bytes and {rest} are left")
-            return ClippedItem(id, length, REST.read(reader, f"{name}.data"))
-        struct = self.table.get(id)
-        if struct is not None:
-            item = self._read_declared(struct, reader, name, length)
-            if item is not None:
-                return item
+            return ClippedItem(id, length, self._read_clipped(rows, reader, name))
+        if strict:
+            reader.faults.append(f"{name}: {rows[-1].struct.__name__} with {length} bytes")
         data = reader.take(length, name)
         if length:
             reader.note(f"{name}.data", length, data, REST)
         return Item(id, data)
 
-    def _read_declared(self, struct: type[msgspec.Struct], reader: Reader, name: str, length: int) -> Any:
-        """Return the item, or None with the reader where it was when the declaration does not fit the length."""
-        start, outer_end = reader.offset, reader.end
-        noted = reader.noted()
-        reader.end = start + length
-        try:
-            item = read(struct, reader, f"{name}.{struct.__name__}")
-            if reader.offset == reader.end:
+    def _read_wide(self, vendor: ItemTable, id_bytes: int, length_bytes: int, reader: Reader, name: str) -> Any:
+        """Return an item of a maker's own framing, None with the reader where it was when there is none."""
+        start, noted = reader.offset, reader.noted()
+        head = id_bytes + length_bytes
+        if reader.end - start < head:
+            return None
+        id = int.from_bytes(reader.data[start : start + id_bytes], "big")
+        rows = vendor.by_id.get((id, id_bytes, length_bytes), [])
+        length = int.from_bytes(reader.data[start + id_bytes : start + head], "big")
+        if not rows or length > reader.end - start - head:
+            return None
+        ItemId(id_bytes).read(reader, f"{name}.id")
+        Unsigned(length_bytes, unit="bytes").read(reader, f"{name}.length")
+        item = self._read_rows(rows, reader, name, length)
+        if item is not None:
+            item = kept_exactly(item, reader, start)
+            if item is not None:
+                name_item(reader, noted, id_bytes, item)
                 return item
-        except BodyShort:
-            pass
-        finally:
-            reader.end = outer_end
-        reader.rewind(start, noted)
-        reader.faults.append(f"{name}: {struct.__name__} with {length} bytes")
+            reader.rewind(start + head, noted + 2)
+        data = reader.take(length, name)
+        if length:
+            reader.note(f"{name}.data", length, data, REST)
+        return WideItem(id, id_bytes, length_bytes, data)
+
+    def _read_rows(self, rows: list[ItemRow], reader: Reader, name: str, length: int) -> Any:
+        for row in rows:
+            item = self._read_declared(row, reader, name, length)
+            if item is not None:
+                return item
         return None
+
+    def _read_declared(self, row: ItemRow, reader: Reader, name: str, length: int) -> Any:
+        """Return the item, or None with the reader where it was when no layout of the row fits the length."""
+        if row.lengths and length not in row.lengths:
+            return None
+        start, outer_end, outer_version, outer_misfit = reader.offset, reader.end, reader.version, reader.misfit
+        noted, faults = reader.noted(), len(reader.faults)
+        try:
+            for layout_version in row.layouts:
+                reader.end = start + length
+                reader.version = layout_version or outer_version
+                reader.misfit = False
+                try:
+                    item = read(row.struct, reader, f"{name}.{row.struct.__name__}")
+                    if reader.offset == reader.end and not reader.misfit:
+                        return item
+                except BodyShort:
+                    pass
+                reader.rewind(start, noted)
+                del reader.faults[faults:]
+        finally:
+            reader.end, reader.version, reader.misfit = outer_end, outer_version, outer_misfit
+        return None
+
+    def _lies(self, rows: list[ItemRow], reader: Reader, length: int) -> bool:
+        """Tell whether an item that fits no layout says a length by which the rest makes no items either."""
+        return any(row.mend for row in rows) and not comes_out(reader.data, reader.offset + length, reader.end)
+
+    def _read_mended(self, rows: list[ItemRow], reader: Reader, name: str, said: int) -> Any:
+        """Return the item in the layout by which the rest comes out as items, None when there is none."""
+        start, outer_version, outer_misfit = reader.offset, reader.version, reader.misfit
+        noted, faults = reader.noted(), len(reader.faults)
+        try:
+            for row in rows:
+                for layout_version in row.layouts if row.mend else ():
+                    reader.version = layout_version or outer_version
+                    reader.misfit = False
+                    try:
+                        item = read(row.struct, reader, f"{name}.{row.struct.__name__}")
+                    except BodyShort:
+                        item = None
+                    if item is not None and not reader.misfit and comes_out(reader.data, reader.offset, reader.end):
+                        there = reader.offset - start
+                        reader.faults.append(f"{name}: {row.struct.__name__} says {said} bytes and has {there}")
+                        return item
+                    reader.rewind(start, noted)
+                    del reader.faults[faults:]
+        finally:
+            reader.version, reader.misfit = outer_version, outer_misfit
+        return None
+
+    def _read_clipped(self, rows: list[ItemRow], reader: Reader, name: str) -> bytes:
+        """Take all that is left; what is whole of the fields of its declaration is noted as such."""
+        start, faults, misfit = reader.offset, len(reader.faults), reader.misfit
+        if rows and reader.notes is not None:
+            with contextlib.suppress(BodyShort):
+                read(rows[0].struct, reader, f"{name}.{rows[0].struct.__name__}")
+            del reader.faults[faults:]
+            reader.misfit = misfit
+        REST.read(reader, f"{name}.data")
+        return reader.data[start : reader.offset]
 
     def write(self, writer: Writer, value: tuple[msgspec.Struct, ...]) -> None:
         for item in value:
-            if isinstance(item, ClippedItem):
-                writer.number(item.id, 1)
-                if item.length is not None:
-                    writer.number(item.length, 1)
-                    writer.data += item.data
-                continue
-            if isinstance(item, Item):
-                id, data = item.id, item.data
-            else:
-                inner = Writer(writer.version)
-                write(item, inner)
-                id, data = self.ids[type(item)], bytes(inner.data)
-            writer.number(id, 1)
-            writer.number(len(data), 1)
-            writer.data += data
+            write_item(item, writer)
+
+
+def comes_out(data: bytes, offset: int, end: int) -> bool:
+    """Tell whether bytes are items of one byte each for id and length, and end with the last of them."""
+    while offset + 1 < end:
+        offset += 2 + data[offset + 1]
+    return offset == end
+
+
+def name_item(reader: Reader, noted: int, id_bytes: int, item: msgspec.Struct) -> None:
+    """Say in the note of an item's id what was read behind it."""
+    if reader.notes is not None:
+        reader.notes[noted] = reader.notes[noted]._replace(wire=ItemId(id_bytes, type(item).__name__))
+
+
+def kept_exactly(item: msgspec.Struct, reader: Reader, start: int) -> msgspec.Struct | None:
+    """Return the item such that it is written to the bytes it was read from, None when its declaration cannot."""
+    sent = reader.data[start : reader.offset]
+    writer = Writer(reader.version)
+    try:
+        write_item(item, writer)
+    except ValueError:
+        writer.data.clear()
+    if writer.data == sent:
+        return item
+    return msgspec.structs.replace(item, as_sent=sent) if isinstance(item, SentItem) else None
+
+
+def write_item(item: msgspec.Struct, writer: Writer) -> None:
+    """Write one item with its id and length. Raises ValueError as write does."""
+    if isinstance(item, SentItem) and item.as_sent is not None:
+        writer.data += item.as_sent
+        return
+    id_bytes = length_bytes = 1
+    if isinstance(item, ClippedItem):
+        writer.number(item.id, 1)
+        if item.length is not None:
+            writer.number(item.length, 1)
+            writer.data += item.data
+        return
+    if isinstance(item, Item):
+        id, data = item.id, item.data
+    elif isinstance(item, WideItem):
+        id, data, id_bytes, length_bytes = item.id, item.data, item.id_bytes, item.length_bytes
+    else:
+        row = ROW_OF.get(type(item))
+        if row is None:
+            raise ValueError(f"{type(item).__name__} is no item")
+        id, id_bytes, length_bytes = row.id, row.id_bytes, row.length_bytes
+        data = item_data(item, row, writer.version)
+    if id_bytes:
+        writer.number(id, id_bytes)
+        writer.number(len(data), length_bytes)
+    writer.data += data
+
+
+def item_data(item: msgspec.Struct, row: ItemRow, version: int) -> bytes:
+    """Return the value of a declared item in the first of its layouts that can say it."""
+    first: ValueError | None = None
+    for layout_version in row.layouts:
+        inner = Writer(layout_version or version)
+        try:
+            write(item, inner)
+        except ValueError as error:
+            first = first or error
+            continue
+        if row.lengths and len(inner.data) not in row.lengths:
+            raise ValueError(f"{type(item).__name__} of {len(inner.data)} bytes, it has {row.lengths}")
+        return bytes(inner.data)
+    assert first is not None
+    raise first
 
 
 class Words(Wire):
@@ -647,6 +922,7 @@ def holds(wire: Wire, value: Any) -> bool:
 
 
 REST: Final = Raw()
+ITEM_ID: Final = ItemId(1)
 ITEM_LENGTH: Final = Unsigned(1, unit="bytes")
 
 

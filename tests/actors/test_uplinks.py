@@ -9,10 +9,11 @@ from trio.testing import wait_all_tasks_blocked
 from actors.uplinks import LATER, MEANINGS, Uplinks
 from core.events import EVENTS, MessageReceived
 from core.limits import UPLINK_ASKED_MAX, UPLINK_EVENTS_PER_HOUR_MAX
-from protocols.jt808 import control, media, video
+from protocols.jt808 import control, media, safety, video
 from protocols.jt808.messages import MESSAGES, PlatformGeneralReply
 from tests.actors.test_vehicle import Clock, one_car, running, say
 from tests.actors.world import Caller, World, link
+from tests.samples import body_of
 
 NAME, LICENCE, CARD = "张三丰", "440300199001011234", "身份证号码"
 DRIVER = media.Driver(
@@ -34,6 +35,7 @@ SAID = {
     0x0702: (DRIVER, "driver.card.inserted", {"result": 0}),
     0x1005: (video.Passengers(1_700_000_000_000, 1_700_000_060_000, 5, 2), "passengers.counted", {"got_on": 5}),
     0x1206: (video.UploadDone(3, 1), "recording.uploaded", {"result": 1}),
+    0x1210: (body_of(0x1210, 2013), "alarm.files.announced", {"files": 1}),
 }
 """Message -> what a terminal says, the event that it is, and some of its payload."""
 
@@ -122,7 +124,7 @@ async def test_a_message_said_again_because_its_answer_was_lost_is_one_event_ans
     ("message", "body"),
     [
         (0x0705, media.CanData(time="1234567890", frames=(media.CanFrame(1, bytes(8)),))),
-        (0x0900, media.Transparent(0xF1, b"anything")),
+        (0x0900, media.Transparent(kind=0xF1, data=b"anything")),
         (0x0901, media.Compressed(b"\x1f\x8b")),
         (0x0A00, media.RsaKey(65537, bytes(128))),
     ],
@@ -141,11 +143,11 @@ async def test_a_file_that_did_not_come_on_this_link_is_said_to_be_missing_whole
     world, car = one_car()
     async with running(world):
         await logged_in(world, car)
-        await say(world, car.frame(video.FileInfo("00_64_6401_0_x.jpg", 0, 70_000), 0x1212, link(1)))
+        await say(world, car.frame(safety.FileInfo("00_64_6401_0_x.jpg", 0, 70_000), 0x1212, link(1)))
     (reply,) = world.links.sent(link(1))
     assert reply.header.message == 0x9212
-    assert reply.body == video.FileReply(
-        name="00_64_6401_0_x.jpg", kind=0, result=1, parts=(video.FilePart(0, 70_000),)
+    assert reply.body == safety.FileReply(
+        name="00_64_6401_0_x.jpg", kind=0, result=1, parts=(safety.FilePart(0, 70_000),)
     )
 
 

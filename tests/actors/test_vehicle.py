@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 import trio
@@ -13,6 +14,7 @@ from actors.vehicle import COUNTS, Epochs
 from core.events import CommandRequested, Event, SessionOpened, TerminalBound
 from core.intake.links import KIND_ASSEMBLED
 from core.limits import COMMAND_EXPIRES_S, COMMAND_TIMEOUT_S, COMMANDS_OPEN_MAX, FRAGMENT_S_MAX, MAILBOX_FRAMES_MAX
+from protocols.jt808.dialects import QueryTime, TimeReply
 from protocols.jt808.messages import (
     Heartbeat,
     Location,
@@ -343,6 +345,17 @@ async def test_the_time_is_told_to_whoever_asks(mock_clock: Clock) -> None:
         (reply,) = world.links.sent(link(1))
         assert reply.header.message == 0x8004
         assert reply.body == ServerTime(world.clock() // 1000 * 1000)
+
+
+async def test_a_dialect_s_question_for_the_time_has_its_own_answer(mock_clock: Clock) -> None:
+    world, car = one_car()
+    async with running(world):
+        await say(world, car.authenticate(link(1)))
+        await say(world, car.frame(QueryTime(), 0x0109, link(1)))
+        reply = world.links.sent(link(1))[-1]
+        now = datetime.fromtimestamp(world.clock() // 1000, UTC)
+        assert reply.header.message == 0x8109
+        assert reply.body == TimeReply(now.year, now.month, now.day, now.hour, now.minute, now.second)
 
 
 async def test_an_answer_waits_for_a_full_command_queue(mock_clock: Clock) -> None:

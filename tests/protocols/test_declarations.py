@@ -63,6 +63,10 @@ def value_of(draw: st.DrawFn, field: wire.Wire, version: int) -> Any:
         return draw(st.integers(0, 2**field.width - 1))
     if isinstance(field, wire.Packed):
         return struct_of(draw, field.struct, version)
+    if isinstance(field, wire.Form):
+        return field.of(version)
+    if isinstance(field, wire.AsSent):
+        return None
     if isinstance(field, wire.SignMagnitude):
         return draw(st.integers(-(2 ** (8 * field.size - 1)) + 1, 2 ** (8 * field.size - 1) - 1))
     if isinstance(field, wire.Unsigned):

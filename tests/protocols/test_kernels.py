@@ -22,7 +22,6 @@ from protocols.jt808.messages import (
     Unknown,
     Unreadable,
 )
-from protocols.jt808.wire import ClippedItem
 from protocols.report import (
     FLAG_ASSEMBLED,
     FLAG_BATCH,
@@ -86,6 +85,20 @@ def slow_report_id(phone: tuple[int, int], location: bytes) -> int:
     return fold(state ^ a, b ^ len(location))
 
 
+def said_items(items: bytes) -> tuple[list[tuple[int, bytes]], bool]:
+    """Cut items by the lengths they say, as the kernels do: the declared decoder also mends some that lie.
+
+    Returns:
+        (id, data) of each, and whether the last one is clipped.
+    """
+    cut: list[tuple[int, bytes]] = []
+    at = 0
+    while at + 1 < len(items) and at + 2 + items[at + 1] <= len(items):
+        cut.append((items[at], items[at + 2 : at + 2 + items[at + 1]]))
+        at += 2 + items[at + 1]
+    return cut, at < len(items)
+
+
 def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags: int) -> tuple[int, ...]:
     """Return the row of a location as the declared decoder reads it."""
     time_ms = location.time_ms
@@ -95,9 +108,13 @@ def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags:
         flags |= FLAG_NO_FIX
     if location.latitude > 90_000_000 or location.longitude > 180_000_000:
         flags |= FLAG_POSITION_BAD
-    if any(isinstance(item, ClippedItem) for item in location.items):
+    items, clipped = said_items(raw[28:])
+    if clipped:
         flags |= FLAG_ITEMS_CLIPPED
-    odometer = location.item(Odometer)
+    odometer = next((data for id, data in items if id == 0x01 and len(data) == 4), None)
+    declared = location.item(Odometer)
+    if not clipped:
+        assert declared == (None if odometer is None else Odometer(int.from_bytes(odometer, "big")))
     high, low = phone_key(header.phone)
     return (
         *(0, 0, 0, 0, low, high),
@@ -107,7 +124,7 @@ def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags:
         location.status,
         max(-900_000_000, min(900_000_000, location.lat_1e7)),
         max(-1_800_000_000, min(1_800_000_000, location.lon_1e7)),
-        ODOMETER_NONE if odometer is None else odometer.distance_km10 * 100,
+        ODOMETER_NONE if odometer is None else int.from_bytes(odometer, "big") * 100,
         location.speed_kmh10,
         location.course_deg % 360,
         location.altitude_m,

@@ -430,11 +430,21 @@ def test_the_driver_answers_the_question_and_orders_from_the_menu() -> None:
 def test_peripherals_say_how_and_what_they_are() -> None:
     car = Car(2013)
     for kind in (0xF7, 0xF8):
-        assert result_of(car.ask(0x8900, media.Transparent(kind, b"\x02\x64\x65")))[2] == 0
+        assert result_of(car.ask(0x8900, media.TransparentOrder(kind=kind, peripherals=(0x64, 0x65))))[2] == 0
         (reply,) = car.wait(1)
         assert reply.header.message == 0x0900
         data = encode_body(reply.body, reply.header)
         assert data[:3] == bytes((kind, 2, 0x64))
+
+
+def test_the_files_of_an_alarm_are_announced_by_the_alarm_s_id() -> None:
+    car = Car(2013)
+    order = body_of(0x9208, 2013)
+    assert result_of(car.ask(0x9208, order))[2] == 0
+    said = car.wait(8)
+    assert messages(said) == [0x1210, 0x1211, 0x1212]
+    assert said[0].body.alarm_id == order.alarm_id
+    assert said[1].body.name == said[0].body.files[0].name
 
 
 @pytest.mark.parametrize("version", EDITIONS)
