@@ -971,6 +971,13 @@ def run_simulate(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def run_terminal(options: argparse.Namespace) -> int:
+    """Be one terminal, told from a prompt what to say."""
+    from simulators.console import main
+
+    return main(options)
+
+
 def run_explain(options: argparse.Namespace) -> int:
     """Explain frames, from the command line or one a line from standard input."""
     from protocols.jt808.explain import explain, explain_text
@@ -1149,6 +1156,21 @@ def add_simulate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--record", metavar="FILE", help="write each report sent and each acknowledged to this file")
 
 
+def add_terminal(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--tcp", default="127.0.0.1:8808", metavar="HOST:PORT", help="the platform (default: %(default)s)"
+    )
+    command.add_argument("--phone", default="13909990001", metavar="DIGITS", help="its number (default: %(default)s)")
+    command.add_argument(
+        "--edition", type=int, default=2019, choices=(2011, 2013, 2019), help="of JT/T 808 (default: %(default)s)"
+    )
+    command.add_argument(
+        "--terminal-id", default="", metavar="TEXT", help="up to 7 characters (default: by its number)"
+    )
+    command.add_argument("--plate", default="", metavar="TEXT", help="up to 11 bytes in GBK (default: of its number)")
+    command.add_argument("--script", metavar="FILE", help="lines to carry out; - and a pipe: from standard input")
+
+
 def add_explain(command: argparse.ArgumentParser) -> None:
     command.add_argument("frame", nargs="+", metavar="HEX", help="a frame in hexadecimal, or - for one a line")
     command.add_argument("--json", action="store_true", help="one JSON object instead of text; - always gives JSON")
@@ -1223,6 +1245,7 @@ COMMANDS: Final = (
     Command("business", "run the business actors as a process of their own (needs shared stores)", add_data, run_part),
     Command("api", "run the API as a process of its own (needs shared stores)", add_data, run_part),
     Command("simulate", "drive simulated cars against a server", add_simulate, run_simulate),
+    Command("terminal", "be one simulated terminal, from a prompt or a script", add_terminal, run_terminal),
     Command("explain", "name every field of a frame", add_explain, run_explain),
     Command("query", "ask the stored reports in SQL", add_query, run_query),
     Command("frames", "print the raw frames of a terminal from the journal", add_frames, run_frames),

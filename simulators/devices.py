@@ -115,10 +115,9 @@ class Sent(NamedTuple):
 class Gathering:
     """A long message of the platform half received."""
 
-    __slots__ = ("asked", "bytes", "due_ms", "header", "parts")
+    __slots__ = ("asked", "bytes", "due_ms", "parts")
 
-    def __init__(self, header: Header, due_ms: int) -> None:
-        self.header = header
+    def __init__(self, due_ms: int) -> None:
         self.parts: dict[int, bytes] = {}
         self.bytes = 0
         self.asked = 0
@@ -140,6 +139,7 @@ class Device:
         "_current",
         "_current_due_ms",
         "_current_tries",
+        "_gathered",
         "_gathering",
         "_inside",
         "_media_id",
@@ -171,6 +171,7 @@ class Device:
         self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
         self._agenda_count = 0
         self._gathering: OrderedDict[tuple[int, int, int], Gathering] = OrderedDict()
+        self._gathered: deque[tuple[int, int, int]] = deque(maxlen=GATHERING_MAX)
         self._sent: OrderedDict[int, Sent] = OrderedDict()
         self._queue: deque[tuple[int, bool]] = deque()
         self._current: tuple[int, bool, list[bytes]] | None = None
@@ -254,26 +255,32 @@ class Device:
     # --- long messages
 
     def _speak(self, message: int, body: msgspec.Struct, now_ms: int) -> list[bytes]:
-        """Send a message, and keep its fragments if it has any."""
+        return self.speak(message, body, now_ms)[1]
+
+    def speak(self, message: int, body: msgspec.Struct, now_ms: int) -> tuple[int, list[bytes]]:
+        """Send a message and keep its fragments if it has any. Returns and raises as Terminal.speak."""
         serial, wires = self._terminal.speak(message, body, now_ms)
         if len(wires) > 1:
             self._sent.pop(serial, None)
             self._sent[serial] = Sent(message, wires)
             while len(self._sent) > SENT_MAX:
                 self._sent.popitem(last=False)
-        return wires
+        return serial, wires
 
     def _gather(self, header: Header, body: msgspec.Struct, now_ms: int) -> None:
-        """Take one fragment of a message of the platform; the last one carries it out."""
+        """Take one fragment of a message of the platform, and say so; the last one is answered with what came of it."""
         assert isinstance(body, Unknown)
         key = (header.message, header.total, (header.serial - header.index + 1) & 0xFFFF)
+        received = TerminalGeneralReply(header.serial, header.message, OK)
+        if key in self._gathered:
+            self._speak(0x0001, received, now_ms)
+            return
         gathering = self._gathering.get(key)
         if gathering is None:
             while len(self._gathering) >= GATHERING_MAX:
                 self._gathering.popitem(last=False)
                 self.counts["dropped"] += 1
-            first = msgspec.structs.replace(header, serial=key[2], total=0, index=0)
-            gathering = self._gathering[key] = Gathering(first, now_ms + ASK_MS)
+            gathering = self._gathering[key] = Gathering(now_ms + ASK_MS)
         gathering.due_ms = now_ms + ASK_MS
         if header.index not in gathering.parts:
             gathering.parts[header.index] = body.data
@@ -284,11 +291,13 @@ class Device:
             self._speak(0x0001, TerminalGeneralReply(header.serial, header.message, FAILURE), now_ms)
             return
         if len(gathering.parts) < header.total:
+            self._speak(0x0001, received, now_ms)
             return
         del self._gathering[key]
+        self._gathered.append(key)
         whole = b"".join(gathering.parts[index] for index in range(1, header.total + 1))
         try:
-            decoded = decode(rebuilt(gathering.header, whole), gathering.header.version)
+            decoded = decode(rebuilt(header, whole), header.version)
         except ProtocolError:
             self.counts["wrong"] += 1
             return
@@ -693,6 +702,17 @@ class Device:
         while len(self.media) > MEDIA_MAX:
             self.media.popitem(last=False)
         return medium
+
+    def keep_file(self, data: bytes, kind: int, format: int, event: int, channel: int) -> int:
+        """Keep a file that somebody hands in as if it had been taken here; return its id."""
+        medium = self._new_medium(kind, format, event, channel, 0, 0)
+        self.media[medium.id] = medium._replace(data=data)
+        return medium.id
+
+    def sending(self, id: int) -> bool:
+        """Tell whether a medium is on its way, or waits for those before it."""
+        current = self._current is not None and self._current[0] == id
+        return current or any(waiting == id for waiting, _ in self._queue)
 
     def send_medium(self, id: int, now_ms: int, delete: bool = False) -> int:
         """Announce a medium (0x0800) and send it (0x0801) when those before it have arrived."""
