@@ -14,6 +14,7 @@ from api.messages import MESSAGES
 from api.messages.jt808 import SAME, key_of
 from api.portal.render import Words
 from protocols.jt808.messages import MESSAGES as DECLARED
+from protocols.jt808.vendors import LISTED
 from protocols.jt808.wire import ROW_OF, VERSIONS, Many, Nested, Wire, layout
 
 
@@ -121,7 +122,7 @@ def placed(message: int, path: str) -> tuple[str, str, str]:
     return named, steps[-1][0], place
 
 
-_ITEMS: Final[dict[str, type[msgspec.Struct]]] = {struct.__name__: struct for struct in ROW_OF}
+_ITEMS: Final[dict[str, type[msgspec.Struct]]] = {struct.__name__: struct for struct in (*ROW_OF, *LISTED)}
 
 
 @lru_cache(maxsize=512)

@@ -11,6 +11,7 @@ from api.portal.render import words_in
 from api.portal.terms import choice_key, choice_name, field_name, meaning_of, message_name, path_name, same_everywhere
 from protocols.jt808.messages import MESSAGES as DECLARED
 from protocols.jt808.safety import GUANGDONG
+from protocols.jt808.vendors import LISTED
 from protocols.jt808.wire import ROW_OF, Many, Nested, Wire, layout
 
 LAYOUTS = (2011, 2013, 2019, 2020, GUANGDONG)
@@ -20,7 +21,7 @@ ZH, EN = words_in("zh"), words_in("en")
 def declared_structs() -> dict[str, type[msgspec.Struct]]:
     """Return every Struct that a declared message or item is made of, by name."""
     found: dict[str, type[msgspec.Struct]] = {}
-    waiting = [declared.body for declared in DECLARED.values()] + list(ROW_OF)
+    waiting = [declared.body for declared in DECLARED.values()] + [*ROW_OF, *LISTED]
     while waiting:
         struct = waiting.pop()
         if struct.__name__ in found:
