@@ -627,6 +627,11 @@ def _recover(directory: Path) -> list[Segment]:
         finally:
             os.close(fd)
     for k, segment in enumerate(found):
-        if segment.last_sequence < 0:
+        if segment.last_sequence < 0 and k + 1 < len(found):
             found[k] = segment._replace(last_sequence=found[k + 1].first_sequence - 1)
+        elif segment.last_sequence < 0:
+            # Those behind it were prepared and never used: the process ended between one segment and the next.
+            blob = np.fromfile(directory / f"{segment.id:012d}{_SUFFIX}", np.uint8)
+            scan_records(blob.ctypes.data, SEGMENT_HEADER_BYTES, len(blob), out.ctypes.data)
+            found[k] = segment._replace(last_sequence=int(out[OUT_SEQUENCE]))
     return found

@@ -93,6 +93,20 @@ def _whole_records(torn: bytes, whole: bytes, size: int) -> int:
     return count
 
 
+@pytest.mark.parametrize("prepared", [1, 2])
+def test_a_process_that_ended_between_two_segments_finds_all_it_had_sealed(tmp_path: Path, prepared: int) -> None:
+    directory = tmp_path / "journal"
+    write_segment(directory, 1, 1, 4)
+    write_segment(directory, 2, 5, 4)
+    for number in range(3, 3 + prepared):
+        (directory / f"{number:012d}.segment").write_bytes(bytes(SEGMENT_BYTES))
+    journal = open_journal(directory)
+    assert [segment.last_sequence for segment in journal.segments] == [4, 8]
+    assert journal.last_sequence == 8
+    assert read_all(journal) == list(range(1, 9))
+    assert sorted(path.name for path in directory.glob("*.segment")) == ["000000000001.segment", "000000000002.segment"]
+
+
 def test_a_flipped_bit_ends_recovery_there(tmp_path: Path) -> None:
     path = write_segment(tmp_path / "journal", 1, 1, 4)
     data = bytearray(path.read_bytes())
