@@ -34,13 +34,16 @@ def _free_port() -> int:
 
 
 @contextmanager
-def clickhouse_server(directory: Path) -> Iterator[str]:
+def clickhouse_server(directory: Path, port: int = 0) -> Iterator[str]:
     """Run a server with its data under the directory; yield its DSN without a database (clickhouse://host:port).
+
+    Args:
+        port: where it listens; 0: any free one.
 
     The process is ended by its id on leaving, and waited for.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    port, tcp_port = _free_port(), _free_port()
+    port, tcp_port = port or _free_port(), _free_port()
     (directory / "config.xml").write_text(
         f"<clickhouse><listen_host>127.0.0.1</listen_host><http_port>{port}</http_port>"
         f"<tcp_port>{tcp_port}</tcp_port><max_server_memory_usage>1500000000</max_server_memory_usage></clickhouse>"
