@@ -136,7 +136,7 @@ SAMPLES: Final[dict[int, Sample]] = {
     ),
     0x0805: Sample({"reply_serial": 10, "result": 0, "media_ids": [5, 6]}),
     0x0900: Sample({"kind": 0x41, "data": "48656c6c6f"}),
-    0x0901: Sample({"data": "1f8b08000000000002034b4c4a06000000ffff"}),
+    0x0901: Sample({"data": "1f8b08000000000002034b4c4a0600c241243503000000"}),
     0x0A00: Sample(KEY),
     0x1003: Sample(
         {

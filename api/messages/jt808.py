@@ -337,6 +337,7 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "customer": ("customer code", "客户代码"),
     # Second readings and dialects.
     "signal": ("signal strength", "信号强度"),
+    "inflated": ("inflated message", "解压后的消息体"),
     "circle_settings": ("circles, each as it was set", "圆形区域设置消息"),
     "rectangle_settings": ("rectangles, each as it was set", "矩形区域设置消息"),
     "year": ("year", "年"),

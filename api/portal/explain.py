@@ -15,6 +15,9 @@ FRAMES_MAX: Final = 50
 """Frames of one page. Each has some forty fields: 2,000 rows are what a person may still scroll through."""
 TEXT_CHARACTERS_MAX: Final = 48 * 1024
 """What one may paste: a request of 64 KB, in which each line end and blank takes three."""
+INFLATED_FIELDS_MAX: Final = 400
+INFLATED_BYTES_SHOWN: Final = 4_096
+"""Of what a compressed message inflates to (64 KB, some 18,000 fields): thirty positions, to see what it is."""
 HUES: Final = 6
 
 
@@ -78,7 +81,7 @@ def _page(request: Request[Any, Any, Any], text: str) -> Response[Any]:
         request,
         "explain.html",
         text=text,
-        explained=[explained(line, words) for line in lines[:FRAMES_MAX]],
+        explained=[one for line in lines[:FRAMES_MAX] for one in explained(line, words)],
         left_out=max(0, len(lines) - FRAMES_MAX),
         frames_max=FRAMES_MAX,
         characters_max=TEXT_CHARACTERS_MAX,
@@ -86,10 +89,28 @@ def _page(request: Request[Any, Any, Any], text: str) -> Response[Any]:
     )
 
 
-def explained(line: str, words: Words) -> Explained:
-    """Return one line, explained in the reader's words."""
+def explained(line: str, words: Words) -> list[Explained]:
+    """Return one line, explained in the reader's words; behind a compressed message what it inflates to."""
     answer = explain(line)
-    given = _bytes_of(line)
+    said = [told(answer, _bytes_of(line), words)]
+    if "inflated" in answer:
+        inflated = answer["inflated"]
+        fields = inflated["fields"][:INFLATED_FIELDS_MAX]
+        shown = fields[-1]["offset"] + fields[-1]["length"] if fields else 0
+        one = told(
+            {**inflated, "fields": fields}, _bytes_of(inflated["raw"][: 2 * min(shown, INFLATED_BYTES_SHOWN)]), words
+        )
+        title = words.t("field_inflated") + (f" {one.title}" if inflated["message"] else "")
+        said.append(
+            one._replace(
+                title=title, about=[(words.t("explain_length"), words.t("explain_bytes", n=inflated["bytes"]))]
+            )
+        )
+    return said
+
+
+def told(answer: dict[str, Any], given: list[str], words: Words) -> Explained:
+    """Return an explanation of bytes in the reader's words."""
     fields = []
     read = 0
     for number, field in enumerate(answer["fields"]):

@@ -6,6 +6,8 @@ The answer is a dict that goes to JSON as it is:
     fields    one {name, offset, length, raw, value, unit, meaning} for each run of bytes, in order, without gap or
               overlap; offset and length count bytes as they were given, escapes and flags included
     faults    what the sender got wrong and was read around
+    inflated  only for 0x0901: {bytes, raw, message, body, fields, faults} of what its gzip stream holds. It does not
+              say what message it is of: the first of INFLATED that reads it to its last byte, else one field of bytes
     error     only for a frame that cannot be read: why; offset says where, fields hold what was read before that
 """
 
@@ -13,7 +15,9 @@ from typing import Any, Final
 
 from protocols.jt808.codec import decode_noting
 from protocols.jt808.framing import ESCAPE, FLAG, ProtocolError, checksum
-from protocols.jt808.wire import ItemTable, Note, Wire
+from protocols.jt808.media import Compressed
+from protocols.jt808.messages import MESSAGES
+from protocols.jt808.wire import BodyShort, ItemTable, Note, Raw, Reader, Wire, read
 
 TEXT_CHARACTERS_MAX: Final = 64 * 1024
 """A frame has at most 8,192 hexadecimal digits; the rest is room for spaces and colons."""
@@ -104,6 +108,8 @@ def explain_wire(wire: bytes, vendor: ItemTable | None = None) -> dict[str, Any]
             "serial": decoded.header.serial,
             "faults": list(decoded.faults),
         }
+        if isinstance(decoded.body, Compressed) and decoded.body.inflated is not None:
+            answer["inflated"] = explain_inflated(decoded.body.inflated, decoded.header.version, vendor)
     for note in notes:
         fields.append(_noted(note, wire, places))
         read_end = note.end
@@ -134,6 +140,37 @@ def explain_wire(wire: bytes, vendor: ItemTable | None = None) -> dict[str, Any]
         answer = {"error": str(fault), "reason": fault.reason, "offset": fault.offset, **answer}
     answer["fields"] = fields
     return answer
+
+
+INFLATED: Final = (0x0704, 0x0200)
+"""Messages whose bodies terminals compress, as far as is known: tried in this order."""
+
+
+def explain_inflated(body: bytes, version: int, vendor: ItemTable | None) -> dict[str, Any]:
+    """Explain a body without a frame around it, whose message nobody says."""
+    for message in INFLATED:
+        notes: list[Note] = []
+        reader = Reader(body, 0, len(body), version, notes, vendor)
+        try:
+            read(MESSAGES[message].body, reader)
+        except BodyShort:
+            continue
+        if reader.offset == reader.end and not reader.misfit:
+            name, faults = MESSAGES[message].body.__name__, reader.faults
+            break
+    else:
+        message, name, faults, notes = 0, "", [], []
+        if body:
+            Raw().read(Reader(body, 0, len(body), version, notes), "data")
+    places = list(range(len(body) + 1))
+    return {
+        "bytes": len(body),
+        "raw": body.hex().upper(),
+        "message": f"{message:#06x}" if message else "",
+        "body": name,
+        "fields": [_noted(note, body, places) for note in notes],
+        "faults": faults,
+    }
 
 
 def _unescape(content: bytes, offset: int) -> tuple[bytes, list[int], Fault | None]:
@@ -196,18 +233,26 @@ def explain_text(answer: dict[str, Any]) -> str:
             f"{answer['message']} {answer['body']}, version {answer['version']}, phone {answer['phone']}, "
             f"serial {answer['serial']}"
         )
+    lines += _table(answer["fields"])
+    lines += [f"fault: {fault}" for fault in answer.get("faults", ())]
+    if "inflated" in answer:
+        inflated = answer["inflated"]
+        lines.append(f"inflated to {inflated['bytes']} bytes: {inflated['body'] or 'of no known message'}")
+        lines += _table(inflated["fields"])
+        lines += [f"fault: {fault}" for fault in inflated["faults"]]
+    return "\n".join(lines)
+
+
+def _table(fields: list[dict[str, Any]]) -> list[str]:
     rows = [("offset", "length", "name", "value", "meaning", "raw")]
-    for field in answer["fields"]:
+    for field in fields:
         value = "" if field["value"] is None else str(field["value"])
         if len(value) > 40:
             value = value[:37] + "..."
         raw = field["raw"] if len(field["raw"]) <= 40 else field["raw"][:37] + "..."
         meaning = field["meaning"] or (field["unit"] if field["value"] is not None else "")
         rows.append((str(field["offset"]), str(field["length"]), field["name"], value, meaning, raw))
-    if len(rows) > 1:
-        widths = [max(len(row[column]) for row in rows) for column in range(6)]
-        lines += [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        ]
-    lines += [f"fault: {fault}" for fault in answer.get("faults", ())]
-    return "\n".join(lines)
+    if len(rows) == 1:
+        return []
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,6 +1,7 @@
 """Messages that carry data: pictures and sound, the drive recorder, waybills, drivers, CAN, transparent and RSA."""
 
-from typing import Annotated, Final
+import zlib
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -16,11 +17,13 @@ from protocols.jt808.wire import (
     Many,
     Nested,
     Raw,
+    Reader,
     Rest,
     Since,
     Time,
     Unsigned,
     Until,
+    Writer,
 )
 
 Struct = msgspec.Struct
@@ -61,6 +64,10 @@ TRANSPARENT: Final = {
     0xF7: "peripherals' status",
     0xF8: "peripherals' information",
 }
+INFLATED_BYTES_MAX: Final = 64 * 1024
+"""What 0x0901 is inflated to: the largest body that a terminal could have sent as it is, which is as many bytes as an
+assembled message may have. Gzip makes up to 1,032 bytes of one, so that a frame alone could ask for a megabyte and an
+assembled one for 66: all but the first 64 KB of it is never made."""
 PERIPHERAL_KINDS: Final = (0xF7, 0xF8)
 BARE_KINDS: Final = tuple(kind for kind in range(256) if kind not in PERIPHERAL_KINDS)
 
@@ -252,10 +259,39 @@ class TransparentOrder(Struct, frozen=True, kw_only=True):
     data: Annotated[bytes | None, Rest(), IfEqual("kind", BARE_KINDS)] = None
 
 
+class Inflated(Raw):
+    """What the field `data` in front inflates to. No byte of the wire, and never written: it follows from `data`.
+
+    None, with a fault, when that is no gzip stream. At most INFLATED_BYTES_MAX bytes are made, whatever is asked for;
+    a stream that is cut off gives what is there.
+    """
+
+    none_written = True
+
+    def read(self, reader: Reader, name: str) -> bytes | None:
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            data = stream.decompress(reader.values["data"], INFLATED_BYTES_MAX + 1)
+        except zlib.error:
+            reader.faults.append("data: is no gzip stream")
+            return None
+        if len(data) > INFLATED_BYTES_MAX:
+            reader.faults.append(f"data: inflates to more than {INFLATED_BYTES_MAX} bytes")
+        elif not stream.eof:
+            reader.faults.append(f"data: the gzip stream ends early, after {len(data)} bytes")
+        elif stream.unused_data:
+            reader.faults.append(f"data: {len(stream.unused_data)} bytes behind the gzip stream")
+        return data[:INFLATED_BYTES_MAX]
+
+    def write(self, writer: Writer, value: Any) -> None:
+        return None
+
+
 class Compressed(Struct, frozen=True):
-    """0x0901: a gzip stream that holds a whole message body. Whoever inflates it bounds the result."""
+    """0x0901: a gzip stream that holds a whole message body; which message it is of, it does not say."""
 
     data: Annotated[bytes, Raw(prefix=4)]
+    inflated: Annotated[bytes | None, Inflated()] = None
 
 
 class RsaKey(Struct, frozen=True):

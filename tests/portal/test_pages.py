@@ -1,5 +1,6 @@
 """Every page: in both languages, under the strict policy, with nothing inline, and nothing hostile taken for markup."""
 
+import gzip
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +12,9 @@ from sqlalchemy import insert, update
 from api.app import create_app
 from api.portal.render import POLICY
 from core.events import CommandProgress, Event, FenceCrossed, derive_id
+from protocols.jt808.codec import Header, encode, encode_body
+from protocols.jt808.media import Compressed
+from protocols.jt808.messages import Location, LocationBatch
 from storage.tables.business import OUTBOX, VEHICLE
 from tests.api.conftest import Node
 
@@ -145,6 +149,17 @@ def test_an_event_is_told_in_the_words_of_the_trade(lived: Node, asking: TestCli
     for words in ("进入围栏", "72.1 公里/时", "30.000000, 150.000000", "/vehicles/7?at=1763790000000"):
         assert words in page
     assert "frames?report_id=" in page
+
+
+def test_a_compressed_message_is_explained_under_its_frame(asking: TestClient[Litestar]) -> None:
+    place = Location(0, 2, 30_123_456, 120_654_321, time_ms=1_768_437_000_000)
+    body = encode_body(LocationBatch(locations=(place,) * 90), Header(0x0704, "1", 1))
+    frame = encode(Compressed(gzip.compress(body)), Header(0x0901, "1", 1)).hex()
+    page = asking.get("/explain", params={"frame": frame}, headers={"Accept-Language": "zh"}).text
+    assert page.count('<section class="card explained">') == 2
+    assert "解压后的消息体 0x0704 定位数据批量上传" in page
+    assert "30.123456 度" in page
+    assert page.count("<tr data-field=") < 500, "a compressed message of many positions is shown in part"
 
 
 def test_a_frame_is_explained_byte_by_byte(asking: TestClient[Litestar]) -> None:

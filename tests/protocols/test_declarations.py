@@ -3,6 +3,7 @@
 The strategies below are a fourth reading of the declarations: what a wire type can hold, a test can draw.
 """
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from protocols.jt808.control import (
 )
 from protocols.jt808.explain import explain_wire
 from protocols.jt808.framing import unescape, wrap
+from protocols.jt808.media import Compressed, Inflated
 from protocols.jt808.messages import MESSAGES, Message, Unknown
 from protocols.jt808.parameters import PARAMETERS, Leave, ParameterValue, wire_at
 from protocols.jt808.plain import from_plain, to_plain
@@ -65,7 +67,7 @@ def value_of(draw: st.DrawFn, field: wire.Wire, version: int) -> Any:
         return struct_of(draw, field.struct, version)
     if isinstance(field, wire.Form):
         return field.of(version)
-    if isinstance(field, wire.AsSent):
+    if isinstance(field, wire.AsSent | Inflated):
         return None
     if isinstance(field, wire.SignMagnitude):
         return draw(st.integers(-(2 ** (8 * field.size - 1)) + 1, 2 ** (8 * field.size - 1) - 1))
@@ -109,6 +111,9 @@ def struct_of(draw: st.DrawFn, struct: type[msgspec.Struct], version: int) -> An
                 there = there and more
         if there:
             values[name] = value_of(draw, field, version)
+    if struct is Compressed:
+        # What it inflates to follows from its data.
+        values = {"data": gzip.compress(values["data"], mtime=0), "inflated": values["data"]}
     return struct(**values)
 
 
