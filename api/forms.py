@@ -14,7 +14,7 @@ from api.messages import LANGUAGES
 from api.portal.render import words_in
 from api.portal.terms import choice_name, field_name, message_name, unit_name
 from api.problems import KEYED, Problem, answers
-from protocols.jt808.forms import FormError, Input, form, id_text, sendable
+from protocols.jt808.forms import FormError, Input, form, id_text, read_id, sendable
 from protocols.jt808.messages import MESSAGES, Message, answer_to, is_downlink
 from protocols.jt808.wire import VERSIONS
 
@@ -106,27 +106,15 @@ async def read_form(
 
     404 `message_unknown`.
     """
-    number = number_of(message)
     if version not in VERSIONS:
         raise Problem("bad_request", f"version: {version} is none of {', '.join(map(str, VERSIONS))}", field="version")
     try:
+        number = read_id(message)
         found = form(number, version)
     except FormError as error:
         raise Problem("message_unknown", str(error)) from None
     fields = [_field(one) for one in found.fields]
     return MessageForm(**_info(number, MESSAGES[number]), version=version, known=found.known, fields=fields)
-
-
-def number_of(message: str) -> int:
-    """Return a message id as a number.
-
-    Raises:
-        Problem: message_unknown for what is no id.
-    """
-    try:
-        return int(message[:6], 16) if message[:2] in ("0x", "0X") and len(message) == 6 else -1
-    except ValueError:
-        raise Problem("message_unknown", f"{message[:16]} is no message id: 0x and four digits") from None
 
 
 def _info(number: int, declared: Message) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from typing import Final
 
 from api.messages import (
     account,
+    commands,
     docs,
     events,
     explain,
     geofences,
     jt808,
+    jt808_parameters,
     map,
     outbox,
     people,
@@ -24,11 +26,13 @@ LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 
 TOPICS: Final = (
     account,
+    commands,
     docs,
     events,
     explain,
     geofences,
     jt808,
+    jt808_parameters,
     map,
     outbox,
     people,

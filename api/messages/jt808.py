@@ -303,7 +303,7 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "alarm_number": ("alarm number", "报警 ID"),
     "ahead_speed_kmh": ("speed of the car ahead", "前车车速"),
     "ahead_s10": ("distance ahead", "前车/行人距离"),
-    "departure": ("departed to", "偏离类型"),
+    "departure": ("lane departure", "车道偏离"),
     "sign_kind": ("kind of road sign", "道路标志识别类型"),
     "sign_value": ("what the sign says", "道路标志识别数据"),
     "level": ("level", "报警级别"),
@@ -1009,7 +1009,48 @@ UNITS: Final[dict[str, str]] = {
 }
 """Unit in the declarations -> Chinese."""
 
-SAME: Final = re.compile(r"[A-Z0-9][A-Z0-9.+/-]*[A-Za-z]?|\d+x\d+|\d+[kx]|[\d.]+ kHz|Galileo|")
+HINTS: Final[dict[str, tuple[str, str]]] = {
+    "tracktemporarily_interval_s": ("0 stops tracking", "0 为停止跟踪"),
+    "confirmalarm_alarm_serial": ("0: all alarms of these kinds", "0 为该类全部报警"),
+    "shoot_command": (
+        "0 stops, 65535 records, any other number is so many photos",
+        "0 为停止拍摄，65535 为录像，其他为拍照张数",
+    ),
+    "shoot_interval_s": ("0: as short as can be, or on and on", "0 为按最小间隔拍照或一直录像"),
+    "shoot_channel": ("100 and 101 are the ADAS and DSM cameras", "100、101 为 ADAS、DSM 摄像头"),
+    "shoot_quality": ("1 to 10; 1 is the best", "1–10，1 为质量最好"),
+    "shoot_contrast": ("0 to 127", "0–127"),
+    "shoot_saturation": ("0 to 127", "0–127"),
+    "searchmedia_channel": ("0: all channels", "0 为全部通道"),
+    "uploadmedia_channel": ("0: all channels", "0 为全部通道"),
+    "searchrecordings_channel": ("0: all channels", "0 为全部通道"),
+    "searchrecordings_alarms": ("0: whatever was recorded", "0 为不限报警条件"),
+    "uploadrecording_alarms": ("0: whatever was recorded", "0 为不限报警条件"),
+    "start_ms": ("Empty: from the beginning", "不填为不限开始时间"),
+    "end_ms": ("Empty: until now", "不填为不限结束时间"),
+    "recordaudio_time_s": ("0: on and on", "0 为一直录音"),
+    "deleteareas_ids": ("Empty: all of this kind are deleted", "不填将删除该类全部区域/路线"),
+    "queryareas_ids": ("Empty: all of this kind", "不填为该类全部"),
+    "openlive_udp_port": ("0: by TCP", "0 为使用 TCP"),
+    "openplayback_udp_port": ("0: by TCP", "0 为使用 TCP"),
+    "controlplayback_seek_to": ("YYMMDDhhmmss; for seeking only", "YYMMDDhhmmss，仅拖动回放时填写"),
+    "rotatecamera_speed": ("0 to 255", "0–255"),
+    "adjustcamera_value": (
+        "Focus, iris, zoom: 0 larger, 1 smaller. Wiper, infrared light: 0 stop, 1 start.",
+        "焦距、光圈、变倍：0 调大，1 调小；雨刷、红外补光：0 停止，1 启动",
+    ),
+    "control_value": ("Doors: 0 lock, 1 unlock", "车门：0 加锁，1 解锁"),
+    "controlvehicle_flags": ("Not ticked: unlock the doors", "不勾选为车门解锁"),
+    "terminalcontrol_parameters": (
+        "Wireless upgrade and connecting to a server take fields apart by semicolons",
+        "无线升级、连接指定服务器时填写，各项以半角分号分隔",
+    ),
+    "vertex_latitude": ("Degrees, WGS-84", "度，WGS-84"),
+    "circle_latitude": ("Degrees, WGS-84; the hemisphere is an attribute", "度，WGS-84；南纬、西经在属性中勾选"),
+}
+"""Struct and field, or field -> what one should know before filling it in."""
+
+SAME: Final = re.compile(r"[A-Z0-9][A-Z0-9.+/-]*[A-Za-z]?|\d+x\d+|\d+[kx]|[\d.]+ kHz|Galileo|kPa|bar|kg/cm²|")
 """Texts that are the same in every language: names of codecs, standards, resolutions."""
 
 
@@ -1030,5 +1071,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         for field, own in IN_FIELD.items()
         for english, chinese in own.items()
     },
+    **{f"hint_{place}": said for place, said in HINTS.items()},
     **{f"unit_{key_of(english)}": (english, chinese) for english, chinese in UNITS.items()},
 }

@@ -1,4 +1,4 @@
-"""Texts of the pages of vehicles: the list, one car, its track, frames, commands; the words of status and alarms."""
+"""Texts of the pages of vehicles: the list, one car, its track, frames; the words of status and alarms."""
 
 from typing import Final
 
@@ -162,56 +162,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "The journal lies with the node that takes terminals in; ask its portal.",
         "日志位于接入终端的节点，请在该节点的门户查看。",
     ),
-    # Commands.
-    "commands_what": (
-        "Ask the car for its position, or show its driver a text. Each step stands in the event log.",
-        "点名当前位置，或向驾驶员显示文本。每一步均记入事件日志。",
-    ),
-    "commands_text": ("Text", "文本内容"),
-    "commands_text_hint": (
-        "As the terminal shows it: GBK, {n} bytes at most.",
-        "按终端显示：GBK 编码，最多 {n} 字节。",
-    ),
-    "commands_bytes": ("{used} of {n} bytes", "已用 {used}/{n} 字节"),
-    "commands_not_gbk": (
-        "A terminal cannot show “{sign}”: it is not in GBK.",
-        "终端无法显示“{sign}”：不在 GBK 字符集内。",
-    ),
-    "commands_too_long": ("{used} bytes: {n} fit into one message.", "{used} 字节，单条消息最多 {n} 字节。"),
-    "commands_preview": ("On the terminal", "终端显示预览"),
-    "commands_preview_empty": ("What you write stands here.", "输入的内容将显示在这里。"),
-    "commands_how": ("How", "方式"),
-    "commands_display": ("Show on the display", "终端显示器显示"),
-    "commands_speak": ("Read aloud (TTS)", "TTS 语音播报"),
-    "commands_urgent": ("Urgent", "紧急"),
-    "commands_send": ("Send", "下发"),
-    "commands_sent": ("Given to the log; the steps appear below.", "已提交，进度见下方。"),
-    "commands_position": ("Position", "位置查询"),
-    "commands_position_what": (
-        "The terminal answers with where it is now (0x8201).",
-        "终端将应答当前位置（0x8201）。",
-    ),
-    "commands_history": ("Sent so far", "下发记录"),
-    "commands_none": ("Nothing was sent to this car yet", "尚未向该车下发指令"),
-    "commands_none_what": (
-        "What you send stands here with each step it takes.",
-        "下发的指令及其每一步进度将列于此处。",
-    ),
-    "commands_may_not": (
-        "You may read what was sent, not send.",
-        "您可查看记录，但无权下发。",
-    ),
-    "commands_by": ("by {who}", "由 {who} 下发"),
-    "commands_offline": (
-        "The car is offline: a command waits a minute for it and is then given up.",
-        "车辆离线：指令等待一分钟，仍未上线则作废。",
-    ),
-    "state_requested": ("Asked for", "已提交"),
-    "state_sent": ("Sent", "已下发"),
-    "state_acked": ("Acknowledged", "已应答"),
-    "state_effective": ("Done", "已执行"),
-    "state_failed": ("Failed", "失败"),
-    "state_expired": ("Expired", "超时"),
     # The status word, as it is said of a car.
     "status_acc_on": ("Ignition on", "ACC 开"),
     "status_acc_off": ("Ignition off", "ACC 关"),

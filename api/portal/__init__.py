@@ -4,6 +4,7 @@ from typing import Final
 
 from api.portal import (
     account,
+    commands,
     docs,
     events,
     explain,
@@ -22,6 +23,7 @@ from api.portal.assets import read_asset
 PAGES: Final = (
     read_asset,
     *account.PAGES,
+    *commands.PAGES,
     *docs.PAGES,
     *events.PAGES,
     *explain.PAGES,

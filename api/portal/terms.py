@@ -34,11 +34,18 @@ def field_name(struct: str, name: str, words: Words) -> str:
     for key in (f"struct_{struct.lower()}_{name}", f"field_{name}"):
         if key in MESSAGES:
             return words.t(key)
+    if numbered := _COLLECTION.fullmatch(name):
+        return words.t("struct_parameter_can_collection_n", n=f"0x{numbered[1].upper()}")
     return name
+
+
+_COLLECTION: Final = re.compile(r"can_collection_([0-9a-f]{4})")
 
 
 def choice_name(field: str, english: str, words: Words) -> str:
     """Return what a choice or a bit is called that the declaration of this field names in English."""
+    if levelled := _LEVELLED.fullmatch(english):
+        return f"{choice_name(field, levelled[1], words)} {words.t('word_level_n', n=levelled[2])}"
     key = choice_key(field, english)
     if key is None:
         return english
@@ -48,6 +55,8 @@ def choice_name(field: str, english: str, words: Words) -> str:
 
 def choice_key(field: str, english: str) -> str | None:
     """Return the key of a choice's words; None where it has none."""
+    if levelled := _LEVELLED.fullmatch(english):
+        return choice_key(field, levelled[1])
     for key in (f"choice_{field}_{key_of(english)}", f"word_{key_of(english)}"):
         if key in MESSAGES:
             return key
@@ -58,6 +67,7 @@ def choice_key(field: str, english: str) -> str | None:
 
 
 _NUMBERED: Final = re.compile(r"(.+) (\d+)")
+_LEVELLED: Final = re.compile(r"(.+), level (\d)")
 
 
 def unit_name(unit: str, words: Words) -> str:

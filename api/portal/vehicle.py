@@ -1,4 +1,4 @@
-"""/vehicles/{id}: one car: where it is and was, what happened to it, what its terminal said, what was sent to it."""
+"""/vehicles/{id}: one car: where it is and was, what happened to it, what its terminal said. Commands: commands.py."""
 
 import functools
 import time
@@ -11,7 +11,6 @@ from litestar import Request, Response, get
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath
 
-from api.commands import TEXT_BYTES_MAX, commands_of
 from api.frames import FramePage, archive_for, explain, frames_behind, frames_between
 from api.guards import principal_of
 from api.parts import Parts
@@ -101,7 +100,7 @@ async def vehicle_page(request: Request[Any, Any, Any], vehicle_id: FromPath[int
             },
         }
 
-    return await _answer(request, "vehicle.html", read)
+    return await answer_car(request, "vehicle.html", read)
 
 
 @get("/vehicles/{vehicle_id:int}/now", include_in_schema=False, opt={"right": "vehicles.read"})
@@ -109,7 +108,7 @@ async def vehicle_now(request: Request[Any, Any, Any], vehicle_id: FromPath[int]
     """Give the head and the figures of now: the page asks for them every few seconds."""
     parts: Parts = request.app.state.parts
     principal = principal_of(request)
-    return await _answer(
+    return await answer_car(
         request, "vehicle_now.html", lambda: {"car": detail_of(parts, principal, vehicle_id)}, block="now"
     )
 
@@ -142,7 +141,7 @@ async def vehicle_events_page(request: Request[Any, Any, Any], vehicle_id: FromP
             "older": page.seq if len(page.items) == EVENTS_PAGE else 0,
         }
 
-    return await _answer(request, "vehicle_events.html", read)
+    return await answer_car(request, "vehicle_events.html", read)
 
 
 @get("/vehicles/{vehicle_id:int}/frames", include_in_schema=False, opt={"right": "positions.read"})
@@ -195,29 +194,13 @@ async def vehicle_frames_page(request: Request[Any, Any, Any], vehicle_id: FromP
                 parts, archive, principal, vehicle_id, sequence=sequence))  # fmt: skip
         return shown
 
-    return await _answer(request, "vehicle_frames.html", read)
-
-
-@get("/vehicles/{vehicle_id:int}/commands", include_in_schema=False, opt={"right": "events.read"})
-async def vehicle_commands_page(request: Request[Any, Any, Any], vehicle_id: FromPath[int]) -> Response[Any]:
-    """Show what was sent to the car, how far each has come, and what one may send."""
-    parts: Parts = request.app.state.parts
-    principal = principal_of(request)
-
-    def read() -> dict[str, Any]:
-        car = detail_of(parts, principal, vehicle_id)
-        page = commands_of(parts, principal, vehicle_id, limit=30)
-        names = {f"account:{principal.account}": principal.name or principal.login}
-        return {"car": car, "commands": page.items, "names": names, "text_bytes_max": TEXT_BYTES_MAX}
-
-    block = "history" if request.query_params.get("part") == "history" else ""
-    return await _answer(request, "vehicle_commands.html", read, block=block)
+    return await answer_car(request, "vehicle_frames.html", read)
 
 
 # --- what pages are made of -------------------------------------------------------------------------------------------
 
 
-async def _answer(request: Request[Any, Any, Any], template: str, read: Any, *, block: str = "") -> Response[Any]:
+async def answer_car(request: Request[Any, Any, Any], template: str, read: Any, *, block: str = "") -> Response[Any]:
     """Render what `read` returns, in the clock of the car's store. `read` blocks."""
     shown = await sync_to_thread(read)
     car: VehicleDetail = shown["car"]
@@ -326,4 +309,4 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-PAGES: Final = (vehicle_page, vehicle_now, vehicle_events_page, vehicle_frames_page, vehicle_commands_page)
+PAGES: Final = (vehicle_page, vehicle_now, vehicle_events_page, vehicle_frames_page)

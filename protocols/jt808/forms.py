@@ -37,7 +37,7 @@ from protocols.jt808.wire import (
     layout,
 )
 
-Kind = Literal["number", "choice", "bits", "text", "bytes", "digits", "time", "object", "list", "parameter"]
+Kind = Literal["number", "choice", "bits", "text", "bytes", "digits", "time", "object", "list", "variant", "parameter"]
 """`parameter` is any of PARAMETERS, {"id" or "name", "value"}: `parameter_input` draws the value of each."""
 
 
@@ -84,7 +84,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     of: "Input | None" = None
     """Lists: what one item is."""
     fields: tuple["Input", ...] = ()
-    """Objects: their fields."""
+    """Objects: their fields. Kind variant: the objects of which it is one; the value says which in `item`."""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +125,18 @@ def form(message: int, version: int) -> Form:
 def id_text(message: int) -> str:
     """Return a message id as it is written everywhere: 0x8A00."""
     return f"0x{message:04X}"
+
+
+def read_id(text: str) -> int:
+    """Return a message id that is written as 0x and four digits.
+
+    Raises:
+        FormError: it is not.
+    """
+    digits = text[2:]
+    if text[:2] not in ("0x", "0X") or len(digits) != 4 or not set(digits) <= set("0123456789abcdefABCDEF"):
+        raise FormError(f"{text[:16]} is no message id: 0x and four digits")
+    return int(digits, 16)
 
 
 PROTOCOL_ANSWERS: Final = frozenset({0x8001, 0x8003, 0x8004, 0x8100, 0x8109, 0x8800, 0x9212})
@@ -179,7 +191,9 @@ def _drawn(name: str, wire: Wire, struct: str, version: int) -> Input:
     """Return one wire type as an input, its conditions aside."""
     common: dict[str, Any] = {"name": name, "struct": struct}
     if isinstance(wire, Unsigned):
-        common |= {"low": 0, "high": (2**wire.width if isinstance(wire, Part) else 256**wire.size) - 1}
+        greatest = (2**wire.width if isinstance(wire, Part) else 256**wire.size) - 1
+        # All ones are no number where they stand for None.
+        common |= {"low": 0, "high": greatest - 1 if wire.absent == greatest else greatest}
         if wire.names is not None:
             return Input(kind="choice", choices=_choices(wire.names), **common)
         if wire.bits is not None:
@@ -204,7 +218,12 @@ def _drawn(name: str, wire: Wire, struct: str, version: int) -> Input:
     if isinstance(wire, ParameterValue):
         return Input(kind="parameter", **common)
     if isinstance(wire, OneOf):
-        return _drawn(name, wire.wires[0], struct, version)
+        objects = [one for one in wire.wires if isinstance(one, Nested)]
+        if not objects:
+            # A number in one edition and a text in another: the text is what terminals take.
+            return _drawn(name, wire.wires[-1], struct, version)
+        variants = tuple(_drawn(one.struct.__name__, one, struct, version) for one in objects)
+        return Input(kind="variant", fields=variants, **common)
     if isinstance(wire, Raw):
         most = wire.size if wire.size is not None else 256**wire.prefix - 1 if wire.prefix else None
         if isinstance(wire, Gbk):

@@ -131,6 +131,8 @@ PAGES: Final = (
     one("GET /vehicles/{vehicle_id}/events", "vehicle"),
     one("GET /vehicles/{vehicle_id}/frames", "vehicle"),
     one("GET /vehicles/{vehicle_id}/commands", "vehicle"),
+    Case("POST /commands/preview", "self", None, lambda side: {"json": {"message": "0x8201"}}),
+    Case("GET /commands/parameter", "self", None, lambda side: {"params": {"id": "0x0001"}}),
 )
 
 

@@ -10,36 +10,47 @@ from api.messages.jt808 import key_of
 from api.portal.render import words_in
 from api.portal.terms import choice_key, choice_name, field_name, meaning_of, message_name, path_name, same_everywhere
 from protocols.jt808.messages import MESSAGES as DECLARED
+from protocols.jt808.parameters import PARAMETERS
 from protocols.jt808.safety import GUANGDONG
 from protocols.jt808.vendors import LISTED
-from protocols.jt808.wire import ROW_OF, Many, Nested, Wire, layout
+from protocols.jt808.wire import ROW_OF, ByVersion, Many, Nested, OneOf, Packed, Wire, layout
 
 LAYOUTS = (2011, 2013, 2019, 2020, GUANGDONG)
 ZH, EN = words_in("zh"), words_in("en")
 
 
 def declared_structs() -> dict[str, type[msgspec.Struct]]:
-    """Return every Struct that a declared message or item is made of, by name."""
+    """Return every Struct that a declared message, item or parameter is made of, by name."""
     found: dict[str, type[msgspec.Struct]] = {}
     waiting = [declared.body for declared in DECLARED.values()] + [*ROW_OF, *LISTED]
+    waiting += [wire.struct for _, wire in parameter_wires() if isinstance(wire, Nested | Packed)]
     while waiting:
         struct = waiting.pop()
         if struct.__name__ in found:
             continue
         found[struct.__name__] = struct
         for version in LAYOUTS:
-            waiting += [wire.struct for _, wire in wires(struct, version) if isinstance(wire, Nested)]
+            waiting += [wire.struct for _, wire in wires(struct, version) if isinstance(wire, Nested | Packed)]
     return found
 
 
 def wires(struct: type[msgspec.Struct], version: int) -> Iterator[tuple[str, Wire]]:
     """Yield each field's name and wire type, lists with what they are of."""
     for field in layout(struct, version):
-        wire = field.wire
-        yield field.name, wire
-        while isinstance(wire, Many):
-            wire = wire.of
-            yield field.name, wire
+        yield from inner(field.name, field.wire)
+
+
+def parameter_wires() -> Iterator[tuple[str, Wire]]:
+    """Yield each parameter's name and the wire types of its value."""
+    for row in PARAMETERS.values():
+        for form in row.wire.forms.values() if isinstance(row.wire, ByVersion) else (row.wire,):
+            yield from inner(row.name, form)
+
+
+def inner(name: str, wire: Wire) -> Iterator[tuple[str, Wire]]:
+    yield name, wire
+    for part in (wire.of,) if isinstance(wire, Many) else wire.wires if isinstance(wire, OneOf) else ():
+        yield from inner(name, part)
 
 
 STRUCTS = declared_structs()
@@ -63,22 +74,37 @@ def test_every_declared_field_has_a_name() -> None:
 
 
 def test_every_choice_and_bit_has_a_word() -> None:
-    missing = set()
-    for struct, declared in STRUCTS.items():
-        for version in LAYOUTS:
-            for name, wire in wires(declared, version):
-                for table in (getattr(wire, "names", None), getattr(wire, "bits", None)):
-                    missing |= {
-                        f"{struct}.{name}: {said}"
-                        for said in (table or {}).values()
-                        if choice_key(name, said) is None and not same_everywhere(said)
-                    }
+    missing = {
+        f"{name}: {said}"
+        for name, wire in every_wire()
+        for table in (getattr(wire, "names", None), getattr(wire, "bits", None), getattr(wire, "told", None))
+        for said in (table or {}).values()
+        if choice_key(name, said) is None and not same_everywhere(said)
+    }
     assert not missing
 
 
 def test_every_unit_has_a_word() -> None:
-    units = {wire.unit for struct in STRUCTS.values() for version in LAYOUTS for _, wire in wires(struct, version)}
+    units = {wire.unit for _, wire in every_wire()}
     assert not {unit for unit in units - {""} if f"unit_{key_of(unit)}" not in MESSAGES}
+
+
+def test_every_parameter_has_a_name() -> None:
+    missing = {
+        row.name
+        for row in PARAMETERS.values()
+        if f"struct_parameter_{row.name}" not in MESSAGES and field_name("Parameter", row.name, ZH) == row.name
+    }
+    assert not missing
+    assert field_name("Parameter", "can_collection_0123", ZH) == "CAN 总线 ID 单独采集设置 0x0123"
+
+
+def every_wire() -> Iterator[tuple[str, Wire]]:
+    """Yield the name and wire type of all fields there are."""
+    for struct in STRUCTS.values():
+        for version in LAYOUTS:
+            yield from wires(struct, version)
+    yield from parameter_wires()
 
 
 def test_the_trade_s_words_are_said_and_the_same_english_may_be_two_things() -> None:
@@ -88,6 +114,7 @@ def test_the_trade_s_words_are_said_and_the_same_english_may_be_two_things() -> 
     assert choice_name("store", "main", ZH) == "主存储器"
     assert choice_name("channels", "channel 12", ZH) == "通道 12"
     assert choice_name("codec", "H.264", ZH) == "H.264"
+    assert choice_name("alarms", "forward collision, level 2", ZH) == "前向碰撞报警 2 级"
     assert field_name("Circle", "latitude", ZH) == "中心点纬度"
     assert field_name("Vertex", "latitude", ZH) == "纬度"
 
