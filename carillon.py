@@ -312,6 +312,8 @@ class Node:
     ) -> None:
         from actors.adapters import ADAPTERS, Outlet
         from actors.alerting import TYPES, Alerting
+        from actors.areas import TYPES as AREA_TYPES
+        from actors.areas import Areas
         from actors.credentials import Credentials
         from actors.detection import Detection
         from actors.evidence import TYPES as EVIDENCE_TYPES
@@ -397,6 +399,8 @@ class Node:
         self.table.update_positions(rows_of(self.store.last_positions()))
         self.detection = Detection(self.table, fences_of(self.registry.geofences.load()))
         self.fleet = Fleet(self.registry, config.registration, table=self.table)
+        self.areas = Areas(self.eventlog, self.fleet.occupancy.since, config.areas_max)
+        self.errands["areas"] = Errand(self.areas.step, sorted({topic_of(type_) for type_ in AREA_TYPES}))
         self.writer = LogWriter(self.eventlog.append, refusals=(AnsweredTwiceError,))
         try:
             listener = listen(*config.tcp_address)
@@ -746,6 +750,17 @@ class Node:
             gauges=("held_bytes",),
         )
         metrics.statistics("evidence", self.evidence.statistics, (("linked", "Media whose links changed."),))
+        metrics.statistics(
+            "areas",
+            self.areas.statistics,
+            (
+                ("asked", "Commands about areas asked for."),
+                ("told", "Areas that terminals confirmed."),
+                ("withdrawn", "Areas taken off terminals."),
+                ("compared", "Comparisons ended."),
+                ("failed", "Commands about areas that were refused or not answered."),
+            ),
+        )
         metrics.statistics("alerting", self.alerting.statistics, (("told", "Messages asked for."),))
         for outlet in self.outlets:
             told = (("sent", "Messages delivered."), ("failed", "Messages that were not."))

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from api import (
     access,
     accounts,
+    areas,
     city,
     forms,
     geofences,
@@ -126,6 +127,7 @@ RESOURCES: Final = (
     *stores.RESOURCES,
     *access.RESOURCES,
     *geofences.RESOURCES,
+    *areas.RESOURCES,
     *live.RESOURCES,
     *city.RESOURCES,
     *terminals.RESOURCES,

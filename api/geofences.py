@@ -41,7 +41,7 @@ PAGE: Final = 1_000
 CROSSED: Final = ("fence.entered", "fence.exited")
 CROSSINGS_LOOKED_AT_MAX: Final = 10_000
 """Crossings of all fences among which those of one are looked for: a tenth of a second."""
-FOREIGN: Final = frozenset({"store_foreign", "group_only"})
+FOREIGN: Final = frozenset({"store_foreign", "group_only", "terminal_right"})
 """Faults that are about who asks, not about the fence."""
 
 Search = Annotated[str, QueryParameter(max_length=64, description="Part of the name")]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.geofence import Applies, Geofence, GeofenceFaultError, Kind
+from core.geofence import Applies, Geofence, GeofenceFaultError, Kind, TerminalRules
 from core.limits import GEOJSON_CORNERS_MAX, GEOJSON_FEATURES_MAX
 
 MEDIA_TYPE: Final = "application/geo+json"
@@ -47,6 +47,10 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     vehicles: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     """The cars it is for, of those that you may see; not in lists."""
     vehicle_count: int
+    on_terminals: bool
+    """The terminals of these cars are told of it and watch it by themselves, too."""
+    terminal: TerminalRules
+    """What they do with it."""
     revision: int
     """Say it when you change the fence."""
     changed_ms: int
@@ -100,6 +104,8 @@ def feature_of(fence: Geofence) -> Feature:
             applies=fence.applies,
             vehicles=msgspec.UNSET if fence.vehicles is None else fence.vehicles,
             vehicle_count=fence.vehicle_count,
+            on_terminals=bool(fence.on_terminals),
+            terminal=fence.terminal or TerminalRules(),
             revision=fence.revision,
             changed_ms=fence.changed_ms,
             changed_by=fence.changed_by,
@@ -221,8 +227,19 @@ def _read(feature: dict[str, Any], properties: dict[str, Any], name: str) -> Geo
         colour=colour,
         applies=applies,
         vehicles=None if vehicles is None else tuple(vehicles),
+        on_terminals=_typed(properties, "on_terminals", bool, None),
+        terminal=_rules(properties.get("terminal")),
         revision=_typed(properties, "revision", int, 0) if number else 0,
     )
+
+
+def _rules(given: object) -> TerminalRules | None:
+    if given is None:
+        return None
+    try:
+        return msgspec.convert(given, TerminalRules)
+    except msgspec.ValidationError as error:
+        raise GeofenceFaultError("terminal_unreadable", reason=str(error)) from error
 
 
 def is_ids(value: object) -> bool:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from core.limits import MEDIA_STORE_BYTES
+from core.limits import AREAS_PER_TERMINAL_MAX, MEDIA_STORE_BYTES
 
 ENVIRONMENT_PREFIX: Final = "CARILLON_"
 NOT_OPTIONS: Final = frozenset({"CARILLON_CONFIG"})
@@ -125,6 +125,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0, le=24, description="Hours that the simulated fleet has driven before the demo's first start."),
     ] = 6
+    areas_max: Annotated[
+        int,
+        Meta(ge=1, le=1_000, description="Geofences of one kind (circle, rectangle, polygon) kept on one terminal."),
+    ] = AREAS_PER_TERMINAL_MAX
     metrics: Annotated[
         Literal["loopback", "key", "open"],
         Meta(

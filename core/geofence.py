@@ -8,15 +8,19 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from core.kernels import rings
 from core.kernels.geodesy import EARTH_RADIUS_M, LAT_MAX_1E7, LON_MAX_1E7
 from core.kernels.geofence import EXTENT_MAX_1E7, Circle, Fence, FenceError, Polygon, build_index
 from core.limits import (
+    AREA_CORNERS_MAX,
+    AREA_MS_END,
+    AREA_MS_MIN,
     FENCE_AREA_M2_MAX,
     FENCE_AREA_M2_MIN,
     FENCE_CORNERS_MAX,
@@ -31,6 +35,8 @@ DEGREE_1E7: Final = 10_000_000
 
 Kind = Literal["polygon", "circle"]
 Applies = Literal["all", "vehicles"]
+AreaKind = Literal["", "circle", "rectangle", "polygon", "route"]
+"""As what a terminal keeps it; empty: it is told to none."""
 
 FAULTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -74,6 +80,15 @@ FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "store_foreign": "fences of store {store} are not yours to change",
         "group_only": "a fence of the whole group is changed by people who see the whole group",
         "fences_many": "the group has {most} geofences, the bound",
+        "terminal_unreadable": "what terminals do with it cannot be read: {reason}",
+        "terminal_holes": "a terminal keeps no area with holes: take them out, or keep it off terminals",
+        "terminal_corners": "it has {count} corners; told to terminals it has {most} at most",
+        "terminal_sides": "it lies on both sides of the equator or of the zero meridian; a terminal knows only one",
+        "terminal_hours": "hours of every day need both ends, as 08:00 and 18:30; a period needs both, the later one "
+        "behind; only one of the two is possible",
+        "terminal_speed": "a duration or a limit by night needs a speed limit",
+        "terminal_right": "what is kept on terminals is changed by people who may send commands",
+        "terminals_many": "the group has {most} geofences on terminals, the bound",
     }
 )
 """Code -> what is wrong, with values in braces. Rings and corners count from 1; ring 1 is the outline."""
@@ -88,6 +103,40 @@ class GeofenceFaultError(ValueError):
         super().__init__(FAULTS[code].format(**values))
         self.code = code
         self.values = values
+
+
+_Speed = Annotated[int, Meta(ge=1, le=300)]
+_Hour = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+_Moment = Annotated[int, Meta(ge=AREA_MS_MIN, lt=AREA_MS_END)]
+
+
+class TerminalRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a terminal does by itself with an area that it was told (JT/T 808, 0x8600 to 0x8606)."""
+
+    enter_driver: bool = False
+    """Entering is told to the driver."""
+    enter_platform: bool = True
+    """Entering is reported, as item 0x12 of a location."""
+    leave_driver: bool = False
+    leave_platform: bool = True
+    speed_kmh: _Speed | None = None
+    """Speed limit inside."""
+    overspeed_s: Annotated[int, Meta(ge=0, le=255)] | None = None
+    """How long above it counts as overspeed; none: 10 s."""
+    night_speed_kmh: _Speed | None = None
+    """The limit by night; known to terminals of 2019. None: as by day."""
+    daily_from: _Hour | None = None
+    daily_to: _Hour | None = None
+    """In force between these hours of every day, by the terminal's clock (GMT+8)."""
+    from_ms: _Moment | None = None
+    to_ms: _Moment | None = None
+    """In force from then to then, UTC epoch ms, 2000 to 2099."""
+    doors_shut: bool = False
+    """Doors must not be opened inside."""
+    radio_off: bool = False
+    """The terminal's radio is off inside; it reports afterwards."""
+    detailed: bool = False
+    """Detailed positions are collected inside."""
 
 
 class Geofence(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +160,14 @@ class Geofence(msgspec.Struct, frozen=True, kw_only=True):
     """The cars it is for, rising, where it applies to `vehicles`. To save with None leaves them as they are."""
     vehicle_count: int = 0
     """How many these are; read only."""
+    on_terminals: bool | None = None
+    """The terminals of its cars keep it too, and watch it by themselves. To save with None leaves it as it is."""
+    terminal: TerminalRules | None = None
+    """What they do with it. To save with None leaves it as it is."""
+    area_kind: AreaKind = ""
+    """As what terminals keep it; read only."""
+    area_revision: int = 0
+    """The revision in which what terminals are told of it changed last, 0: they are told nothing; read only."""
     revision: int = 0
     """Counts its changes. Whoever changes it says which revision they saw."""
     changed_ms: int = 0
@@ -138,6 +195,10 @@ def checked(fence: Geofence) -> Geofence:
         raise GeofenceFaultError("vehicles_many", count=len(vehicles), most=FENCE_VEHICLES_MAX)
     geometry = _circle(fence.geometry) if fence.kind == "circle" else _polygon(fence.geometry)
     sound = msgspec.structs.replace(fence, name=name, colour=colour, vehicles=vehicles, geometry=geometry)
+    if sound.terminal is not None:
+        _check_rules(sound.terminal)
+    if sound.on_terminals:
+        _check_area_told(sound)
     try:
         build_index([indexed(msgspec.structs.replace(sound, id=1))])
     except FenceError as error:
@@ -155,6 +216,45 @@ def indexed(fence: Geofence) -> Fence:
         shape = Polygon([[_units(point) for point in ring] for ring in fence.geometry["coordinates"]])
     chosen = None if fence.applies == "all" else fence.vehicles or ()
     return Fence(fence.id, shape, fence.group, fence.store, chosen)
+
+
+def area_kind(fence: Geofence) -> AreaKind:
+    """Return as what a terminal keeps a sound fence: four corners along parallels and meridians are a rectangle."""
+    if fence.kind == "circle":
+        return "circle"
+    corners = [(round(lon * 1e6), round(lat * 1e6)) for lon, lat in fence.geometry["coordinates"][0][:-1]]
+    sides = zip(corners, corners[1:] + corners[:1], strict=True)
+    straight = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in sides)
+    return "rectangle" if len(corners) == 4 and straight and len(set(corners)) == 4 else "polygon"
+
+
+def _check_rules(rules: TerminalRules) -> None:
+    try:
+        msgspec.convert(msgspec.to_builtins(rules), TerminalRules)
+    except msgspec.ValidationError as error:
+        raise GeofenceFaultError("terminal_unreadable", reason=str(error)) from error
+    daily, period = (rules.daily_from, rules.daily_to), (rules.from_ms, rules.to_ms)
+    whole = all((first is None) == (last is None) for first, last in (daily, period))
+    is_daily, is_period = rules.daily_from is not None, rules.from_ms is not None
+    if not whole or (is_daily and is_period) or (is_period and rules.to_ms <= rules.from_ms):  # type: ignore[operator]
+        raise GeofenceFaultError("terminal_hours")
+    if rules.speed_kmh is None and (rules.overspeed_s is not None or rules.night_speed_kmh is not None):
+        raise GeofenceFaultError("terminal_speed")
+
+
+def _check_area_told(fence: Geofence) -> None:
+    """Refuse what no terminal can keep, whatever its edition."""
+    if fence.kind == "circle":
+        points = [fence.geometry["centre"]]
+    else:
+        points, *holes = fence.geometry["coordinates"]
+        if holes:
+            raise GeofenceFaultError("terminal_holes")
+    if len(points) - 1 > AREA_CORNERS_MAX:
+        raise GeofenceFaultError("terminal_corners", count=len(points) - 1, most=AREA_CORNERS_MAX)
+    # The hemisphere is a bit of the area, not of a corner.
+    if any(min(point[axis] for point in points) < 0 < max(point[axis] for point in points) for axis in (0, 1)):
+        raise GeofenceFaultError("terminal_sides")
 
 
 def area_m2(lats: np.ndarray, lons: np.ndarray) -> float:

@@ -293,6 +293,35 @@ FENCE_VEHICLES_MAX: Final = 10_000
 """Cars that one fence is chosen for. A fence for more is for its store or the whole group."""
 FENCE_NAME_CHARACTERS_MAX: Final = 64
 
+AREA_CORNERS_MAX: Final = 500
+"""Corners of a fence told to terminals: 4 KB, a message of four fragments. Terminals hold a few hundred in an area; a
+district's outline simplified to 50 m has as many."""
+AREA_MS_MIN: Final = 946_656_000_000
+AREA_MS_END: Final = 4_102_416_000_000
+"""2000 to 2099 by the clock of terminals, GMT+8: what six digits of a year, month and day can say."""
+AREAS_PER_GROUP_MAX: Final = 1_000
+"""Geofences of one dealer group that are told to terminals: 100 stores with ten each. Who is to be told of each is
+counted out for 5,000 terminals at a time, a tenth of a second. One more is refused."""
+AREAS_PER_TERMINAL_MAX: Final = 24
+"""Areas of one kind on one terminal: what common models hold. An operator with better ones raises it (`areas_max`). Of
+more the oldest are told, the others are refused with the reason `full` until there is room."""
+AREA_COMMANDS_MAX: Final = 128
+"""Commands about areas on their way at once, over all terminals. A terminal answers in a second or two: 64 to 128 of
+them a second, so that the 5,000 cars of a group hold a new fence after a minute, and the log takes 400 events a second
+of its 5,000. The others wait in their table, the oldest first."""
+AREA_COMMAND_EXPIRES_S: Final = 120.0
+"""Time for a command about an area to reach its terminal, which was there when it was asked for: its sending, and one
+more after 20 s. It keeps its place among AREA_COMMANDS_MAX so long; then the area waits for the terminal to come."""
+AREA_COMMAND_LOST_S: Final = 900.0
+"""No decision on a command so long after it was asked for: its end was lost, and it is asked for again."""
+AREA_ATTEMPTS_MAX: Final = 4
+AREA_PAUSE_S: Final = 30.0
+"""Times a terminal is asked without an answer, and the pause after the first, doubled after each: 3.5 minutes and the
+commands' own 40 s each. Then the area is `unknown` until the terminal comes anew or a person tries again."""
+AREA_TERMINALS_AT_ONCE: Final = 5_000
+"""Terminals whose areas are counted out in one transaction: 0.3 s in which the log waits."""
+AREAS_PAGE_MAX: Final = 500
+
 GEOJSON_BYTES_MAX: Final = 8 * 1024 * 1024
 GEOJSON_FEATURES_MAX: Final = 2_000
 GEOJSON_CORNERS_MAX: Final = 100_000

@@ -14,13 +14,14 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from core import limits
 from core.events import Event, GeofenceRemoved, GeofenceSaved, derive_id
-from core.geofence import Geofence, GeofenceFaultError, checked
+from core.geofence import Geofence, GeofenceFaultError, TerminalRules, area_kind, checked
 from core.rights import NODE, Principal, Scope
 from storage.database import Database
 from storage.tables.business import GEOFENCE, GEOFENCE_VEHICLE, STORE, VEHICLE
 
 _ACTOR: Final = "geofences"
 _STATEMENT_IDS: Final = 500
+_RULES: Final = msgspec.json.Decoder(TerminalRules)
 IDS_NAMED: Final = 10
 """Ids of cars that a refusal names; the rest are counted."""
 
@@ -108,7 +109,7 @@ class Geofences:
         """Return every fence that is judged by, of all groups, by id, with the vehicles it is for."""
         in_force = and_(GEOFENCE.c.active, GEOFENCE.c.removed_ms == 0)
         with self._database.read() as connection:
-            return _with_vehicles(connection, [_geofence(row) for row in connection.execute(_ordered(in_force))])
+            return _with_vehicles(connection, [geofence_of(row) for row in connection.execute(_ordered(in_force))])
 
     def page(
         self,
@@ -137,7 +138,7 @@ class Geofences:
         if shown:
             wanted = and_(wanted, GEOFENCE.c.active if shown == "active" else ~GEOFENCE.c.active)
         with self._database.read() as connection:
-            fences = [_geofence(row) for row in connection.execute(_ordered(wanted).limit(limit))]
+            fences = [geofence_of(row) for row in connection.execute(_ordered(wanted).limit(limit))]
             if with_vehicles:
                 return _with_vehicles(connection, fences, principal.scope)
             return _with_counts(connection, fences, principal.scope)
@@ -172,7 +173,7 @@ class Geofences:
                 GEOFENCE.c.store_id.in_((0, vehicle.store_id)),
                 or_(GEOFENCE.c.applies == "all", GEOFENCE.c.id.in_(chosen)),
             )
-            fences = [_geofence(row) for row in connection.execute(_ordered(applies).limit(limit))]
+            fences = [geofence_of(row) for row in connection.execute(_ordered(applies).limit(limit))]
             return _with_counts(connection, fences, principal.scope)
 
     def cars(self, principal: Principal, fence: Geofence, vehicles: Sequence[int]) -> dict[int, str]:
@@ -253,10 +254,12 @@ class Geofences:
             _check_owner(principal.scope, fence.store)
             if fence.revision != revision:
                 raise GeofenceChangedError(number, fence.revision)
+            _check_commander(principal, fence)
             removed = msgspec.structs.replace(
                 fence,
                 active=False,
                 removed_ms=now_ms,
+                area_kind="",
                 revision=revision + 1,
                 changed_ms=now_ms,
                 changed_by=principal.actor,
@@ -280,6 +283,12 @@ def _check_owner(scope: Scope, store: int) -> None:
         raise GeofenceFaultError("store_foreign", store=store) if store else GeofenceFaultError("group_only")
 
 
+def _check_commander(principal: Principal, *told: Geofence) -> None:
+    """Refuse a change of what terminals keep to those who may not send commands: that is what it will be."""
+    if any(fence.on_terminals for fence in told) and not principal.may("commands.send"):
+        raise GeofenceFaultError("terminal_right")
+
+
 def _vehicles_of(scope: Scope) -> ColumnElement[bool]:
     mine = VEHICLE.c.group_id == scope.group
     return mine if scope.stores is None else and_(mine, VEHICLE.c.store_id.in_(scope.stores))
@@ -300,7 +309,7 @@ def _one(connection: Connection, principal: Principal, number: int) -> Geofence:
     row = connection.execute(select(GEOFENCE).where(wanted)).first()
     if row is None:
         raise GeofenceUnknownError(number)
-    return _with_vehicles(connection, [_geofence(row)])[0]
+    return _with_vehicles(connection, [geofence_of(row)])[0]
 
 
 def _changes(
@@ -338,7 +347,11 @@ def _changes(
     return changes
 
 
-_SAID: Final = ("store", "name", "kind", "geometry", "active", "colour", "applies", "vehicles")
+_TOLD: Final = ("name", "kind", "geometry", "on_terminals", "terminal")
+"""Fields that change what a terminal is told of a fence."""
+_WHOM: Final = ("store", "active", "applies", "vehicles")
+"""Fields that change which terminals are told of it."""
+_SAID: Final = (*_TOLD, *_WHOM, "colour")
 """Fields that a change is about."""
 
 
@@ -347,7 +360,9 @@ def _change(connection: Connection, fence: Geofence, principal: Principal, now_m
     written = {"changed_ms": now_ms, "changed_by": principal.actor, "removed_ms": 0}
     if fence.id == 0:
         vehicles = () if fence.applies == "vehicles" and fence.vehicles is None else fence.vehicles
-        fence = msgspec.structs.replace(fence, vehicles=vehicles, revision=1, **written)
+        fence = _as_told(msgspec.structs.replace(fence, vehicles=vehicles, revision=1, **written), None)
+        _check_commander(principal, fence)
+        _check_room(connection, fence, None)
         _check_store(connection, fence)
         _check_vehicles(connection, fence)
         return Change(fence, "created")
@@ -358,13 +373,48 @@ def _change(connection: Connection, fence: Geofence, principal: Principal, now_m
         raise GeofenceChangedError(fence.id, known.revision)
     if fence.applies == "vehicles" and fence.vehicles is None:
         fence = msgspec.structs.replace(fence, vehicles=known.vehicles or ())
-    if all(getattr(fence, name) == getattr(known, name) for name in _SAID):
+    if fence.on_terminals is None and known.on_terminals:
+        # It does not say so itself, so its new shape has not been looked at as an area.
+        fence = _sound(msgspec.structs.replace(fence, on_terminals=True), principal)
+    fence = _as_told(fence, known)
+    if not _differ(fence, known, _SAID):
         return Change(known, "unchanged")
+    if _differ(fence, known, (*_TOLD, *_WHOM)):
+        _check_commander(principal, fence, known)
+    _check_room(connection, fence, known)
     if fence.store != known.store:
         _check_store(connection, fence)
     if (fence.store, fence.vehicles) != (known.store, known.vehicles):
         _check_vehicles(connection, fence)
     return Change(msgspec.structs.replace(fence, revision=known.revision + 1, group=known.group, **written), "changed")
+
+
+def _differ(fence: Geofence, known: Geofence, names: Sequence[str]) -> bool:
+    return any(getattr(fence, name) != getattr(known, name) for name in names)
+
+
+def _as_told(fence: Geofence, known: Geofence | None) -> Geofence:
+    """Return a fence with what it leaves as it was, as what terminals keep it, and since which revision."""
+    before = (False, TerminalRules()) if known is None else (known.on_terminals, known.terminal)
+    on_terminals = before[0] if fence.on_terminals is None else fence.on_terminals
+    fence = msgspec.structs.replace(fence, on_terminals=on_terminals, terminal=fence.terminal or before[1])
+    if not on_terminals:
+        return msgspec.structs.replace(fence, area_kind="", area_revision=0)
+    is_new = known is None or _differ(fence, known, _TOLD)
+    revision = (known.revision + 1 if known else 1) if is_new else known.area_revision  # type: ignore[union-attr]
+    return msgspec.structs.replace(fence, area_kind=area_kind(fence), area_revision=revision)
+
+
+def _check_room(connection: Connection, fence: Geofence, known: Geofence | None) -> None:
+    """Refuse one more fence on terminals than a group may have."""
+    if not fence.on_terminals or (known is not None and known.on_terminals):
+        return
+    there = and_(GEOFENCE.c.area_kind != "", GEOFENCE.c.removed_ms == 0, GEOFENCE.c.group_id == fence.group)
+    if (
+        connection.execute(select(func.count()).select_from(GEOFENCE).where(there)).scalar_one()
+        >= limits.AREAS_PER_GROUP_MAX
+    ):
+        raise GeofenceFaultError("terminals_many", most=limits.AREAS_PER_GROUP_MAX)
 
 
 def _check_store(connection: Connection, fence: Geofence) -> None:
@@ -413,6 +463,10 @@ def _values(fence: Geofence) -> dict[str, Any]:
         "changed_ms": fence.changed_ms,
         "changed_by": fence.changed_by,
         "removed_ms": fence.removed_ms,
+        "on_terminals": bool(fence.on_terminals),
+        "terminal_rules": msgspec.json.encode(fence.terminal or TerminalRules()).decode(),
+        "area_kind": fence.area_kind,
+        "area_revision": fence.area_revision,
     }
 
 
@@ -468,7 +522,7 @@ def _chosen(wanted: Any, fences: Sequence[int], scope: Scope | None) -> Any:
     return wanted.join(VEHICLE, VEHICLE.c.id == GEOFENCE_VEHICLE.c.vehicle).where(_vehicles_of(scope))
 
 
-def _geofence(row: Any) -> Geofence:
+def geofence_of(row: Any) -> Geofence:
     return Geofence(
         id=row.id,
         group=row.group_id,
@@ -483,6 +537,10 @@ def _geofence(row: Any) -> Geofence:
         changed_ms=row.changed_ms,
         changed_by=row.changed_by,
         removed_ms=row.removed_ms,
+        on_terminals=row.on_terminals,
+        terminal=_RULES.decode(row.terminal_rules),
+        area_kind=row.area_kind,
+        area_revision=row.area_revision,
     )
 
 

@@ -11,6 +11,7 @@ from core import limits
 from core.events import Event, TerminalRegistered, derive_id
 from core.rights import Scope
 from protocols.report import phone_key, phone_text
+from storage.areas import Areas
 from storage.errors import RegistryFullError
 from storage.eventlog import EventLog
 from storage.geofences import Geofences
@@ -114,13 +115,14 @@ class CarNames(msgspec.Struct, frozen=True):
 class Registry:
     """Terminals, vehicles and geofences of one dealer group. Shares the log's database, so rows and events agree.
 
-    The geofences stand in `geofences`.
+    The geofences stand in `geofences`, what terminals were told of them in `areas`.
     """
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._database = log.database
         self.geofences: Final = Geofences(log)
+        self.areas: Final = Areas(log.database)
         self.terminals: Final = Terminals(log)
 
     def load(self, terminals: Sequence[int] | None = None) -> list[TerminalRow]:

@@ -25,6 +25,7 @@ async def geofences_page(request: Request) -> Response[Any]:
     stores = await sync_to_thread(parts.people.stores, principal)
     about = {
         "write": principal.may("geofences.write"),
+        "commands": principal.may("commands.send"),
         "positions": principal.may("positions.read"),
         "events": principal.may("events.read"),
         "vehicles": principal.may("vehicles.read"),

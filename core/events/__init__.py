@@ -8,7 +8,7 @@ import msgspec
 
 from core.events.detection import AlarmSeen, FenceCrossed
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
-from core.events.geofence import GeofenceRemoved, GeofenceSaved
+from core.events.geofence import AreasAsked, GeofenceRemoved, GeofenceSaved
 from core.events.media import MediaAnnounced, MediaStored
 from core.events.message import MessageDecided, MessageRequested
 from core.events.terminal import (
@@ -44,6 +44,7 @@ __all__ = [
     "PURPOSES",
     "AlarmFilesAnnounced",
     "AlarmSeen",
+    "AreasAsked",
     "CommandProgress",
     "CommandRequested",
     "DriverCard",
@@ -96,6 +97,8 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("command.expired", 1): CommandProgress,
         ("geofence.saved", 1): GeofenceSaved,
         ("geofence.removed", 1): GeofenceRemoved,
+        ("area.compare.requested", 1): AreasAsked,
+        ("area.retry.requested", 1): AreasAsked,
         ("fence.entered", 1): FenceCrossed,
         ("fence.exited", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,

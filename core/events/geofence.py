@@ -16,3 +16,13 @@ class GeofenceRemoved(msgspec.Struct, frozen=True, kw_only=True):
 
     fence_id: int
     revision: int
+
+
+class AreasAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Intent: ask terminals which areas they hold and compare, or tell those again that refused or did not answer."""
+
+    fence_id: int
+    terminal: int = 0
+    """Only this one; 0: every terminal that it is for."""
+    stores: tuple[int, ...] = ()
+    """Only terminals of cars of these stores; none: of all."""

@@ -123,6 +123,8 @@ class CommandRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of the message as its declaration names them."""
     expires_ms: int = 0
     """UTC epoch ms after which it is no longer sent; 0: 60 s after the request."""
+    terminal: int = 0
+    """To this terminal of the car and no other; 0: to the one that logged in last."""
 
 
 class CommandProgress(msgspec.Struct, frozen=True, kw_only=True):

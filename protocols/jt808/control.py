@@ -18,9 +18,9 @@ from protocols.jt808.wire import (
     IfMore,
     Many,
     Nested,
+    Period,
     Raw,
     Since,
-    Time,
     Unsigned,
     Until,
 )
@@ -290,8 +290,8 @@ class Circle(Struct, frozen=True, kw_only=True):
     latitude: Annotated[int, DEGREE]
     longitude: Annotated[int, DEGREE]
     radius_m: Annotated[int, Unsigned(4, unit="m")]
-    start_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
-    end_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
+    start_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
+    end_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
     speed_kmh: Annotated[int | None, Unsigned(2, unit="km/h"), IfBit("attributes", 1)] = None
     overspeed_s: Annotated[int | None, Unsigned(1, unit="s"), IfBit("attributes", 1)] = None
     night_speed_kmh: Annotated[int | None, Unsigned(2, unit="km/h"), IfBit("attributes", 1), Since(2019)] = None
@@ -307,8 +307,8 @@ class Rectangle(Struct, frozen=True, kw_only=True):
     left_longitude: Annotated[int, DEGREE]
     lower_latitude: Annotated[int, DEGREE]
     right_longitude: Annotated[int, DEGREE]
-    start_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
-    end_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
+    start_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
+    end_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
     speed_kmh: Annotated[int | None, Unsigned(2, unit="km/h"), IfBit("attributes", 1)] = None
     overspeed_s: Annotated[int | None, Unsigned(1, unit="s"), IfBit("attributes", 1)] = None
     night_speed_kmh: Annotated[int | None, Unsigned(2, unit="km/h"), IfBit("attributes", 1), Since(2019)] = None
@@ -343,8 +343,8 @@ class SetPolygon(Struct, frozen=True, kw_only=True):
 
     id: Annotated[int, Unsigned(4)]
     attributes: Annotated[int, Unsigned(2, bits=AREA_BITS)]
-    start_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
-    end_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
+    start_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
+    end_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
     speed_kmh: Annotated[int | None, Unsigned(2, unit="km/h"), IfBit("attributes", 1)] = None
     overspeed_s: Annotated[int | None, Unsigned(1, unit="s"), IfBit("attributes", 1)] = None
     vertices: Annotated[tuple[Vertex, ...], Many(Nested(Vertex), count=2)]
@@ -373,8 +373,8 @@ class SetRoute(Struct, frozen=True, kw_only=True):
 
     id: Annotated[int, Unsigned(4)]
     attributes: Annotated[int, Unsigned(2, bits=ROUTE_BITS)]
-    start_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
-    end_ms: Annotated[int | None, Time(), IfBit("attributes", 0)] = None
+    start_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
+    end_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
     points: Annotated[tuple[RoutePoint, ...], Many(Nested(RoutePoint), count=2)]
     name: Annotated[str | None, Gbk(prefix=2), Since(2019)] = None
 

@@ -357,6 +357,13 @@ def time_from(kind: wire.Time, value: Any, walk: Walk) -> int:
     return time_ms
 
 
+def period_from(kind: wire.Period, value: Any, walk: Walk) -> int:
+    if 0 <= whole(value) < wire.DAY_MS:
+        walk.spend(0)
+        return int(value)
+    return time_from(kind, value, walk)
+
+
 def nested_from(kind: wire.Nested, value: Any, walk: Walk) -> Any:
     if kind.prefix and isinstance(value, dict) and value.get("item") == "Unreadable":
         return struct_from_raw(wire.Unreadable, value, walk)
@@ -521,6 +528,7 @@ FORMS: Final[Mapping[type[wire.Wire], Form]] = {
     wire.Gbk: Form(same, gbk_from),
     wire.Digits: Form(same, digits_from),
     wire.Time: Form(same, time_from),
+    wire.Period: Form(same, period_from),
     wire.Nested: Form(struct_plain, nested_from),
     wire.Many: Form(list_plain, list_from),
     wire.Items: Form(items_plain, items_from),

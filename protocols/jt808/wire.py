@@ -330,6 +330,37 @@ class Time(Wire):
         return "20{}-{}-{} {}:{}:{} {}".format(*(digits[i : i + 2] for i in range(0, 12, 2)), zone)
 
 
+DAY_MS: Final = 86_400_000
+
+
+class Period(Time):
+    """A Time that may be one of every day: where year, month and day are zero, milliseconds since midnight.
+
+    Less than a day is a time of every day, in the terminal's zone (GMT+8); more is UTC epoch milliseconds.
+    """
+
+    def read(self, reader: Reader, name: str) -> int | None:
+        data = reader.take(6, name)
+        value = daily_time_ms(data) if data[:3] == bytes(3) else bcd_time_ms(data)
+        if value is None:
+            reader.faults.append(f"{name}: {data.hex()} is no time")
+        reader.note(name, 6, value, self)
+        return value
+
+    def write(self, writer: Writer, value: int | None) -> None:
+        if value is not None and 0 <= value < DAY_MS:
+            minutes, second = divmod(value // 1000, 60)
+            writer.data += bytes.fromhex(f"000000{minutes // 60:02}{minutes % 60:02}{second:02}")
+        else:
+            super().write(writer, value)
+
+    def meaning(self, value: Any) -> str:
+        if value is None or value >= DAY_MS:
+            return super().meaning(value)
+        minutes, second = divmod(value // 1000, 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}:{second:02} every day, GMT+8"
+
+
 class Unreadable(msgspec.Struct, frozen=True):
     """A nested Struct whose bytes do not make one: as sent."""
 
@@ -1090,6 +1121,15 @@ def bcd_time_ms(data: bytes) -> int | None:
     # 2000 is a leap year and the last two digits end at 2099: every fourth year is one.
     days = DAYS_BEFORE_2000 + 365 * year + (year + 3) // 4 + DAYS_BEFORE_MONTH[month] + (leap and month > 2) + day - 1
     return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 - TIME_ZONE_MS
+
+
+def daily_time_ms(data: bytes) -> int | None:
+    """Return the milliseconds since midnight of six bytes of BCD whose date is zero, None when they are no time."""
+    digits = data.hex()
+    if not digits.isdecimal():
+        return None
+    hour, minute, second = (int(digits[i : i + 2]) for i in (6, 8, 10))
+    return ((hour * 60 + minute) * 60 + second) * 1000 if hour < 24 and minute < 60 and second < 60 else None
 
 
 def time_bcd(time_ms: int) -> bytes:

@@ -143,7 +143,51 @@ GEOFENCE: Final = Table(
     Column("changed_by", Text, nullable=False, server_default=""),
     # 0: it is there. A removed one keeps its row: events name it.
     Column("removed_ms", BigInteger, nullable=False, server_default="0"),
-)
+    # Told to the terminals of its cars, and what these do with it: JSON of core.geofence.TerminalRules.
+    Column("on_terminals", Boolean, nullable=False, server_default=text("false")),
+    Column("terminal_rules", Text, nullable=False, server_default="{}"),
+    # As what a terminal keeps it, and the revision in which that changed last; empty and 0 where none is told.
+    Column("area_kind", Text, nullable=False, server_default=""),
+    Column("area_revision", Integer, nullable=False, server_default="0"),
+    Index("ix_geofence_area_kind", "area_kind", sqlite_where=text("area_kind <> ''"),
+          postgresql_where=text("area_kind <> ''")),
+)  # fmt: skip
+
+AREA_TERMINAL: Final = Table(
+    "area_terminal",
+    METADATA,
+    # One terminal and one geofence that it is told, or was: storage.areas.AreaRow says what each column means.
+    Column("fence", Integer, ForeignKey("geofence.id", ondelete="CASCADE"), primary_key=True),
+    Column("terminal", Integer, ForeignKey("terminal.id"), primary_key=True),
+    Column("vehicle", Integer, nullable=False),
+    *_whose(),
+    Column("kind", Text, nullable=False),
+    Column("wanted_revision", Integer, nullable=False),
+    Column("told_kind", Text, nullable=False),
+    Column("told_revision", Integer, nullable=False),
+    # wanted, queued, told, refused, withdrawing, withdrawn, differs, unknown
+    Column("state", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("doing", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("asked_kind", Text, nullable=False),
+    Column("asked_revision", Integer, nullable=False),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("asks", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("comparing", Boolean, nullable=False),
+    Column("compared_ms", BigInteger, nullable=False),
+    # JSON lists: what is different there, and ids of areas that we know nothing of.
+    Column("differences", Text, nullable=False),
+    Column("others", Text, nullable=False),
+    Index("ix_area_terminal_terminal", "terminal"),
+    Index("ix_area_terminal_due_ms", "due_ms", "fence", "terminal"),
+    Index("ix_area_terminal_command", "command", sqlite_where=text("command <> ''"),
+          postgresql_where=text("command <> ''")),
+)  # fmt: skip
 
 GEOFENCE_VEHICLE: Final = Table(
     "geofence_vehicle",

@@ -195,6 +195,12 @@ def new_feature(side: Side) -> dict[str, object]:
     return {"json": {"type": "Feature", "geometry": circle, "properties": properties}}
 
 
+def asked_of_terminals(what: str) -> Case:
+    route = f"POST /api/v1/geofences/{{number}}/{what}"
+    terminal = {"json": {"terminal": 0}}
+    return Case(route, "one", lambda side: f"{fence(side)}/{what}", lambda side: terminal, 202, shows=False)
+
+
 def chosen(side: Side) -> dict[str, object]:
     return {"json": {"vehicles": [side.vehicle], "revision": 1}}
 
@@ -209,6 +215,9 @@ GEOFENCES: Final = (
     Case("PUT /api/v1/geofences/{number}/vehicles", "one", lambda side: f"{fence(side)}/vehicles", chosen),
     Case("GET /api/v1/geofences/{number}/inside", "one", lambda side: f"{fence(side)}/inside"),
     Case("GET /api/v1/geofences/{number}/crossings", "one", lambda side: f"{fence(side)}/crossings"),
+    Case("GET /api/v1/geofences/{number}/terminals", "one", lambda side: f"{fence(side)}/terminals"),
+    asked_of_terminals("compare"),
+    asked_of_terminals("retry"),
     one("GET /api/v1/vehicles/{vehicle_id}/geofences", "vehicle"),
 )
 

@@ -14,8 +14,8 @@ from litestar.testing import TestClient
 from api.app import create_app
 from api.geojson import drafts_of, feature_of
 from core.events import Event, FenceCrossed
-from core.geofence import FAULTS, Geofence, GeofenceFaultError, checked
-from core.limits import FENCE_CORNERS_MAX, GEOJSON_BYTES_MAX, GEOJSON_FEATURES_MAX
+from core.geofence import FAULTS, Geofence, GeofenceFaultError, TerminalRules, checked
+from core.limits import AREA_CORNERS_MAX, FENCE_CORNERS_MAX, GEOJSON_BYTES_MAX, GEOJSON_FEATURES_MAX
 from core.rights import NODE
 from storage.people import Store
 from storage.registry import NewTerminal
@@ -29,7 +29,7 @@ CROSSING = "从第 1 环第 1 个顶点出发的边，与从第 1 环第 3 个�
 SMALL = "面积为 79 平方米；小于 100 平方米，不超过定位误差"
 SAID_ELSEWHERE = {
     "edges_fold", "hole_in_hole", "vehicles_unknown", "vehicles_elsewhere", "store_unknown", "store_foreign",
-    "group_only", "fences_many", "repeated", "changed",
+    "group_only", "fences_many", "repeated", "changed", "terminal_right", "terminals_many",
 }  # fmt: skip
 NOWHERE = {"ring": 0, "corner": 0}
 NO_PARTS = {"type": "MultiPolygon", "coordinates": []}
@@ -94,6 +94,7 @@ def test_a_fence_is_drawn_read_changed_and_removed(client: TestClient, node: Nod
     assert drawn["properties"] | {"changed_ms": 0} == {
         "name": "院", "kind": "polygon", "store": 0, "active": True, "colour": "#0a84ff", "applies": "all",
         "vehicle_count": 0, "revision": 1, "changed_ms": 0, "changed_by": "node",
+        "on_terminals": False, "terminal": msgspec.to_builtins(TerminalRules()),
     }  # fmt: skip
     drawn["properties"]["name"] = "新"
     changed = client.put(path, json=drawn)
@@ -284,7 +285,22 @@ def test_what_has_one_meaning_is_mended(client: TestClient) -> None:
     assert saved(client, polygon(fill="rgb(1,2,3)"))[0]["properties"]["colour"] == ""
 
 
+FROM_2000_MS = 946_656_000_000
+HOLE = [[121.472, 31.232], [121.474, 31.232], [121.474, 31.234], [121.472, 31.232]]
+TOLD: dict[str, Any] = {"on_terminals": True}
 REFUSED: list[tuple[Any, str]] = [
+    (polygon(SQUARE, HOLE, **TOLD), "terminal_holes"),
+    (polygon([[1, 1], [2, 1], [1, -1]], **TOLD), "terminal_sides"),
+    (polygon([[1 + k / 1000, 1] for k in range(AREA_CORNERS_MAX)] + [[1, 2]], **TOLD), "terminal_corners"),
+    (polygon(terminal={"speed": 60}), "terminal_unreadable"),
+    (polygon(terminal={"speed_kmh": 301}), "terminal_unreadable"),
+    (polygon(terminal={"daily_from": "8:00"}), "terminal_unreadable"),
+    (polygon(terminal={"from_ms": FROM_2000_MS - 1}), "terminal_unreadable"),
+    (polygon(terminal=[]), "terminal_unreadable"),
+    (polygon(terminal={"daily_from": "08:00"}), "terminal_hours"),
+    (polygon(terminal={"from_ms": FROM_2000_MS, "to_ms": FROM_2000_MS}), "terminal_hours"),
+    (polygon(terminal={"overspeed_s": 3}), "terminal_speed"),
+    (polygon(on_terminals=1), "property_invalid"),
     (polygon([[179.9, 0], [-179.9, 0], [-179.9, 1], [179.9, 1]]), "antimeridian"),
     (polygon([[179.9, 0], [180.1, 0], [180.1, 1], [179.9, 1]]), "corner_beyond"),
     (polygon([[31.23, 121.47], [31.24, 121.47], [31.24, 121.48]]), "corner_beyond"),
@@ -421,7 +437,10 @@ fence = st.one_of(
 def test_what_is_sound_survives_the_way_out_and_in(
     shape: tuple[Any, dict[str, Any]], name: str, active: bool, colour: str
 ) -> None:
-    given_ = Geofence(id=7, name=name, kind=shape[0], geometry=shape[1], active=active, colour=colour, revision=3)
+    given_ = Geofence(
+        id=7, name=name, kind=shape[0], geometry=shape[1], active=active, colour=colour, revision=3,
+        on_terminals=False, terminal=TerminalRules(),
+    )  # fmt: skip
     try:
         sound = checked(given_)
     except GeofenceFaultError as error:

@@ -21,6 +21,7 @@ from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, derive
 from core.rights import NODE, RIGHTS, Principal
 from protocols.jt808.codec import Header, encode_frame
 from protocols.jt808.media import Waybill
+from storage.areas import AreaRow, save
 from storage.clickhouse import TrackPoint
 from storage.database import Database
 from storage.people import Store
@@ -118,6 +119,8 @@ class World:
                 .values(name=f"{name} yard", kind="circle", geometry=circle, active=True, **group)
                 .returning(GEOFENCE.c.id)
             ).scalar_one()
+            kept = AreaRow(fence=fence, terminal=row.terminal, vehicle=vehicle, group=1, store=store, since_ms=NOW_MS)
+            save(connection, [kept], [])
             message = {"adapter": "message", "channel": "sms", "account": who.account, "address": f"{name}-address"}
             message |= {"subject": f"{name} subject", "body": f"{name} body", "about": f"vehicle:{vehicle}"}
             message |= {"cause": ids[0], "state": "requested", "reason": ""}

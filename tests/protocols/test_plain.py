@@ -77,7 +77,12 @@ FAULTS = [
     (SetCircles, {"setting": 1, "circles": [circle(radius_m=1 << 32)]}, "circles[0].radius_m", "fit into 4 bytes"),
     (SetCircles, {"setting": 1, "circles": [circle(), circle(colour=1)]}, "circles[1].colour", "no such field"),
     (SetCircles, {"setting": 1, "circles": [circle(attributes=2)]}, "circles[0].speed_kmh", "missing"),
-    (SetCircles, {"setting": 1, "circles": [circle(start_ms=0)]}, "circles[0].start_ms", "not a time of 2000-2099"),
+    (
+        SetCircles,
+        {"setting": 1, "circles": [circle(start_ms=86_400_000)]},
+        "circles[0].start_ms",
+        "not a time of 2000-2099",
+    ),
     (
         SetCircles,
         {"setting": 1, "circles": [circle(start_ms=1_768_437_045_000)]},

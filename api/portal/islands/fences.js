@@ -10,12 +10,15 @@ import { Corners } from "./fences/Corners.js";
 import { Draw } from "./fences/Draw.js";
 import { Picker } from "./fences/Picker.js";
 import { Rows } from "./fences/Rows.js";
+import { Rules } from "./fences/Rules.js";
 import { area, areaText, boundsOf, geometryOf, lengthText, painted, perimeter, shapeOf } from "./fences/Shapes.js";
+import { Told } from "./fences/Told.js";
 import "./fences.css";
 
 const PAGE = 1000;
 const ROW_PX = 56;
 const RENEW_MS = 10_000;
+const RENEW_SOON_MS = 2_000;
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const root = document.getElementById("fences");
 const about = JSON.parse(document.getElementById("about").textContent);
@@ -37,7 +40,7 @@ let chosen = 0; // id of the fence whose detail is open
 let editing = null; // the feature being changed, or {properties: …} of a new one
 let unsaved = false;
 let preview = []; // features of a file that is looked at
-let map, draw, rows, picker, corners;
+let map, draw, rows, picker, corners, rules, told;
 
 const make = (tag, attributes = {}, ...children) => {
   const element = document.createElement(tag);
@@ -89,6 +92,7 @@ function rowOf(feature) {
   swatch.style.color = colour || "";
   const more = [storeName(store)];
   if (applies === "vehicles") more.push(t("geofences_for_n", { n: count }));
+  if (feature.properties.on_terminals) more.push(t("geofences_on_terminals_short"));
   const button = make(
     "button",
     { type: "button", class: "fence-row", "aria-current": feature.id === chosen ? "true" : null, "data-fence": feature.id },
@@ -219,6 +223,7 @@ function open(id, zoom) {
   showPane("detail");
   part("name").focus({ preventScroll: true });
   if (zoom) look([shapeOf(feature)]);
+  told.hide();
   renewing && clearTimeout(renewing);
   void renewDetail(id);
 }
@@ -239,6 +244,7 @@ function showDetail(feature) {
     [t("geofences_area"), areaText(area(shape))],
     [t("geofences_perimeter"), lengthText(perimeter(shape))],
   ];
+  if (feature.properties.on_terminals) facts.push([t("geofences_rules"), rulesText(feature.properties.terminal)]);
   if (changed) facts.push([t("geofences_changed"), `${moment.format(changed)}${by.startsWith("account:") ? "" : ` · ${by}`}`]);
   part("facts").replaceChildren(...facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
   part("actions").hidden = !mine(feature);
@@ -249,14 +255,29 @@ function showDetail(feature) {
   toggle.classList.remove("icon-only");
 }
 
+/** What terminals do with a fence, in a line. */
+function rulesText(terminal) {
+  const said = ["enter_driver", "enter_platform", "leave_driver", "leave_platform", "doors_shut", "radio_off", "detailed"].filter((name) => terminal[name]).map((name) => t(`geofences_rule_${name}`));
+  if (terminal.speed_kmh !== null) {
+    said.push(t("geofences_limit", { kmh: terminal.speed_kmh, s: terminal.overspeed_s ?? 10 }));
+    if (terminal.night_speed_kmh !== null) said.push(t("geofences_limit_night", { kmh: terminal.night_speed_kmh }));
+  }
+  if (terminal.daily_from) said.push(t("geofences_daily_is", { from: terminal.daily_from, to: terminal.daily_to }));
+  if (terminal.from_ms !== null) said.push(`${moment.format(terminal.from_ms)} – ${moment.format(terminal.to_ms)}`);
+  return said.join(t("geofences_and")) || t("geofences_rules_none");
+}
+
 const carName = (car) => (car.plate ? make("span", { class: "plate", translate: "no" }, car.plate) : t("geofences_car", { id: car.vehicle_id }));
 
 async function renewDetail(id) {
+  let soon = false;
   try {
-    const [inside, crossings] = await Promise.all([
+    const [inside, crossings, moving] = await Promise.all([
       about.positions ? askApi(`/api/v1/geofences/${id}/inside`) : null,
       about.events ? askApi(`/api/v1/geofences/${id}/crossings?limit=20`) : null,
+      told.show(fences.get(id)),
     ]);
+    soon = moving;
     if (chosen !== id) return;
     if (inside) showInside(inside);
     if (crossings) showCrossings(crossings.items);
@@ -264,7 +285,7 @@ async function renewDetail(id) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status && problem.code !== "not_ready") toast(problem);
   }
-  if (chosen === id && root.dataset.pane === "detail") renewing = setTimeout(() => renewDetail(id), RENEW_MS);
+  if (chosen === id && root.dataset.pane === "detail") renewing = setTimeout(() => renewDetail(id), soon ? RENEW_SOON_MS : RENEW_MS);
 }
 
 function showInside({ items, count }) {
@@ -357,7 +378,7 @@ function hint() {
 }
 
 function beginNew(kind) {
-  editing = { id: 0, properties: { name: "", store: about.group ? 0 : (about.stores.find((one) => one.mine)?.id ?? 0), active: true, colour: "", applies: "all", vehicles: [] } };
+  editing = { id: 0, properties: { name: "", store: about.group ? 0 : (about.stores.find((one) => one.mine)?.id ?? 0), active: true, colour: "", applies: "all", vehicles: [], on_terminals: false } };
   fillForm(t("geofences_new"));
   showPane("form");
   draw.begin(kind);
@@ -391,6 +412,7 @@ function fillForm(title) {
   fillSelect(form.elements.store, [...(about.group || store === 0 ? [[0, t("geofences_group")]] : []), ...stores], store);
   showSwatches(colour);
   picker.set(vehicles ?? [], store);
+  rules.set(editing.properties);
   showApplies();
   refuse([]);
 }
@@ -429,7 +451,7 @@ function showShape() {
   hint();
 }
 
-const PLACES = { name: "name", colour: "colour", store: "store", group: "store", vehicles: "vehicles", applies: "vehicles" };
+const PLACES = { terminal: "terminal", terminals: "terminal", name: "name", colour: "colour", store: "store", group: "store", vehicles: "vehicles", applies: "vehicles" };
 
 /** Say each refusal where it belongs, and show the corner it is about. */
 function refuse(refusals) {
@@ -464,6 +486,7 @@ async function save() {
     colour: form.elements.colour.value,
     applies,
     ...(applies === "vehicles" ? { vehicles: picker.ids } : {}),
+    ...rules.properties,
     ...(shape.kind === "circle" ? { radius_m: Math.round(shape.radius_m * 100) / 100 } : {}),
   };
   const feature = { type: "Feature", geometry: geometryOf(shape), properties };
@@ -694,6 +717,12 @@ window.addEventListener("beforeunload", (event) => unsaved && event.preventDefau
 async function start() {
   rows = new Rows(part("rows"), ROW_PX, rowOf);
   fillSelect(part("store-filter"), [["", t("geofences_store_any")], [0, t("geofences_group")], ...about.stores.map((one) => [one.id, storeName(one.id)])], "");
+  rules = new Rules(form);
+  told = new Told(part("told-section"), { commands: about.commands, moment, carName });
+  part("told-section").addEventListener("renew", () => {
+    clearTimeout(renewing);
+    void renewDetail(chosen);
+  });
   picker = new Picker(part("picker"), about, () => (unsaved = true));
   corners = new Corners(part("corners"), (shape) => {
     unsaved = true;

@@ -1,4 +1,4 @@
-"""Media of terminals."""
+"""Media of terminals; areas that terminals keep."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -46,6 +46,49 @@ def upgrade() -> None:
     op.create_index("ix_media_sha256", "media", ["sha256"])
     op.create_index("ix_media_cause", "media", ["cause"])
     op.create_index("ix_media_command", "media", ["command"])
+    for column in (
+        sa.Column("on_terminals", sa.Boolean, nullable=False, server_default=sa.text("false")),
+        sa.Column("terminal_rules", sa.Text, nullable=False, server_default="{}"),
+        sa.Column("area_kind", sa.Text, nullable=False, server_default=""),
+        sa.Column("area_revision", sa.Integer, nullable=False, server_default="0"),
+    ):
+        op.add_column("geofence", column)
+    op.create_index(
+        "ix_geofence_area_kind",
+        "geofence",
+        ["area_kind"],
+        sqlite_where=sa.text("area_kind <> ''"),
+        postgresql_where=sa.text("area_kind <> ''"),
+    )
+    op.create_table(
+        "area_terminal",
+        sa.Column("fence", sa.Integer, sa.ForeignKey("geofence.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("terminal", sa.Integer, sa.ForeignKey("terminal.id"), nullable=False),
+        *_whole("vehicle", "group_id", "store_id"),
+        *_text("kind"),
+        *_whole("wanted_revision"),
+        *_text("told_kind"),
+        *_whole("told_revision"),
+        *_text("state", "verdict", "reason"),
+        *_large("since_ms", "due_ms"),
+        *_text("doing", "command", "asked_kind"),
+        *_whole("asked_revision"),
+        *_large("asked_ms"),
+        *_whole("asks", "attempts"),
+        sa.Column("comparing", sa.Boolean, nullable=False),
+        *_large("compared_ms"),
+        *_text("differences", "others"),
+        sa.PrimaryKeyConstraint("fence", "terminal", name="pk_area_terminal"),
+    )
+    op.create_index("ix_area_terminal_terminal", "area_terminal", ["terminal"])
+    op.create_index("ix_area_terminal_due_ms", "area_terminal", ["due_ms", "fence", "terminal"])
+    op.create_index(
+        "ix_area_terminal_command",
+        "area_terminal",
+        ["command"],
+        sqlite_where=sa.text("command <> ''"),
+        postgresql_where=sa.text("command <> ''"),
+    )
 
 
 def downgrade() -> None:

@@ -1,1 +1,0 @@
-import{a}from"./chunk-B2T4KCMX.js";import{a as f,b as g,d as h}from"./chunk-W7ALYHW3.js";import{b,d as c,e as d,f as e}from"./chunk-IZLJRCQ2.js";export{c as Problem,d as api,e as askApi,h as confirmIn,a as htmx,g as openDialog,b as t,f as toast};
