@@ -19,9 +19,9 @@ from api.times import TIME_CHARACTERS_MAX, TIME_MS_MAX, read_moment, zone_of
 from core import limits
 from core.rights import Principal
 from protocols.jt808.codec import Decoded, ProtocolError, decode
-from protocols.jt808.explain import explain_wire
+from protocols.jt808.explain import explain_wire, inflated_body
 from protocols.jt808.framing import wrap
-from protocols.jt808.media import MediaData, Transparent
+from protocols.jt808.media import Compressed, MediaData, Transparent
 from protocols.jt808.messages import MESSAGES, Unknown
 from protocols.jt808.personal import hide, raw_right
 from protocols.jt808.plain import to_plain
@@ -236,7 +236,7 @@ def shown(uplink: Uplink, principal: Principal, *, whole: bool = False, explaine
             version = decoded.header.version
             # What is missing of a frame that was cut is no fault of the sender.
             faults = () if cut else decoded.faults
-            fields, hidden = fields_for(decoded, principal)
+            fields, hidden = fields_for(decoded, principal, whole=whole)
     item = TerminalMessage(
         node=uplink.node,
         sequence=uplink.sequence,
@@ -268,12 +268,23 @@ def right_missing(message: int, principal: Principal) -> str:
     return right if right and not principal.may(right) else ""
 
 
-def fields_for(decoded: Decoded, principal: Principal) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return what a message says as this principal may know it, and the fields that are shown in part only."""
+def fields_for(decoded: Decoded, principal: Principal, *, whole: bool = True) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what a message says as this principal may know it, and the fields that are shown in part only.
+
+    Args:
+        whole: also bytes that were inflated, up to 64 KB of them.
+    """
     plain = to_plain(decoded.body)
     if decoded.tail:
         plain["tail"] = decoded.tail.hex()
     unread = {"tail"}
+    if isinstance(decoded.body, Compressed):
+        unread |= {"data", "inflated"}
+        if not whole:
+            plain.pop("inflated", None)
+        held = inflated_body(decoded.body.inflated or b"", decoded.header.version)
+        if held is not None:
+            plain |= {"message": f"0x{held[0]:04X}", "body": to_plain(held[1])}
     if isinstance(decoded.body, Unknown):
         plain.pop("message", None)
         unread.add("data")

@@ -146,6 +146,19 @@ INFLATED: Final = (0x0704, 0x0200)
 """Messages whose bodies terminals compress, as far as is known: tried in this order."""
 
 
+def inflated_body(body: bytes, version: int) -> tuple[int, Any] | None:
+    """Return which message a body without a frame around it is, and the Struct that it makes; None where none fits."""
+    for message in INFLATED:
+        reader = Reader(body, 0, len(body), version)
+        try:
+            read_body = read(MESSAGES[message].body, reader)
+        except BodyShort:
+            continue
+        if reader.offset == reader.end and not reader.misfit:
+            return message, read_body
+    return None
+
+
 def explain_inflated(body: bytes, version: int, vendor: ItemTable | None) -> dict[str, Any]:
     """Explain a body without a frame around it, whose message nobody says."""
     for message in INFLATED:

@@ -71,7 +71,7 @@ PERSONAL: Final[Mapping[int, Mapping[str, Hide]]] = MappingProxyType(
             "data": withheld,
         },
         # A whole body of any message, packed.
-        0x0901: {"data": withheld},
+        0x0901: {"data": withheld, "inflated": withheld},
     }
 )
 """Message -> its personal fields, and how each is hidden."""

@@ -1,5 +1,6 @@
 """What terminals said, as each may see it: fields, positions, drivers, raw bytes."""
 
+import gzip
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from core.rights import ROLES, Precision, Principal, Scope
 from protocols.jt808 import media
 from protocols.jt808.codec import Header, encode_frame
 from protocols.jt808.framing import wrap
-from protocols.jt808.messages import Location, LocationReply, Unknown
+from protocols.jt808.messages import Location, LocationBatch, LocationReply, Unknown
 from protocols.jt808.personal import hide, name_hidden, number_hidden
 from protocols.report import phone_key
 from storage.database import Database
@@ -186,8 +187,8 @@ def test_without_the_right_to_positions_or_terminals_there_are_no_bytes_as_they_
     assert blind.fields is not None
     assert "latitude" not in blind.fields["location"]
     vendor = said(6, 0x0F01, Unknown(0x0F01, b"vendor"))
-    detail = said(7, 0x0900, media.Transparent(0, b"where it is"))
-    serial = said(8, 0x0900, media.Transparent(0x41, b"a serial port"))
+    detail = said(7, 0x0900, media.Transparent(kind=0, data=b"where it is"))
+    serial = said(8, 0x0900, media.Transparent(kind=0x41, data=b"a serial port"))
     for right in ("positions.read", "terminals.read"):
         for one in (vendor, detail):
             item = shown(one, somebody("viewer", right), whole=True)
@@ -195,7 +196,27 @@ def test_without_the_right_to_positions_or_terminals_there_are_no_bytes_as_they_
             assert item.fields is not None
             assert "data" not in item.fields
         item = shown(serial, somebody("viewer", right), whole=True)
-        assert item.fields == {"kind": 0x41, "data": b"a serial port".hex()}
+        assert item.fields is not None
+        assert (item.fields["kind"], item.fields["data"]) == (0x41, b"a serial port".hex())
+
+
+def test_what_a_compressed_message_holds_is_read_and_is_as_exact_as_one_may_see_it() -> None:
+    place = Location(0, 3, 31_234_567, 121_654_321, time_ms=NOW_MS)
+    body = encode_frame(LocationBatch(kind=1, locations=(place, place)), Header(0x0704, "1", 1))[12:]
+    packed = said(5, 0x0901, media.Compressed(gzip.compress(body)))
+    for precision, latitude in (("exact", 31_234_567), ("street", 31_235_000), ("none", None)):
+        item = shown(packed, somebody("manager", precision=precision), whole=True)
+        assert item.fields is not None
+        assert item.fields["message"] == "0x0704"
+        assert [one.get("latitude") for one in item.fields["body"]["locations"]] == [latitude] * 2
+        assert ("inflated" in item.fields, "data" in item.fields) == (precision == "exact",) * 2
+    listed = shown(packed, somebody("manager"))
+    assert listed.fields is not None
+    assert "inflated" not in listed.fields
+    unknown = shown(said(6, 0x0901, media.Compressed(gzip.compress(LICENCE.encode()))), somebody("operator"))
+    assert unknown.fields is not None
+    assert not unknown.fields.keys() & {"message", "body", "inflated"}
+    assert LICENCE.encode().hex() not in str(unknown)
 
 
 def test_raw_frames_of_a_driver_are_withheld_from_the_journal_too() -> None:
