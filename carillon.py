@@ -610,9 +610,10 @@ class Node:
         import msgspec
 
         from api.embedded import LiveCars, append_through
-        from api.parts import Knock, Parts, Session
+        from api.parts import Coming, Knock, Parts, Session
         from core.intake.archive import Archive
         from protocols.jt808.kernels import KERNELS as JT808
+        from storage.gallery import Gallery
         from storage.reader import Reader
         from storage.vehicles import Vehicles
 
@@ -633,7 +634,14 @@ class Node:
         def knocking() -> list[Knock]:
             return [Knock(**msgspec.structs.asdict(knock)) for knock in self.reception.knocking.known_not()]
 
+        def coming(vehicle_id: int) -> list[Coming]:
+            return [
+                Coming(one.terminal, one.media_id, len(one.parts), one.key.total)
+                for one in self.gateway.transfers(vehicle_id)
+            ]
+
         cars = LiveCars(self.table, is_online, logged_in=online)
+        reader = Reader(self.eventlog.database, self.store, cars.last_positions)
         return Parts(
             node=config.node,
             version=VERSION,
@@ -645,7 +653,9 @@ class Node:
             faults=self.faults,
             people=self.people,
             registry=self.registry,
-            reader=Reader(self.eventlog.database, self.store, cars.last_positions),
+            reader=reader,
+            gallery=Gallery(reader, self.media.files),
+            coming=coming,
             vehicles=Vehicles(self.eventlog.database),
             live=cars,
             doorbell=self.bell,
@@ -891,6 +901,8 @@ def serve_api(config: "Config") -> int:
     with DataDirectory(config.data_path) as data:
         run = Path(config.node_data) / "run" if config.node_data else None
         stores = SharedStores(config.reports, config.business, idle_s=config.idle_s, run=run)
+        here = Path(config.node_data) / "media" if config.node_data else None
+        media = Path(config.media) if config.media else here
         metrics = Metrics()
         metrics.statistics("people", stores.people.statistics, PEOPLE_COUNTS)
         parts = stores.parts(
@@ -902,6 +914,7 @@ def serve_api(config: "Config") -> int:
             ground=ground_of(config),
             public_url=config.public_url,
             command_fault=command_fault,
+            media=media,
         )
         app = create_app(parts)
         server = ApiServer(app, *config.http_address, on_stop=app.state.streams.close)

@@ -20,6 +20,7 @@ import trio
 
 from actors.detection import Detection, SnapshotError
 from actors.fleet import Fleet
+from actors.media import Transfer
 from actors.reception import Reception
 from actors.vehicle import Vehicle
 from core.actor import run_actor
@@ -291,6 +292,11 @@ class Gateway:
             self._vehicles[vehicle_id] = vehicle
             self._nursery.start_soon(run_actor, vehicle.run, f"vehicle:{vehicle_id}")
         return vehicle
+
+    def transfers(self, vehicle_id: int) -> list[Transfer]:
+        """Return the pictures, sounds and films on their way from a car. Other threads may ask."""
+        vehicle = self._vehicles.get(vehicle_id)
+        return [] if vehicle is None else vehicle.conversation.transfers
 
     # --- commands -----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from core.doorbell import Doorbell
 from core.events import Event
 from core.intake.archive import Archive
 from core.metrics import Metrics
+from storage.gallery import Gallery
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
@@ -76,6 +77,16 @@ class Knock(msgspec.Struct, frozen=True, kw_only=True):
     """What it said of itself when it asked to be registered."""
 
 
+class Coming(msgspec.Struct, frozen=True):
+    """A picture, sound or film on its way from a terminal."""
+
+    terminal: int
+    media_id: int | None
+    """What the terminal calls it; None until its first packet is here."""
+    packets: int
+    packets_total: int
+
+
 class Session(msgspec.Struct, frozen=True):
     """A terminal's session that is open."""
 
@@ -114,6 +125,10 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Append to the event log; returns the event as it stands there, numbered. Awaited on the API's own loop.
 
     Raises OSError or StorageError when the log does not take it."""
+    gallery: Gallery | None = None
+    """Blocking. Pictures, sounds and films; None where they lie elsewhere."""
+    coming: Callable[[int], Sequence[Coming]] = lambda vehicle_id: ()
+    """A vehicle -> what is on its way from it now. Quick."""
     doorbell: Doorbell | None = None
     """Rings when the log has grown. None: whoever waits for events looks by itself every two seconds."""
     city: Path | None = None

@@ -35,6 +35,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "command_unknown": (404, "No such command"),
     "event_unknown": (404, "No such event"),
     "message_unknown": (404, "No such message"),
+    "media_unknown": (404, "No such picture, sound or film"),
     "geofence_unknown": (404, "No such geofence"),
     "precision_missing": (403, "You see positions less exactly than this shows them"),
     "journal_elsewhere": (404, "This process has no journal"),

@@ -21,7 +21,9 @@ from core.vehicle_table import LIVE
 from storage.clickhouse import LastPosition, ReportStore
 from storage.database import redact
 from storage.errors import StorageError
+from storage.gallery import Gallery
 from storage.inbox import InboxLog
+from storage.media import MediaFiles
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
@@ -67,8 +69,13 @@ class SharedStores:
         public_url: str = "",
         command_fault: Callable[[str, dict[str, object]], str | None] = lambda message, fields: None,
         ground: Ground | None = None,
+        media: Path | None = None,
     ) -> Parts:
-        """Return the parts of an API without demo: nothing is read without a login or a key."""
+        """Return the parts of an API without demo: nothing is read without a login or a key.
+
+        Args:
+            media: directory of media files, where this machine has it.
+        """
         return Parts(
             node=node,
             version=version,
@@ -83,6 +90,7 @@ class SharedStores:
             reader=self._reader,
             vehicles=Vehicles(self._log.database),
             live=self,
+            gallery=Gallery(self._reader, MediaFiles(media) if media else None),
             ground=ground or Ground(),
             command_fault=command_fault,
             append=self._append,

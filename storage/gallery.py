@@ -9,8 +9,9 @@ from sqlalchemy import Select, and_, func, or_, select
 from core import limits
 from core.events import PURPOSES, Event
 from core.rights import PRECISION_1E7, Principal
+from storage.errors import StorageError
 from storage.eventlog import event_of
-from storage.media import COLLISION, ROBBERY, SHOWN, MediaStore, kind_name
+from storage.media import COLLISION, ROBBERY, SHOWN, MediaFiles, kind_name
 from storage.reader import Reader, rounded, shown
 from storage.tables.business import EVENT, MEDIA
 
@@ -60,12 +61,16 @@ class MediaPage(msgspec.Struct, frozen=True):
 
 
 class Gallery:
-    """Everything blocks: call it from worker threads."""
+    """Everything blocks: call it from worker threads.
 
-    def __init__(self, reader: Reader, store: MediaStore) -> None:
+    Args:
+        files: None where another machine has them: then rows are shown and no contents.
+    """
+
+    def __init__(self, reader: Reader, files: MediaFiles | None) -> None:
         self._reader = reader
         self._database = reader.database
-        self.store: Final = store
+        self._files = files
 
     def page(
         self,
@@ -136,12 +141,15 @@ class Gallery:
         if item is None:
             return None
         self._note(principal, [item])
-        return item, self.store.read(item.sha256)
+        if self._files is None:
+            raise StorageError("this process has no directory of media: give it `media` or `node_data`")
+        return item, self._files.read(item.sha256)
 
     def of_event(self, principal: Principal, event: Event) -> list[MediaItem]:
         """Return what shows an event or was asked for by a command: by its link, else by car and minute."""
         vehicle = event.subject.removeprefix("vehicle:")
-        which: Any = or_(MEDIA.c.cause == event.id, MEDIA.c.command == event.id)
+        asked = getattr(event.payload, "command", event.id)
+        which: Any = or_(MEDIA.c.cause == event.id, MEDIA.c.command == asked)
         if event.type in SHOWN and vehicle.isdigit():
             near = MEDIA.c.time_ms.between(event.time_ms - limits.MEDIA_LINK_MS, event.time_ms + limits.MEDIA_LINK_MS)
             which = or_(which, (MEDIA.c.vehicle == int(vehicle)) & near)
@@ -165,28 +173,26 @@ class Gallery:
                 found |= {row.id: shown(event_of(row), principal) for row in connection.execute(wanted)}
         return found
 
-    def days(self, principal: Principal, vehicle_id: int, from_ms: int, to_ms: int) -> list[int]:
-        """Return when each stored item of a car was taken within a time, newest first, at most MEDIA_PAGE_MAX * 4."""
-        wanted = (
-            select(MEDIA.c.time_ms)
-            .where(*_whose(principal), MEDIA.c.vehicle == vehicle_id, MEDIA.c.time_ms.between(from_ms, to_ms - 1))
-            .order_by(MEDIA.c.time_ms.desc())
-            .limit(4 * limits.MEDIA_PAGE_MAX)
-        )
-        with self._database.read() as connection:
-            return [row.time_ms for row in connection.execute(wanted)]
-
     def channels(self, principal: Principal, vehicle_id: int) -> list[int]:
         """Return the channels that a car's items are of."""
         wanted = select(MEDIA.c.channel).where(*_whose(principal), MEDIA.c.vehicle == vehicle_id).distinct()
         with self._database.read() as connection:
             return sorted(row.channel for row in connection.execute(wanted))
 
-    def newest_ms(self, principal: Principal, vehicle_id: int) -> int:
-        """Return when the newest item of a car was taken, UTC epoch ms; 0 where it has none."""
-        wanted = select(func.max(MEDIA.c.time_ms)).where(*_whose(principal), MEDIA.c.vehicle == vehicle_id)
+    def newest(self, principal: Principal, vehicle_id: int) -> int:
+        """Return the number of a car's newest item, 0 where it has none."""
+        wanted = select(func.max(MEDIA.c.id)).where(*_whose(principal), MEDIA.c.vehicle == vehicle_id)
         with self._database.read() as connection:
-            return connection.execute(wanted).scalar() or 0
+            return connection.execute(wanted.where(MEDIA.c.sha256 != "")).scalar() or 0
+
+    def stored_as(self, principal: Principal, vehicle_id: int, media_ids: list[int]) -> dict[int, int]:
+        """Return which of a car's terminals' numbers are stored: what the terminal calls it -> our newest number."""
+        which = MEDIA.c.media_id.in_(media_ids[: limits.MEDIA_PAGE_MAX]) & (MEDIA.c.sha256 != "")
+        wanted = select(MEDIA.c.media_id, func.max(MEDIA.c.id).label("number")).where(
+            *_whose(principal), MEDIA.c.vehicle == vehicle_id, which
+        )
+        with self._database.read() as connection:
+            return {row.media_id: row.number for row in connection.execute(wanted.group_by(MEDIA.c.media_id))}
 
     def _items(self, principal: Principal, wanted: Select[Any], *, noted: bool = True) -> list[MediaItem]:
         with self._database.read() as connection:

@@ -22,7 +22,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from core import limits
-from core.events import CommandRequested, Event, MediaAnnounced, MediaStored, derive_id
+from core.events import CommandProgress, CommandRequested, Event, MediaAnnounced, MediaStored, derive_id
 from core.media import content_type_of
 from storage.errors import StorageError
 from storage.eventlog import EventLog, LogTransaction, event_of
@@ -87,17 +87,81 @@ def kind_name(kind: int) -> str:
     return KINDS[kind] if kind < len(KINDS) else "other"
 
 
+class MediaFiles:
+    """Files named by their content. Everything blocks.
+
+    Args:
+        path: their directory; made when the first is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+
+    def file(self, sha256: str) -> Path:
+        """Return where the file of a content is.
+
+        Raises:
+            ValueError: not 64 lower-case hexadecimal digits: no other text becomes a path.
+        """
+        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+            raise ValueError("a content is named by 64 hexadecimal digits")
+        return self.path / sha256[:2] / sha256
+
+    def read(self, sha256: str) -> bytes:
+        """Return a file's bytes, at most MEDIA_BYTES_MAX of them.
+
+        Raises:
+            StorageError: it is not there or cannot be read.
+        """
+        try:
+            return self.file(sha256).read_bytes()
+        except OSError as error:
+            raise StorageError(f"the file of media {sha256} cannot be read: {error.strerror}") from error
+
+    def write(self, sha256: str, data: bytes) -> None:
+        """Write a file so that its name stands only for all of it, also after a power cut.
+
+        Raises:
+            OSError: it cannot be written; nothing of it is left.
+        """
+        file = self.file(sha256)
+        with contextlib.suppress(OSError):
+            if file.stat().st_size == len(data):
+                return
+        for directory in (self.path, self.path / "new", file.parent):
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _sync_directory(directory.parent)
+        new = self.path / "new" / secrets.token_hex(16)
+        try:
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "wb") as target:
+                target.write(data)
+                target.flush()
+                os.fsync(target.fileno())
+            new.rename(file)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        _sync_directory(file.parent)
+
+    def sweep(self) -> None:
+        """Remove what was being written when a process died. Only for whoever writes, before it writes."""
+        for left in (self.path / "new").glob("*"):
+            left.unlink(missing_ok=True)
+
+
 class MediaStore:
     """Files and rows. Everything blocks: call it from worker threads.
 
     Args:
         log: the owner's; rows and events go into its transactions.
-        path: directory of the files; made when the first is written.
+        path: directory of the files.
         bytes_max: most bytes of all files together.
     """
 
     def __init__(self, log: EventLog, path: Path, bytes_max: int = limits.MEDIA_STORE_BYTES) -> None:
-        self.path: Final = path
+        self.files: Final = MediaFiles(path)
         self.bytes_max: Final = bytes_max
         self._log = log
         self._counts: Counter[str] = Counter()
@@ -107,8 +171,7 @@ class MediaStore:
         files = select(MEDIA.c.sha256, MEDIA.c.size).where(MEDIA.c.sha256 != "").distinct().subquery()
         with log.database.read() as connection:
             self._bytes = int(connection.execute(select(func.coalesce(func.sum(files.c.size), 0))).scalar_one())
-        for left in (path / "new").glob("*"):
-            left.unlink(missing_ok=True)
+        self.files.sweep()
 
     # --- from terminals -----------------------------------------------------------------------------------------------
 
@@ -125,7 +188,7 @@ class MediaStore:
             return Kept(refusal)
         try:
             try:
-                self._write(sha256, data)
+                self.files.write(sha256, data)
             except OSError:
                 # A full or broken volume. Its terminal hears no, and may send it again.
                 self._counts["refused_failed"] += 1
@@ -181,28 +244,7 @@ class MediaStore:
         """Return the counts of MEDIA_COUNTS, and `bytes` of all files."""
         return {**{name: self._counts[name] for name, _ in MEDIA_COUNTS}, "bytes": self._bytes}
 
-    # --- files --------------------------------------------------------------------------------------------------------
-
-    def file(self, sha256: str) -> Path:
-        """Return where the file of a content is.
-
-        Raises:
-            ValueError: not 64 lower-case hexadecimal digits: no other text becomes a path.
-        """
-        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
-            raise ValueError("a content is named by 64 hexadecimal digits")
-        return self.path / sha256[:2] / sha256
-
-    def read(self, sha256: str) -> bytes:
-        """Return a file's bytes, at most MEDIA_BYTES_MAX of them.
-
-        Raises:
-            StorageError: it is not there or cannot be read.
-        """
-        try:
-            return self.file(sha256).read_bytes()
-        except OSError as error:
-            raise StorageError(f"the file of media {sha256} cannot be read: {error.strerror}") from error
+    # --- bounds and links --------------------------------------------------------------------------------------------
 
     def _refusal(self, item: NewMedia, sha256: str, size: int) -> Literal["full", "day"] | None:
         """Say why an item cannot be stored; else reserve its bytes, which the caller gives back."""
@@ -221,29 +263,6 @@ class MediaStore:
                 return "full"
             self._reserved += size
         return None
-
-    def _write(self, sha256: str, data: bytes) -> None:
-        """Write a file so that its name stands only for all of it, also after a power cut."""
-        file = self.file(sha256)
-        with contextlib.suppress(OSError):
-            if file.stat().st_size == len(data):
-                return
-        for directory in (self.path, self.path / "new", file.parent):
-            if not directory.is_dir():
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _sync_directory(directory.parent)
-        new = self.path / "new" / secrets.token_hex(16)
-        try:
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb") as target:
-                target.write(data)
-                target.flush()
-                os.fsync(target.fileno())
-            new.rename(file)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-        _sync_directory(file.parent)
 
     # --- what belongs to what -----------------------------------------------------------------------------------------
 
@@ -276,11 +295,13 @@ class MediaStore:
             vehicle = MEDIA.c.vehicle == getattr(payload, "vehicle_id", 0)
             if isinstance(payload, MediaStored):
                 which: Any = MEDIA.c.id == payload.media
-            elif event.type.startswith("command."):
+            elif isinstance(payload, CommandProgress):
                 asked = _asked_for(payload.reply)
                 if not asked:
                     continue
                 which = vehicle & MEDIA.c.media_id.in_(asked) & (MEDIA.c.arrival_ms > event.time_ms - ASKED_MS)
+            elif event.type not in SHOWN:
+                continue
             else:
                 near = MEDIA.c.time_ms.between(
                     event.time_ms - limits.MEDIA_LINK_MS, event.time_ms + limits.MEDIA_LINK_MS

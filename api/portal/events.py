@@ -23,11 +23,12 @@ from api.portal.happenings import (
     vehicle_of,
     wanted_names,
 )
+from api.portal.media import Shot, shots_of
 from api.portal.render import Words, render, words_of
 from api.portal.table import Asked, Choice, Column, Empty, Hidden, Moment, Period, Rows, Search, Table
 from api.problems import Problem
 from core.events import EVENTS as TYPES
-from core.events import Event
+from core.events import Event, MediaStored
 from core.rights import Principal
 from storage.reader import Names
 
@@ -193,6 +194,7 @@ async def event_page(request: Request[Any, Any, Any], seq: FromPath[int]) -> Res
     if found is None:
         raise Problem("not_found")
     event, story, names = found
+    shots = await sync_to_thread(_shots_of, parts, principal, event, words)
     stores = await sync_to_thread(store_names, parts, principal, words)
     fields = fields_of(event)
     vehicle_id = vehicle_of(event)
@@ -214,6 +216,7 @@ async def event_page(request: Request[Any, Any, Any], seq: FromPath[int]) -> Res
         text=msgspec.json.format(msgspec.json.encode(event), indent=2).decode(),
         newer=seq + 1,
         older=seq - 1,
+        shots=shots,
     )
 
 
@@ -228,6 +231,16 @@ def _read_event(parts: Parts, principal: Principal, seq: int) -> tuple[Event, li
         story = sorted([event, *story], key=lambda one: one.seq)
     vehicles, fences = wanted_names(story)
     return event, story, parts.reader.names(principal, vehicles, fences)
+
+
+def _shots_of(parts: Parts, principal: Principal, event: Event, words: Words) -> list[Shot]:
+    """Return the pictures, sounds and films that show the event, or that a command asked for."""
+    if parts.gallery is None or not principal.may("media.read"):
+        return []
+    if isinstance(event.payload, MediaStored):
+        item = parts.gallery.one(principal, event.payload.media)
+        return shots_of(parts, principal, [item] if item else [], words)
+    return shots_of(parts, principal, parts.gallery.of_event(principal, event), words)
 
 
 def _knot(one: Event, event: Event, names: Names, words: Words) -> dict[str, object]:

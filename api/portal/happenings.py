@@ -23,6 +23,8 @@ from core.events import (
     Event,
     FenceCrossed,
     InformationChosen,
+    MediaAnnounced,
+    MediaStored,
     MessageReceived,
     PassengersCounted,
     QuestionAnswered,
@@ -118,6 +120,10 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             return message_name(message, words)
         case CommandProgress(reason=reason):
             return words.or_text(f"event_reason_{reason.replace(' ', '_')}", reason) if reason else ""
+        case MediaStored(kind=kind):
+            return t(f"media_kind_{kind}")
+        case MediaAnnounced(kind=kind, code=code, channel=channel):
+            return " · ".join((t(f"media_kind_{kind}"), reason_name(code, words), channel_name(channel, words)))
         case DriverCard(result=result):
             return choice_name("result", CARD_RESULTS.get(result, str(result)), words) if result else ""
         case UpgradeFinished(result=result):
@@ -139,6 +145,17 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
     if "fields" in fields and isinstance(fields["fields"], list | tuple):
         return ", ".join(words.or_text(f"event_field_{name}", str(name)) for name in fields["fields"])
     return " · ".join(str(fields[name]) for name in ("terminal_id", "model") if fields.get(name))
+
+
+def reason_name(code: int, words: Words) -> str:
+    """Return why a terminal took a picture, by its number (0x0800)."""
+    return words.or_text(f"media_event_{code}", words.t("media_event_other", n=code))
+
+
+def channel_name(channel: int, words: Words) -> str:
+    """Return what a camera's or microphone's number stands for (JT/T 1076), with the number."""
+    known = words.or_text(f"media_channel_{channel}", "")
+    return " ".join(filter(None, (words.t("media_channel_numbered", n=channel), known)))
 
 
 def pairs_of(event: Event, names: Names, words: Words, map_open: bool) -> list[tuple[str, Markup | str]]:
@@ -188,6 +205,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
         return words.or_text("event_evidence_" + str(value).replace(".", "_"), str(value))
     if name == "message":
         return f"{value} {message_name(str(value), words)}" if is_declared(str(value)) else str(value)
+    if name == "media":
+        return Markup('<a href="/media/{}">{}</a>').format(value, value)
     if name in _CODES:
         return Markup('<code class="wrap">{}</code>').format(value)
     if isinstance(value, dict):
@@ -198,7 +217,7 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
 
 
 _VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
-_CODES: Final = frozenset({"report_id", "command", "terminal_id", "phone"})
+_CODES: Final = frozenset({"report_id", "command", "terminal_id", "phone", "sha256"})
 _HIDDEN: Final = frozenset({"has_fix", "rule_version"})
 
 LOOKS: Final[dict[str, Look]] = {
@@ -224,6 +243,8 @@ LOOKS: Final[dict[str, Look]] = {
     "terminal.retired": Look("terminal", "warn"),
     "vehicle": Look("car", "quiet"),
     "geofence": Look("polygon", "quiet"),
+    "media": Look("camera", "quiet"),
+    "media.stored": Look("camera", "info"),
     "message": Look("outbox", "quiet"),
     "trip": Look("route", "quiet"),
     "odometer": Look("speed", "quiet"),
@@ -246,6 +267,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "sos": ("sos.", "key."),
     "fence": ("fence.",),
     "command": ("command.",),
+    "media": ("media.",),
     "session": ("terminal.session.",),
     "terminal": ("terminal.",),
     "vehicle": ("vehicle.",),

@@ -153,6 +153,15 @@ GROUPS: Final[Mapping[str, tuple[Figure, ...]]] = {
         Figure("recorder_refused", "system_store_refused", alarming=True),
         Figure("recorder_failures", "system_store_failures", alarming=True),
     ),
+    "system_group_media": (
+        Figure("media_stored", "system_media_stored"),
+        Figure("media_bytes", "system_media_bytes"),
+        Figure("media_held_bytes", "system_media_held"),
+        Figure("media_lost", "system_media_lost", alarming=True),
+        Figure("media_refused_full", "system_media_full", alarming=True),
+        Figure("media_refused_day", "system_media_day", alarming=True),
+        Figure("media_refused_failed", "system_media_failed", alarming=True),
+    ),
     "system_group_events": (
         Figure("log_seq", "system_events"),
         Figure("log_appended", "system_appended", per_second=True),

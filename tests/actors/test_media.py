@@ -302,7 +302,7 @@ class Shop:
 
     @property
     def files(self) -> list[Path]:
-        return sorted(one for one in self.store.path.rglob("*") if one.is_file())
+        return sorted(one for one in self.store.files.path.rglob("*") if one.is_file())
 
     def sent(self, message: int) -> list[Any]:
         return [one.body for one in self.world.links.sent(link(1)) if one.header.message == message]
@@ -482,7 +482,7 @@ async def test_a_broken_volume_is_a_refusal_and_no_standstill(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shop.store, "_write", full)
+    monkeypatch.setattr(shop.store.files, "write", full)
     async with logged_in(shop):
         await say(shop.world, *shop.packets(body_of()))
         assert shop.sent(0x8001) == [PlatformGeneralReply(10, 0x0801, 1)]
@@ -527,7 +527,7 @@ async def test_a_death_between_file_row_and_answer_leaves_one_of_each_and_an_ans
     shop = Shop(tmp_path)
     frames = shop.packets(body_of(), on=link(1, BOOT))
     if cut == "before the row":
-        shop.store._write(sha256(JPEG).hexdigest(), JPEG)
+        shop.store.files.write(sha256(JPEG).hexdigest(), JPEG)
     else:
         async with running(shop.world):
             await say(shop.world, *frames)
@@ -546,14 +546,14 @@ async def test_a_death_between_file_row_and_answer_leaves_one_of_each_and_an_ans
 def test_no_name_from_outside_becomes_a_path(shop: Shop) -> None:
     for name in ("../../etc/passwd", "a" * 63, "A" * 64, "/" * 64, "a" * 62 + "/.", ""):
         with pytest.raises(ValueError, match="64 hexadecimal digits"):
-            shop.store.file(name)
-    assert shop.store.file("ab" * 32) == shop.store.path / "ab" / ("ab" * 32)
+            shop.store.files.file(name)
+    assert shop.store.files.file("ab" * 32) == shop.store.files.path / "ab" / ("ab" * 32)
 
 
 def test_what_was_being_written_when_the_power_went_is_swept_away(shop: Shop) -> None:
-    (shop.store.path / "new").mkdir(parents=True)
-    (shop.store.path / "new" / "half").write_bytes(b"half")
-    again = MediaStore(shop.log, shop.store.path)
+    (shop.store.files.path / "new").mkdir(parents=True)
+    (shop.store.files.path / "new" / "half").write_bytes(b"half")
+    again = MediaStore(shop.log, shop.store.files.path)
     assert shop.files == []
     assert again.statistics()["bytes"] == 0
 

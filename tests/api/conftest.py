@@ -23,6 +23,8 @@ from storage import migrate
 from storage.clickhouse import TrackDay, TrackPoint
 from storage.database import Database
 from storage.eventlog import EventLog
+from storage.gallery import Gallery
+from storage.media import MediaStore
 from storage.passwords import Passwords
 from storage.people import People
 from storage.reader import Reader
@@ -110,6 +112,7 @@ class Node:
         self.table = driven(*range(1, cars + 1))
         self.live = LiveCars(self.table, lambda vehicle_id: self.online.get(vehicle_id, False))
         self.reader = Reader(database, self.reports, self.live.last_positions)  # type: ignore[arg-type]
+        self.media = MediaStore(self.eventlog, Path(database._engine.url.database or "").parent / "media")
         self.log_fault: Exception | None = None
         self.faults: list[str] = []
         self.metrics = Metrics()
@@ -143,6 +146,7 @@ class Node:
             reader=self.reader,
             vehicles=Vehicles(self.database),
             live=self.live,
+            gallery=Gallery(self.reader, self.media.files),
             command_fault=self.command_fault,
             append=self.append,
         )

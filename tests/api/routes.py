@@ -179,6 +179,15 @@ EVENTS: Final = (
 )
 
 
+MEDIA: Final = (
+    one("GET /api/v1/vehicles/{vehicle_id}/media", "vehicle"),
+    one("GET /api/v1/media/{number}", "media"),
+    one("GET /api/v1/media/{number}/content", "media"),
+    one("GET /vehicles/{vehicle_id}/media", "vehicle"),
+    one("GET /media/{number}", "media"),
+)
+
+
 def fence(side: Side) -> str:
     return f"/api/v1/geofences/{side.fence}"
 
@@ -292,4 +301,4 @@ TERMINALS: Final = (
     Case("GET /people/access", "list"),
 )
 
-CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *GEOFENCES, *LIVE, *TERMINALS, *PAGES)
+CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *MEDIA, *GEOFENCES, *LIVE, *TERMINALS, *PAGES)
