@@ -222,8 +222,8 @@ def authenticate_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
 
 
 def resend_layouts(_version: int, _body_bytes: int) -> tuple[int, ...]:
-    """The terminal's request is of 2019 and has its count in two bytes."""
-    return (2019,)
+    """The terminal's request is of 2019 and has its count in two bytes; some have it in one, as 0x8003 of 2013."""
+    return (2019, 2013)
 
 
 def maker_layouts(version: int, _body_bytes: int) -> tuple[int, ...]:
