@@ -314,6 +314,7 @@ class Node:
         from actors.alerting import TYPES, Alerting
         from actors.areas import TYPES as AREA_TYPES
         from actors.areas import Areas
+        from actors.commands import CommandRoom, last_fix_in
         from actors.credentials import Credentials
         from actors.detection import Detection
         from actors.evidence import TYPES as EVIDENCE_TYPES
@@ -432,6 +433,8 @@ class Node:
         epochs = Epochs(self.boot)
         self.counts = Counts()
         position = Position()
+        last_fix = last_fix_in(self.table)
+        command_room = CommandRoom()
 
         def make_vehicle(vehicle_id: int, on_drained: Callable[[], None]) -> Vehicle:
             return Vehicle(
@@ -445,6 +448,8 @@ class Node:
                 epochs=epochs,
                 counts=self.counts,
                 done=position.done,
+                last_fix=last_fix,
+                command_room=command_room,
                 on_drained=on_drained,
                 keeper=self.keeper,
             )
@@ -662,7 +667,6 @@ class Node:
             # Written by the demo, a moment after the API is up.
             city=self.city if config.demo else None,
             ground=ground_of(config),
-            command_fault=command_fault,
             append=append_through(self._token, self.writer.append),
             archive=Archive(self.journal, JT808),
             session=session,
@@ -913,7 +917,6 @@ def serve_api(config: "Config") -> int:
             metrics=metrics,
             ground=ground_of(config),
             public_url=config.public_url,
-            command_fault=command_fault,
             media=media,
         )
         app = create_app(parts)
@@ -935,20 +938,6 @@ def serve_api(config: "Config") -> int:
             stores.close()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     return EXIT_OK
-
-
-def command_fault(message: str, fields: dict[str, object]) -> str | None:
-    """Return why no such downlink can be built, None if it can."""
-    from actors.commands import Invalid, read_request
-    from core.events import CommandRequested, Event
-
-    payload = CommandRequested(vehicle_id=0, message=message, fields=fields)
-    event = Event(id="", type="command.requested", time_ms=0, subject="", actor="api", payload=payload)
-    try:
-        read_request(event)
-    except Invalid as error:
-        return str(error)
-    return None
 
 
 def metrics_open(config: "Config") -> bool:

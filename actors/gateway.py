@@ -22,9 +22,10 @@ from actors.detection import Detection, SnapshotError
 from actors.fleet import Fleet
 from actors.media import Transfer
 from actors.reception import Reception
-from actors.vehicle import Vehicle
+from actors.vehicle import Story, Vehicle
 from core.actor import run_actor
 from core.events import (
+    CommandApproval,
     CommandProgress,
     CommandRequested,
     Event,
@@ -44,7 +45,8 @@ from protocols.seam import Kernels
 
 SNAPSHOT_EVERY_S: Final = 30.0
 """Detection's state is written this often while there is something new: a crash judges at most so much again."""
-COMMANDS_READ: Final = 256
+COMMANDS_READ: Final = 64
+"""Events of commands read at once: upgrade packages stand in them, 64 are 32 MB."""
 MAILBOX_RETRY_S: Final = 0.01
 RECEPTION: Final = 0
 """Key of the reception among the mailboxes; vehicles begin at 1."""
@@ -168,6 +170,8 @@ class Gateway:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(run_actor, self._reception.run, "reception")
+                # Before the journal: an answer in it is to a command that its car must know.
+                await run_actor(self._recall_commands, "commands")
                 nursery.start_soon(run_actor, self._follow_commands, "commands")
                 await self._tail(reader)
         finally:
@@ -305,45 +309,51 @@ class Gateway:
         if any(kind.startswith("command.") for kind in types):
             self._command_wake.set()
 
-    async def _follow_commands(self) -> None:
-        """Hand each command to its car. After a restart those that were never decided are handed over again."""
+    async def _recall_commands(self) -> None:
+        """Hand over what an earlier start of the program did not decide, each with how far it had come."""
         self._command_seq = await trio.to_thread.run_sync(self._commands.position, COMMANDS_POSITION)
-        undecided: dict[str, Event] = {}
-        while events := await self._read_commands():
-            for event in events:
-                self._note(event, undecided)
-        for event in undecided.values():
-            await self._hand_over(event)
+        await self._read_commands()
+
+    async def _follow_commands(self) -> None:
+        """Hand each command to its car, and what people say of it, until cancelled."""
         while True:
             self._command_wake = trio.Event()
-            while events := await self._read_commands():
-                fresh: dict[str, Event] = {}
-                for event in events:
-                    self._note(event, fresh)
-                for event in fresh.values():
-                    await self._hand_over(event)
+            await self._read_commands()
             oldest = min(self._commands_open.values(), default=self._command_seq + 1) - 1
             await trio.to_thread.run_sync(self._commands.set_position, COMMANDS_POSITION, oldest)
             await self._command_wake.wait()
 
-    async def _read_commands(self) -> Sequence[Event]:
-        events = await trio.to_thread.run_sync(self._commands.read, self._command_seq, COMMANDS_READ, "command.")
-        if events:
+    async def _read_commands(self) -> None:
+        """Read to the log's end, and hand over what is undecided there."""
+        stories: dict[str, list[Event]] = {}
+        judged: list[Event] = []
+        while True:
+            read = self._commands.read
+            events = await trio.to_thread.run_sync(read, self._command_seq, COMMANDS_READ, "command.")
+            if not events:
+                break
+            for event in events:
+                self._note(event, stories, judged)
             self._command_seq = events[-1].seq
-        return events
+        for story in stories.values():
+            # A car without a terminal gets a task as well: it lets the command expire in its time, and says so.
+            await self._request(self._vehicle(story[0].payload.vehicle_id), Story(tuple(story)))
+        for event in judged:
+            await self._request(self._vehicle(event.payload.vehicle_id), event)
 
-    def _note(self, event: Event, fresh: dict[str, Event]) -> None:
+    def _note(self, event: Event, stories: dict[str, list[Event]], judged: list[Event]) -> None:
         payload: Any = event.payload
         if isinstance(payload, CommandRequested):
-            fresh[event.id] = event
+            stories[event.id] = [event]
             self._commands_open[event.id] = event.seq
-        elif isinstance(payload, CommandProgress) and event.answers:
-            fresh.pop(payload.command, None)
-            self._commands_open.pop(payload.command, None)
-
-    async def _hand_over(self, event: Event) -> None:
-        # A car without a terminal gets a task as well: it lets the command expire in its time, and says so.
-        await self._request(self._vehicle(event.payload.vehicle_id), event)
+        elif isinstance(payload, CommandProgress | CommandApproval):
+            if payload.command in stories:
+                stories[payload.command].append(event)
+            elif isinstance(payload, CommandApproval) and payload.command in self._commands_open:
+                judged.append(event)
+            if event.answers:
+                stories.pop(payload.command, None)
+                self._commands_open.pop(payload.command, None)
 
     # --- what people change -------------------------------------------------------------------------------------------
 
@@ -369,7 +379,7 @@ class Gateway:
             if vehicle is not None:
                 await self._request(vehicle, event)
 
-    async def _request(self, vehicle: Vehicle, event: Event) -> None:
+    async def _request(self, vehicle: Vehicle, event: Event | Story) -> None:
         while not vehicle.request(event):
             self._counts["mailboxes_full"] += 1
             await trio.sleep(MAILBOX_RETRY_S)

@@ -13,16 +13,8 @@ import msgspec
 import trio
 
 from actors.fleet import Fleet
-from actors.vehicle import (
-    LINK_BOOT_SHIFT,
-    LINKS_RETRY_S,
-    RESULT_FAILURE,
-    RESULT_WRONG,
-    Action,
-    Counts,
-    answer,
-    carry_out,
-)
+from actors.steps import Action, answer
+from actors.vehicle import LINK_BOOT_SHIFT, LINKS_RETRY_S, RESULT_FAILURE, RESULT_WRONG, Counts, carry_out
 from core.clock import Clock
 from core.events import derive_id
 from core.intake.links import KIND_LINK_CLOSED, Frame, Links

@@ -28,7 +28,7 @@ from core.events import (
     UpgradeFinished,
     derive_id,
 )
-from core.limits import UPLINK_ASKED_MAX, UPLINK_EVENTS_PER_HOUR_MAX
+from core.limits import UPLINK_EVENTS_PER_HOUR_MAX
 from protocols.jt808.messages import MESSAGES, Unknown, answer_to
 from protocols.jt808.safety import FilePart, FileReply
 
@@ -75,37 +75,19 @@ class Heard(NamedTuple):
 
 
 class Uplinks:
-    """The messages of one car's terminals: which become events, and to which command a late answer belongs.
+    """The messages of one car's terminals that become events."""
 
-    Made anew after a restart: then an answer to what was asked before names no command.
-    """
-
-    __slots__ = ("_asked", "_hour", "_said")
+    __slots__ = ("_hour", "_said")
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[int, int, int], str] = {}
         self._hour = 0
         self._said = 0
 
-    def asked(self, terminal: int, message: int, serial: int, command: str) -> None:
-        """Note that a command went out which the terminal may answer long after it has acknowledged it."""
-        if message not in LATER.values():
-            return
-        self._asked.pop((terminal, message, serial), None)
-        self._asked[terminal, message, serial] = command
-        if len(self._asked) > UPLINK_ASKED_MAX:
-            del self._asked[next(iter(self._asked))]
-
-    def command_of(self, terminal: int, message: int, serial: int | None) -> str:
-        """Return the command that a late answer belongs to, the newest of its kind where it names no serial."""
-        asked = LATER.get(message)
-        for (one, kind, number), command in reversed(self._asked.items()):
-            if (one, kind) == (terminal, asked) and serial in (None, number):
-                return command
-        return ""
-
-    def event(self, heard: Heard) -> tuple[Event | None, bool]:
+    def event(self, heard: Heard, command: str = "") -> tuple[Event | None, bool]:
         """Return the event that a message is, if it is one, and whether it is one too many in its hour.
+
+        Args:
+            command: the command that it answers; empty where none does wait for it.
 
         A terminal that missed the answer says the same again under the same serial: that is the same event. Of one car
         UPLINK_EVENTS_PER_HOUR_MAX of an hour of arrival become events; what comes beyond is a row and no event.
@@ -122,7 +104,7 @@ class Uplinks:
             return None, True
         fields = dict(meaning.fields)
         if heard.message in LATER:
-            fields["command"] = self.command_of(heard.terminal, heard.message, fields.pop("reply_serial", None))
+            fields["command"] = command
         subject = f"vehicle:{heard.vehicle_id}"
         # Serials come again after 65,536 frames: of a day, equal bytes under one serial are one saying.
         digest = hashlib.blake2b(heard.data, digest_size=16).hexdigest()
@@ -189,13 +171,11 @@ def _passengers(body: Any) -> Meaning:
 
 
 def _answered(body: Any) -> Meaning:
-    fields = {"reply_serial": body.reply_serial, "answer": body.answer_id}
-    return Meaning("question.answered", QuestionAnswered, fields)
+    return Meaning("question.answered", QuestionAnswered, {"answer": body.answer_id})
 
 
 def _uploaded(body: Any) -> Meaning:
-    fields = {"reply_serial": body.reply_serial, "result": body.result}
-    return Meaning("recording.uploaded", RecordingUploaded, fields)
+    return Meaning("recording.uploaded", RecordingUploaded, {"result": body.result})
 
 
 MEANINGS: Final[Mapping[int, Callable[[Any], Meaning | None]]] = MappingProxyType(
@@ -218,8 +198,8 @@ MEANINGS: Final[Mapping[int, Callable[[Any], Meaning | None]]] = MappingProxyTyp
 )
 """Message -> what it says that becomes an event."""
 
-LATER: Final[Mapping[int, int]] = MappingProxyType({0x0108: 0x8108, 0x0302: 0x8302, 0x1206: 0x9206})
-"""Message -> the downlink that it answers, long after the general reply to that."""
+LATER: Final = frozenset({0x0108, 0x0302, 0x1206})
+"""Messages that answer a command long after the general reply to it: their events name it."""
 
 OWN_REPLIES: Final[Mapping[int, Callable[[Any], tuple[int, msgspec.Struct]]]] = MappingProxyType(
     {0x1212: _file_missing}

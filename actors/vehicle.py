@@ -10,16 +10,16 @@ is dead: nothing is sent there and nobody is let in.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 import trio
 
-from actors.commands import ATTEMPTS_MAX, Command, Commands, Invalid, read_request
+from actors.commands import CommandRoom, Commands, LastFix
 from actors.credentials import Credentials
 from actors.fleet import Fleet, Terminal
 from actors.fragments import Fragments, read_fragment
@@ -35,11 +35,11 @@ from actors.media import (
     packet_of,
     read_item,
 )
+from actors.steps import Action, Announce, Done, Guarded, Keep, Note, Session, Step, answer
 from actors.uplinks import Heard, Uplinks, reply_to, result_of
 from core.clock import Clock
 from core.events import (
-    CommandProgress,
-    CommandRequested,
+    CommandApproval,
     Event,
     IdentityDisputed,
     SessionClosed,
@@ -50,13 +50,13 @@ from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED, Frame, Links
 from core.limits import MEDIA_BYTES_MAX, MEDIA_OWED_MAX, REFUSALS_PER_LINK_MAX
 from core.log import LogWriter
 from core.mailbox import Mailbox, MailboxStatistics
-from protocols.jt808.codec import Decoded, Header, ProtocolError, decode, encode
+from protocols.jt808.codec import Decoded, Header, ProtocolError, decode
+from protocols.jt808.commands import GENERAL_REPLY, SENDABLE, reply_of
 from protocols.jt808.dialects import QueryTime, TimeReply
 from protocols.jt808.media import MediaData, MediaEvent, MediaReply
 from protocols.jt808.messages import (
-    RESULTS,
+    MESSAGES,
     Authenticate,
-    LocationReply,
     Logout,
     PlatformGeneralReply,
     QueryServerTime,
@@ -65,11 +65,13 @@ from protocols.jt808.messages import (
     ResendRequest,
     ServerTime,
     TerminalGeneralReply,
+    Unknown,
+    answer_to,
 )
-from protocols.jt808.plain import to_plain
+from protocols.jt808.wire import VERSIONS
 from protocols.report import phone_key
 from protocols.seam import CLASS_FRAGMENT, CLASS_FRAME, CLASS_LOGIN
-from storage.media import Kept, NewMedia
+from storage.media import Kept
 
 LINK_BOOT_SHIFT: Final = 40
 """A link's number: the boot number of the process above, a counter in the low 40 bits (core.intake.links)."""
@@ -86,8 +88,10 @@ RESULT_UNSUPPORTED: Final = 3
 REGISTER_OK: Final = 0
 REGISTER_TERMINAL_TAKEN: Final = 3
 
-REPLIES: Final = frozenset({0x0001, 0x0104, 0x0107, 0x0201, 0x0500, 0x0608, 0x0700, 0x0802, 0x0805, 0x1003, 0x1205})
-"""Uplinks that are answers themselves: nobody waits for an answer to them (protocol sheet, section 1.4)."""
+ANSWERING: Final = frozenset(
+    reply for message in SENDABLE for version in VERSIONS if (reply := reply_of(message, version)) > GENERAL_REPLY
+)
+"""Uplinks that may be the answer to a command."""
 
 COUNTS: Final = (
     "registrations",
@@ -127,6 +131,11 @@ COUNTS: Final = (
     "commands_effective",
     "commands_failed",
     "commands_expired",
+    "commands_unknown",
+    "commands_rejected",
+    "commands_queued",
+    "fragments_sent",
+    "fragments_resent",
     "links_full",
     "mailboxes_full",
 )
@@ -147,71 +156,6 @@ class Epochs:
         return self.boot << EPOCH_BOOT_SHIFT | self._count
 
 
-class Action(NamedTuple):
-    """A call on Links: its name and its arguments."""
-
-    verb: Literal["send", "admit", "evict", "close", "reenter"]
-    arguments: tuple[Any, ...]
-
-
-class Done(NamedTuple):
-    """A record of the journal whose outcome is durable: it need not be read again."""
-
-    sequence: int
-
-
-class Keep(NamedTuple):
-    """A whole item for the store of media. What the terminal is told follows from what becomes of it."""
-
-    item: NewMedia
-    data: bytes
-    header: Header
-    """Of the message that brought it, or its first packet."""
-    record: Terminal
-    sequences: tuple[int, ...]
-    """Records of the journal that are done with once it is kept."""
-    transfer: Transfer | None = None
-
-
-class Announce(NamedTuple):
-    """An item that a terminal has taken, for the store of media, and the id of its event."""
-
-    item: NewMedia
-    event_id: str
-
-
-class Note(NamedTuple):
-    """How far a transfer came, for the store of media."""
-
-    item: NewMedia
-    state: Literal["partial", "lost"]
-    packets: int
-    packets_total: int
-
-
-Step = Event | Action | Done | Keep | Announce | Note
-"""Steps are carried out in order: events in a row are one append, and what follows waits until it is durable."""
-
-
-def answer(header: Header, message: int, serial: int, body: msgspec.Struct) -> bytes:
-    """Return a downlink for the wire, in the header form, version byte and phone width of a frame of the terminal."""
-    downlink = msgspec.structs.replace(header, message=message, serial=serial, total=0, index=0, encryption=0)
-    return encode(body, downlink)
-
-
-class Session:
-    """A terminal logged in on a link."""
-
-    __slots__ = ("epoch", "header", "link", "record")
-
-    def __init__(self, record: Terminal, link: int, epoch: int, header: Header) -> None:
-        self.record = record
-        self.link = link
-        self.epoch = epoch
-        self.header = header
-        """Header of its last frame: answers and commands have its form."""
-
-
 class Conversation:
     """The rules of one car's conversation. One frame or request at a time; its steps are carried out before the next.
 
@@ -220,12 +164,14 @@ class Conversation:
 
     __slots__ = (
         "_boot",
+        "_command_room",
         "_commands",
         "_counts",
         "_credentials",
         "_epochs",
         "_fleet",
         "_fragments",
+        "_last_fix",
         "_node",
         "_owed",
         "_room",
@@ -245,6 +191,8 @@ class Conversation:
         node: str,
         epochs: Epochs,
         counts: Counts,
+        last_fix: LastFix,
+        command_room: CommandRoom,
         room: Room | None = None,
     ) -> None:
         self.vehicle_id = vehicle_id
@@ -254,6 +202,8 @@ class Conversation:
         self._epochs = epochs
         self._boot = epochs.boot
         self._counts = counts
+        self._last_fix = last_fix
+        self._command_room = command_room
         self._sessions: dict[int, Session] = {}
         self._serials: dict[int, int] = {}
         self._versions: dict[int, int] = {}
@@ -405,7 +355,7 @@ class Conversation:
         if before is not None:
             self._counts["replaced"] += 1
             events.append(self._closed(before, "replaced", self._source(frame), frame.arrival_ms))
-            ends += self._leave(before, "replaced")
+            ends += self._leave(before, "replaced", frame.arrival_ms)
         events.append(
             self._event(
                 "terminal.session.opened",
@@ -426,7 +376,7 @@ class Conversation:
         if session is not None and session.link == frame.link:
             steps.append(self._closed(session, "logout", self._source(frame), frame.arrival_ms))
             steps += self._reply(frame, record, decoded.header, RESULT_OK)
-            steps += self._leave(session, "")
+            steps += self._leave(session, "", frame.arrival_ms)
         elif frame.terminal and not self._is_live(frame.link):
             # Said to an earlier start of the program, which did not live to write it down. The link names the session.
             gone = Session(record, frame.link, 0, decoded.header)
@@ -436,36 +386,37 @@ class Conversation:
         return steps
 
     def _general_reply(
-        self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int
+        self, frame: Frame, record: Terminal, decoded: Decoded, now_s: float, _now_ms: int
     ) -> list[Step]:
         body: TerminalGeneralReply = decoded.body  # type: ignore[assignment]
-        command = None
+        steps = None
         if self._commands is not None:
-            command = self._commands.acknowledged(record.terminal, body.reply_serial, body.reply_message)
-        if command is None:
+            steps = self._commands.acknowledged(record.terminal, body, frame, now_s)
+        if steps is None:
             self._counts["replies_unmatched"] += 1
-            return []
-        if body.result != RESULT_OK:
-            reason = RESULTS.get(body.result, f"result {body.result}")
-            return [self._end(command, "command.failed", frame.arrival_ms, result=body.result, reason=reason)]
-        if command.reply == 0x0001:
-            return [self._end(command, "command.acked", frame.arrival_ms)]
-        if command.acknowledged:
-            return []
-        command.acknowledged = True
-        return [self._progress(command, "command.acked", frame.arrival_ms)]
+        return steps or []
 
-    def _location_reply(
-        self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int
-    ) -> list[Step]:
-        body: LocationReply = decoded.body  # type: ignore[assignment]
-        command = None
-        if self._commands is not None:
-            command = self._commands.answered(record.terminal, decoded.header.message, body.reply_serial)
-        if command is None:
-            self._counts["replies_unmatched"] += 1
+    def _command_reply(self, frame: Frame, record: Terminal, decoded: Decoded) -> list[Step]:
+        """Let a message end the command that it answers, if there is one."""
+        message = decoded.header.message
+        if message not in ANSWERING or isinstance(decoded.body, Unknown):
             return []
-        return [self._end(command, "command.effective", frame.arrival_ms, reply=to_plain(body))]
+        steps = None
+        if self._commands is not None:
+            steps = self._commands.answered(record.terminal, message, decoded.body, frame)
+        if steps is None and answer_to(message) == 0:
+            self._counts["replies_unmatched"] += 1
+        return steps or []
+
+    def _resend(self, frame: Frame, record: Terminal, decoded: Decoded, now_s: float, _now_ms: int) -> list[Step]:
+        """0x0005: fragments of ours, again."""
+        body: ResendRequest = decoded.body  # type: ignore[assignment]
+        steps = None
+        if self._commands is not None and self._is_live(frame.link):
+            steps = self._commands.resend(record.terminal, body, frame.arrival_ms, now_s)
+        if steps is None:
+            self._counts["replies_unmatched"] += 1
+        return steps or []
 
     def _server_time(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, now_ms: int) -> list[Step]:
         return list(self._send(frame, record, decoded.header, 0x8004, ServerTime(now_ms)))
@@ -487,8 +438,11 @@ class Conversation:
         )  # fmt: skip
         if self._uplinks is None:
             self._uplinks = Uplinks()
-        event, refused = self._uplinks.event(heard)
-        steps: list[Step] = [] if event is None else [event]
+        steps = self._command_reply(frame, record, decoded)
+        command = steps[0].cause if steps and isinstance(steps[0], Event) else ""
+        event, refused = self._uplinks.event(heard, command)
+        if event is not None:
+            steps.append(event)
         self._counts["uplink_events"] += event is not None
         self._counts["uplink_events_refused"] += refused
         own = reply_to(heard)
@@ -499,7 +453,7 @@ class Conversation:
         result = result_of(header.message, decoded.body)
         self._counts["frames_unreadable"] += result == RESULT_WRONG
         self._counts["frames_unsupported"] += result == RESULT_UNSUPPORTED
-        if header.message in REPLIES:
+        if header.message in MESSAGES and answer_to(header.message) == 0:
             return steps
         return [*steps, *self._reply(frame, record, header, result)]
 
@@ -514,7 +468,7 @@ class Conversation:
                 del self._sessions[terminal]
                 self._fleet.occupancy.ended(frame.link, terminal)
                 if self._commands is not None:
-                    self._commands.lost(terminal)
+                    steps += self._commands.lost(terminal, frame.arrival_ms)
         steps.append(Done(frame.sequence))
         return steps
 
@@ -526,7 +480,7 @@ class Conversation:
             return []
         self._counts["replaced"] += 1
         closed = self._closed(session, "replaced", event.id, event.time_ms)
-        return [closed, *self._leave(session, "replaced")]
+        return [closed, *self._leave(session, "replaced", event.time_ms)]
 
     def parted(self, event: Event) -> list[Step]:
         """Take a terminal.bound, unbound or retired: a terminal that speaks for this car no more is logged out.
@@ -541,7 +495,7 @@ class Conversation:
             return []
         reason = "retired" if now is None else "rebound"
         self._counts["parted"] += 1
-        return [self._closed(session, reason, event.id, event.time_ms), *self._leave(session, reason)]
+        return [self._closed(session, reason, event.id, event.time_ms), *self._leave(session, reason, event.time_ms)]
 
     def _closed(self, session: Session, reason: str, source: str, time_ms: int) -> Event:
         payload = SessionClosed(
@@ -556,15 +510,16 @@ class Conversation:
         record = msgspec.structs.replace(session.record, group=now.group, store=now.store)
         return self._event("terminal.session.closed", payload, source=source, record=record, time_ms=time_ms)
 
-    def _leave(self, session: Session, reason: str) -> list[Step]:
+    def _leave(self, session: Session, reason: str, time_ms: int) -> list[Step]:
         """End a session whose link lives: close its gate, and with a reason the link too when nobody else uses it."""
         terminal = session.record.terminal
         if self._sessions.get(terminal) is session:
             del self._sessions[terminal]
+        steps: list[Step] = []
         if self._commands is not None:
-            self._commands.lost(terminal)
+            steps += self._commands.lost(terminal, time_ms)
         alone = self._fleet.occupancy.ended(session.link, terminal)
-        steps: list[Step] = [Action("evict", (session.link, phone_key(session.record.phone)))]
+        steps.append(Action("evict", (session.link, phone_key(session.record.phone))))
         if alone and reason:
             steps.append(Action("close", (session.link, reason)))
         return steps
@@ -776,24 +731,23 @@ class Conversation:
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
-    def request(self, event: Event, now_s: float, now_ms: int) -> list[Step]:
-        """Take a command.requested. One that is on its way already is no second one."""
+    def request(self, story: Sequence[Event], now_s: float, now_ms: int) -> list[Step]:
+        """Take a command.requested, and behind it what the log has of it already."""
         if self._commands is None:
-            self._commands = Commands()
-        commands = self._commands
-        if event.id in commands:
-            return []
-        self._counts["commands"] += 1
-        try:
-            command = read_request(event)
-        except Invalid as error:
-            return [self._refuse(event, f"invalid: {error}", now_ms)]
-        if commands.full:
-            return [self._refuse(event, "busy", now_ms)]
-        commands.add(command, now_s, now_ms)
-        if command.deadline_s <= now_s:
-            return self.due(now_s, now_ms)
-        return self._flush(now_s, now_ms)
+            self._commands = Commands(
+                self.vehicle_id,
+                self._node,
+                self._sessions,
+                self._serials,
+                self._counts,
+                self._last_fix,
+                self._command_room,
+            )
+        return self._commands.request(story, now_s, now_ms)
+
+    def judged(self, event: Event, now_s: float, now_ms: int) -> list[Step]:
+        """Take a command.approved or command.rejected."""
+        return [] if self._commands is None else self._commands.judged(event, now_s, now_ms)
 
     def due(self, now_s: float, now_ms: int) -> list[Step]:
         """Do what the clock asks for: repeats, expiries, questions for missing fragments."""
@@ -803,105 +757,12 @@ class Conversation:
         if self._transfers is not None:
             steps += self._due_transfers(self._transfers, now_s)
         if self._commands is not None:
-            for command in self._commands.overdue(now_s):
-                if command.attempts == 0:
-                    steps.append(self._end(command, "command.expired", now_ms, reason="no terminal came"))
-                elif command.attempts < ATTEMPTS_MAX and self._sessions:
-                    steps += self._send_command(command, now_s, now_ms)
-                else:
-                    steps.append(self._end(command, "command.failed", now_ms, reason="timeout"))
+            steps += self._commands.due(now_s, now_ms)
         return steps
 
     def _flush(self, now_s: float, now_ms: int) -> list[Step]:
-        """Send what waits, if somebody is there to hear it."""
-        steps: list[Step] = []
-        if self._commands is not None and self._sessions:
-            for command in self._commands.waiting():
-                steps += self._send_command(command, now_s, now_ms)
-        return steps
-
-    def _send_command(self, command: Command, now_s: float, now_ms: int) -> list[Step]:
-        """Send a command to the terminal that logged in last; the same terminal gets the same serial again."""
-        assert self._commands is not None
-        session = max(self._sessions.values(), key=lambda one: one.epoch)
-        terminal = session.record.terminal
-        again = command.attempts > 0
-        serial = command.serial if again and command.terminal == terminal else self._serial(session.record)
-        try:
-            wire = answer(session.header, command.message, serial, command.body)
-        except ValueError as error:
-            return [self._end(command, "command.failed", now_ms, reason=f"invalid: {error}")]
-        self._commands.sent(command, terminal, serial, now_s)
-        send = Action("send", (session.link, wire))
-        if again:
-            self._counts["commands_repeated"] += 1
-            return [send]
-        self._counts["commands_sent"] += 1
-        if self._uplinks is None:
-            self._uplinks = Uplinks()
-        self._uplinks.asked(terminal, command.message, serial, command.id)
-        return [send, self._progress(command, "command.sent", now_ms)]
-
-    def _refuse(self, event: Event, reason: str, time_ms: int) -> Event:
-        self._counts["commands_failed"] += 1
-        return self._command_event(
-            event,
-            "command.failed",
-            time_ms,
-            CommandProgress(command=event.id, vehicle_id=self.vehicle_id, reason=reason),
-            decides=True,
-        )
-
-    def _progress(self, command: Command, kind: str, time_ms: int) -> Event:
-        payload = CommandProgress(command=command.id, vehicle_id=self.vehicle_id, serial=command.serial)
-        return self._command_event(command.event, kind, time_ms, payload, decides=False)
-
-    def _end(
-        self,
-        command: Command,
-        kind: str,
-        time_ms: int,
-        *,
-        result: int = 0,
-        reason: str = "",
-        reply: dict[str, object] | None = None,
-    ) -> Event:
-        assert self._commands is not None
-        self._commands.remove(command)
-        counted = "effective" if kind in ("command.acked", "command.effective") else kind.removeprefix("command.")
-        self._counts[f"commands_{counted}"] += 1
-        payload = CommandProgress(
-            command=command.id,
-            vehicle_id=self.vehicle_id,
-            serial=command.serial,
-            result=result,
-            reason=reason,
-            reply=reply or {},
-        )
-        return self._command_event(command.event, kind, time_ms, payload, decides=True)
-
-    def _command_event(
-        self, event: Event, kind: str, time_ms: int, payload: CommandProgress, *, decides: bool
-    ) -> Event:
-        # All ends of a command have one id: after a restart a second one is known, whatever it says.
-        rule = "command.decided" if decides else kind
-        subject = f"vehicle:{self.vehicle_id}"
-        return Event(
-            id=derive_id("vehicle", rule, 1, (event.id,), subject),
-            type=kind,
-            time_ms=time_ms,
-            subject=subject,
-            key=subject,
-            group=event.group,
-            store=event.store,
-            actor="vehicle",
-            cause=event.id,
-            correlation=event.correlation or event.id,
-            answers=event.id if decides else "",
-            depth=event.depth + 1,
-            purpose=event.purpose,
-            payload=payload,
-        )
+        """Send what waited for a terminal."""
+        return [] if self._commands is None else self._commands.flush(now_s, now_ms)
 
     # --- what all of them need ----------------------------------------------------------------------------------------
 
@@ -947,12 +808,18 @@ HANDLERS: Final[dict[type[msgspec.Struct], Callable[..., list[Step]]]] = {
     Authenticate: Conversation._authenticate,
     Logout: Conversation._logout,
     TerminalGeneralReply: Conversation._general_reply,
-    LocationReply: Conversation._location_reply,
+    ResendRequest: Conversation._resend,
     QueryServerTime: Conversation._server_time,
     MediaEvent: Conversation._media_event,
     QueryTime: Conversation._dialect_time,
 }
 """What is done with which message. Everything else: `_other`."""
+
+
+class Story(NamedTuple):
+    """A command.requested, and what the log has of it already: approvals, sendings, an acknowledgement."""
+
+    events: tuple[Event, ...]
 
 
 class VehicleStatistics(msgspec.Struct, frozen=True):
@@ -998,6 +865,8 @@ class Vehicle:
         epochs: Epochs,
         counts: Counts,
         done: Callable[[int], None],
+        last_fix: LastFix,
+        command_room: CommandRoom,
         on_drained: Callable[[], None] | None = None,
         keeper: Keeper | None = None,
     ) -> None:
@@ -1007,15 +876,19 @@ class Vehicle:
             epochs: numbers of sessions, shared by all vehicles; carries the boot number.
             counts: shared by all vehicles.
             done: called with the sequence of each frame whose outcome is durable, in any order (Position.done).
+            last_fix: where the car stands, as its row of the vehicle table says.
+            command_room: shared by all vehicles, as epochs and counts are.
             on_drained: as in Mailbox.
             keeper: what pictures are given to; None: they are answered and not kept.
         """
         self.vehicle_id = vehicle_id
         room = None if keeper is None else keeper.room
-        self.conversation = Conversation(vehicle_id, fleet, credentials, node, epochs, counts, room)
+        self.conversation = Conversation(
+            vehicle_id, fleet, credentials, node, epochs, counts, last_fix, command_room, room
+        )
         self._keeper = keeper
         self.counts = counts
-        self.mailbox: Mailbox[Frame | Event] = Mailbox(on_drained=on_drained)
+        self.mailbox: Mailbox[Frame | Event | Story] = Mailbox(on_drained=on_drained)
         self._links = links
         self._log = log
         self._clock = clock
@@ -1026,9 +899,9 @@ class Vehicle:
         """Put a frame into the mailbox; False when it is full and the frame stays with the caller."""
         return self.mailbox.put_nowait(frame)
 
-    def request(self, event: Event) -> bool:
-        """Put a command.requested, another node's terminal.session.opened, or a terminal.bound, unbound or retired that
-        takes a terminal away into the mailbox; False when full."""
+    def request(self, event: Event | Story) -> bool:
+        """Put a command with its story, a command.approved or rejected, another node's terminal.session.opened, or a
+        terminal.bound, unbound or retired that takes a terminal away into the mailbox; False when full."""
         return self.mailbox.put_nowait(event)
 
     def statistics(self) -> VehicleStatistics:
@@ -1057,8 +930,10 @@ class Vehicle:
                 self._current = item
                 await self._carry_out(conversation.frame(item, now_s, now_ms))
                 self._current = None
-            elif item is not None and isinstance(item.payload, CommandRequested):
-                await self._carry_out(conversation.request(item, now_s, now_ms))
+            elif isinstance(item, Story):
+                await self._carry_out(conversation.request(item.events, now_s, now_ms))
+            elif item is not None and isinstance(item.payload, CommandApproval):
+                await self._carry_out(conversation.judged(item, now_s, now_ms))
             elif item is not None and isinstance(item.payload, SessionOpened):
                 await self._carry_out(conversation.opened_elsewhere(item))
             elif item is not None:
@@ -1066,7 +941,7 @@ class Vehicle:
             if conversation.deadline_s <= trio.current_time():
                 await self._carry_out(conversation.due(trio.current_time(), self._clock()))
 
-    async def _next(self, deadline_s: float) -> Frame | Event | None:
+    async def _next(self, deadline_s: float) -> Frame | Event | Story | None:
         """Wait for the next item, None when the deadline comes first."""
         if deadline_s == inf:
             return await self.mailbox.get()
@@ -1085,6 +960,8 @@ class Vehicle:
                 events = []
             if isinstance(step, Done):
                 self._done(step.sequence)
+            elif isinstance(step, Guarded):
+                await self._carry_out_guarded(step)
             elif isinstance(step, Action):
                 await carry_out(self._links, step, self.counts)
             else:
@@ -1101,6 +978,17 @@ class Vehicle:
             await self._keeper.announce(step.item, step.event_id)
         else:
             await self._keeper.note(step.item, step.state, step.packets, step.packets_total)
+
+    async def _carry_out_guarded(self, step: Guarded) -> None:
+        """Take an action if nothing speaks against it, asked anew whenever it had to wait."""
+        while True:
+            code, reason = step.fault(self._clock())
+            if code:
+                return await self._carry_out(step.held(code, reason, trio.current_time(), self._clock()))
+            if getattr(self._links, step.action.verb)(*step.action.arguments):
+                return None
+            self.counts["links_full"] += 1
+            await trio.sleep(LINKS_RETRY_S)
 
 
 async def carry_out(links: Links, action: Action, counts: Counts) -> None:

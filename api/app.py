@@ -11,6 +11,7 @@ from api import (
     accounts,
     areas,
     city,
+    commands,
     forms,
     geofences,
     invitations,
@@ -23,7 +24,6 @@ from api import (
     uplinks,
     vehicle_changes,
 )
-from api.commands import list_commands, read_command, request_command
 from api.docs import openapi
 from api.events import list_events, read_event, stream_events
 from api.frames import list_frames
@@ -59,7 +59,7 @@ from storage.marks import RefusedError
 from storage.people import LoginFailedError, LoginLockedError, PeopleError
 
 REQUEST_BYTES_MAX: Final = 64 * 1024
-"""The largest body: a command with its fields. The largest downlink message has 1,023 bytes."""
+"""The largest body of most requests: a form, or a fence of 2,000 corners. Routes that take more say so."""
 
 
 def create_app(parts: Parts) -> Litestar:
@@ -114,9 +114,7 @@ RESOURCES: Final = (
     read_track,
     read_days,
     list_frames,
-    list_commands,
-    request_command,
-    read_command,
+    *commands.RESOURCES,
     list_events,
     read_event,
     stream_events,

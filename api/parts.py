@@ -119,8 +119,6 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     vehicles: Vehicles
     """Blocking. Vehicles, as a principal may see them."""
     live: Live
-    command_fault: Callable[[str, dict[str, object]], str | None]
-    """(message, fields) -> why no such downlink can be built, None if it can. Quick."""
     append: Callable[[Event], Awaitable[Event]]
     """Append to the event log; returns the event as it stands there, numbered. Awaited on the API's own loop.
 

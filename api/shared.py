@@ -6,7 +6,7 @@ It reads what they wrote. It does not own the event log: what it appends goes by
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +67,6 @@ class SharedStores:
         metrics_open: bool,
         metrics: Metrics,
         public_url: str = "",
-        command_fault: Callable[[str, dict[str, object]], str | None] = lambda message, fields: None,
         ground: Ground | None = None,
         media: Path | None = None,
     ) -> Parts:
@@ -92,7 +91,6 @@ class SharedStores:
             live=self,
             gallery=Gallery(self._reader, MediaFiles(media) if media else None),
             ground=ground or Ground(),
-            command_fault=command_fault,
             append=self._append,
             doorbell=self._ear,
         )

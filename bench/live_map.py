@@ -153,7 +153,6 @@ def parts_of(work: Path, cars: int, city: City) -> tuple[Parts, Database]:
         reader=Reader(database, cast(ReportStore, None), lambda ids: []),
         vehicles=Vehicles(database),
         live=Driving(city, cars),
-        command_fault=lambda message, fields: None,
         append=append,
         city=work / "city",
     )

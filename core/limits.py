@@ -84,15 +84,48 @@ FRAGMENT_SETS_MAX: Final = 4
 oldest, counted; its fragments stay in the journal."""
 COMMANDS_OPEN_MAX: Final = 32
 """Commands on their way to one vehicle. One more fails at once with the reason `busy`."""
-COMMAND_TIMEOUT_S: Final = 20.0
+COMMAND_BODY_BYTES_MAX: Final = 256 * 1024
+"""Body of one command: an upgrade package, in 257 fragments. A longer one is refused; larger packages are fetched by
+the terminal itself from the address in 0x8105."""
+COMMANDS_OPEN_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Fields of all commands on their way, as JSON, on one node: 120 upgrade packages in hexadecimal, or 200,000 texts. One
+more fails with the reason `busy`."""
+COMMAND_REQUEST_BYTES_MAX: Final = 2 * COMMAND_BODY_BYTES_MAX + 64 * 1024
+"""A request with such a body in hexadecimal digits, and room for the other fields."""
 COMMAND_EXPIRES_S: Final = 60.0
+COMMAND_REPLY_BYTES_MAX: Final = 16 * 1024
+"""What a terminal answered, as JSON in an event: 200 parameters are 12 KB. A longer answer is read from its message,
+which the event names."""
+
+APPROVAL_S: Final = 600.0
+"""How long a command that others must approve may take from the request to its sending."""
+APPROVERS: Final = 2
+COMMANDS_LOOKED_MAX: Final = 500
+"""Commands whose story is read for one page of those in a state: 500 looks at an index are 50 ms. Past it the page ends
+early, with where to go on."""
+IMMOBILISE_FIX_MS_MAX: Final = 10_000
+IMMOBILISE_KMH10_MAX: Final = 50
+"""A car is immobilised only if a fix younger than 10 s says it goes at most 5 km/h: a GNSS that stands still shows up
+to 3, and from 5 km/h a car stops within its own length. Otherwise the command waits, with the reason, until it
+expires."""
+LOOK_AGAIN_S: Final = 1.0
+"""How often a command that waits for its car to stand, or for room, is looked at again."""
+
+TRANSFERS_MAX: Final = 32
+"""Long messages on their way at once, on one node: 32 bodies of 256 KB are 8 MB. One more waits its turn."""
+TRANSFER_WINDOW: Final = 4
+TRANSFER_PAUSE_S: Final = 1.0
+"""Fragments of one message out and not acknowledged, and the pause to the next ones where the terminal acknowledges
+none: 4 KB a second, 64 s for the largest. Four escaped to twice their size are 8 KB, half of what a link may have
+waiting (SEND_POOL_CHUNK_BYTES), so that other answers still fit."""
+TRANSFER_GRACE_S: Final = 5.0
+"""An acknowledgement of the first fragment may be for all: if no other comes within this, it was."""
+TRANSFER_RESENDS_MAX: Final = 3
+"""Times each fragment, on the average, may be asked for again (0x0005). Then the message is given up."""
 
 UPLINK_EVENTS_PER_HOUR_MAX: Final = 120
 """Events an hour that a car's terminals make by messages (cards, waybills, answers): one every 30 s. A bus that counts
 passengers at each stop makes 60. Past it a message is a row of the table `uplink` and no event, counted."""
-UPLINK_ASKED_MAX: Final = 64
-"""Questions, upgrades and uploads of one car whose late answers are known by their serials. One more forgets the
-oldest: its answer is an event that names no command."""
 
 REFUSALS_PER_LINK_MAX: Final = 3
 """Wrong codes on a link on which nobody is logged in. The third closes it: an honest terminal registers anew

@@ -25,6 +25,7 @@ RIGHTS: Final = (
     "drivers.read",  # names and numbers of drivers in it
     "commands.send",
     "media.read",  # pictures, sounds and films of terminals
+    "commands.approve",  # what others must approve before it is sent
     "outbox.read",
     "people.read",
     "people.write",  # users, invitations
@@ -53,6 +54,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         | {
             "geofences.write",
             "commands.send",
+            "commands.approve",
             "media.read",
             "vehicles.write",
             "terminals.write",

@@ -127,7 +127,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "state_requested": ("Asked for", "已提交"),
     "state_approved": ("Approved", "已批准"),
     "state_rejected": ("Rejected", "已驳回"),
-    "state_queued": ("Waiting for the car", "等待上线"),
+    "state_queued": ("Waiting", "等待下发"),
     "state_sent": ("Sent", "已下发"),
     "state_acked": ("Acknowledged", "已应答"),
     "state_effective": ("Done", "已执行"),

@@ -48,6 +48,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "right_drivers_read": ("See names and licence numbers of drivers", "查看驾驶员姓名与证件号"),
     "right_commands_send": ("Send commands to cars", "向车辆下发指令"),
     "right_media_read": ("See pictures, sounds and films of cars", "查看车辆多媒体"),
+    "right_commands_approve": ("Approve commands of others", "审批他人下发的指令"),
     "right_outbox_read": ("See messages that went out", "查看发件箱"),
     "right_people_read": ("See accounts", "查看账号"),
     "right_people_write": ("Invite, change and disable people", "邀请、修改与停用账号"),

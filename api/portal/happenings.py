@@ -118,8 +118,8 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             return f"{text} · {t('event_late')}" if late else text
         case CommandRequested(message=message):
             return message_name(message, words)
-        case CommandProgress(reason=reason):
-            return words.or_text(f"event_reason_{reason.replace(' ', '_')}", reason) if reason else ""
+        case CommandProgress(why=why, reason=reason):
+            return words.or_text(f"event_reason_{why or reason.replace(' ', '_')}", reason) if reason else ""
         case MediaStored(kind=kind):
             return t(f"media_kind_{kind}")
         case MediaAnnounced(kind=kind, code=code, channel=channel):
@@ -232,10 +232,14 @@ LOOKS: Final[dict[str, Look]] = {
     "fence.missed": Look("alert", "warn"),
     "command": Look("command", "quiet"),
     "command.requested": Look("command", "info"),
+    "command.approved": Look("check", "info"),
+    "command.rejected": Look("alert", "warn"),
+    "command.queued": Look("clock", "quiet"),
     "command.effective": Look("check", "good"),
     "command.acked": Look("check", "quiet"),
     "command.failed": Look("alert", "warn"),
     "command.expired": Look("clock", "warn"),
+    "command.unknown": Look("alert", "warn"),
     "terminal": Look("terminal", "quiet"),
     "terminal.identity.disputed": Look("shield", "bad"),
     "terminal.session.opened": Look("online", "good"),

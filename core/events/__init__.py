@@ -12,6 +12,7 @@ from core.events.geofence import AreasAsked, GeofenceRemoved, GeofenceSaved
 from core.events.media import MediaAnnounced, MediaStored
 from core.events.message import MessageDecided, MessageRequested
 from core.events.terminal import (
+    CommandApproval,
     CommandProgress,
     CommandRequested,
     IdentityDisputed,
@@ -24,6 +25,7 @@ from core.events.terminal import (
     TerminalRetired,
     TerminalUnbound,
     VehicleChanged,
+    command_decision_id,
 )
 from core.events.uplink import (
     AlarmFilesAnnounced,
@@ -45,6 +47,7 @@ __all__ = [
     "AlarmFilesAnnounced",
     "AlarmSeen",
     "AreasAsked",
+    "CommandApproval",
     "CommandProgress",
     "CommandRequested",
     "DriverCard",
@@ -74,6 +77,7 @@ __all__ = [
     "TerminalUnbound",
     "UpgradeFinished",
     "VehicleChanged",
+    "command_decision_id",
     "derive_id",
 ]
 
@@ -90,11 +94,15 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("terminal.session.opened", 1): SessionOpened,
         ("terminal.session.closed", 1): SessionClosed,
         ("command.requested", 1): CommandRequested,
+        ("command.approved", 1): CommandApproval,
+        ("command.rejected", 1): CommandApproval,
+        ("command.queued", 1): CommandProgress,
         ("command.sent", 1): CommandProgress,
         ("command.acked", 1): CommandProgress,
         ("command.effective", 1): CommandProgress,
         ("command.failed", 1): CommandProgress,
         ("command.expired", 1): CommandProgress,
+        ("command.unknown", 1): CommandProgress,
         ("geofence.saved", 1): GeofenceSaved,
         ("geofence.removed", 1): GeofenceRemoved,
         ("area.compare.requested", 1): AreasAsked,

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from core.events.event import derive_id
+
 
 class TerminalRegistered(msgspec.Struct, frozen=True, kw_only=True):
     """A terminal asked to be known (0x0100) and was given an authentication code."""
@@ -127,14 +129,40 @@ class CommandRequested(msgspec.Struct, frozen=True, kw_only=True):
     """To this terminal of the car and no other; 0: to the one that logged in last."""
 
 
+class CommandApproval(msgspec.Struct, frozen=True, kw_only=True):
+    """A person approved or rejected a command of somebody else; the event's actor says who."""
+
+    command: str
+    """Id of the command.requested event."""
+    vehicle_id: int
+    reason: str = ""
+
+
 class CommandProgress(msgspec.Struct, frozen=True, kw_only=True):
     """A command moved on: the event's type says to which state."""
 
     command: str
     """Id of the command.requested event."""
     vehicle_id: int
+    terminal: int = 0
+    """Whom it was sent to; 0 before."""
     serial: int = 0
+    attempt: int = 0
+    """Which sending, from 1: a new one after a connection was lost. On command.queued: that one did not go out."""
+    parts: int = 0
+    """Fragments of a long message, 0 for one that fits into a frame; parts_sent of them have gone out."""
+    parts_sent: int = 0
     result: int = 0
+    why: str = ""
+    """As programs know it: offline, lost, driving, refused, …; `reason` says it in words."""
     reason: str = ""
     reply: dict[str, object] = {}
-    """What the terminal answered, as the declaration of the reply names it."""
+    """What the terminal answered, as the declaration of the reply names it; empty where that is personal or long."""
+    node: str = ""
+    sequence: int = 0
+    """Where the answer stands: the journal's node and number; 0 where there is none."""
+
+
+def command_decision_id(command: str, vehicle_id: int) -> str:
+    """Return the id of the one event that ends a command, whoever says it and whatever it says."""
+    return derive_id("vehicle", "command.decided", 1, (command,), f"vehicle:{vehicle_id}")

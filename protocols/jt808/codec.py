@@ -261,3 +261,22 @@ def encode_frame(body: msgspec.Struct, header: Header) -> bytes:
 def encode(body: msgspec.Struct, header: Header) -> bytes:
     """Return one frame as it goes on the wire: flags, escapes, checksum. Raises as encode_frame does."""
     return wrap(encode_frame(body, header))
+
+
+def fragments_of(body_bytes: int) -> int:
+    """Return how many frames a body takes."""
+    return max(1, -(-body_bytes // BODY_BYTES_MAX))
+
+
+def encode_fragment(data: bytes, header: Header, index: int) -> bytes:
+    """Return one fragment of a long body as it goes on the wire: the same bytes whenever it is asked for.
+
+    Args:
+        data: the whole body, over 1,023 bytes.
+        header: its serial is that of the first fragment; the others follow it.
+        index: from 1.
+    """
+    piece = data[(index - 1) * BODY_BYTES_MAX : index * BODY_BYTES_MAX]
+    serial = header.serial + index - 1 & 0xFFFF
+    fragment = msgspec.structs.replace(header, serial=serial, total=fragments_of(len(data)), index=index)
+    return encode(Unknown(header.message, piece), fragment)

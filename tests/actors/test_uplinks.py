@@ -6,9 +6,9 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from actors.uplinks import LATER, MEANINGS, Uplinks
+from actors.uplinks import MEANINGS
 from core.events import EVENTS, MessageReceived
-from core.limits import UPLINK_ASKED_MAX, UPLINK_EVENTS_PER_HOUR_MAX
+from core.limits import UPLINK_EVENTS_PER_HOUR_MAX
 from protocols.jt808 import control, media, safety, video
 from protocols.jt808.messages import MESSAGES, PlatformGeneralReply
 from tests.actors.test_vehicle import Clock, one_car, running, say
@@ -174,17 +174,3 @@ async def test_a_message_that_cannot_be_read_is_no_event_and_answered_as_wrong(m
     (reply,) = answers(world)
     assert isinstance(reply, PlatformGeneralReply)
     assert reply.result == 2
-
-
-def test_a_late_answer_names_the_command_that_asked_and_only_the_newest_are_known() -> None:
-    uplinks = Uplinks()
-    for serial in range(UPLINK_ASKED_MAX + 1):
-        uplinks.asked(1, 0x8302, serial, f"c{serial}")
-    assert uplinks.command_of(1, 0x0302, 0) == "", "one past the bound forgets the oldest"
-    assert uplinks.command_of(1, 0x0302, 1) == "c1"
-    assert uplinks.command_of(2, 0x0302, 1) == ""
-    assert uplinks.command_of(1, 0x1206, 1) == ""
-    uplinks.asked(1, 0x8108, 7, "upgrade")
-    assert uplinks.command_of(1, 0x0108, None) == "upgrade", "0x0108 names no serial: the newest upgrade it is"
-    uplinks.asked(1, 0x8201, 8, "not answered late")
-    assert all(asked in MESSAGES for asked in LATER.values())

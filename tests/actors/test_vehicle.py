@@ -9,26 +9,20 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from actors.commands import ATTEMPTS_MAX
 from actors.vehicle import COUNTS, Epochs
-from core.events import CommandRequested, Event, SessionOpened, TerminalBound
+from core.events import Event, SessionOpened, TerminalBound
 from core.intake.links import KIND_ASSEMBLED
-from core.limits import COMMAND_EXPIRES_S, COMMAND_TIMEOUT_S, COMMANDS_OPEN_MAX, FRAGMENT_S_MAX, MAILBOX_FRAMES_MAX
+from core.limits import FRAGMENT_S_MAX, MAILBOX_FRAMES_MAX
 from protocols.jt808.dialects import QueryTime, TimeReply
 from protocols.jt808.messages import (
     Heartbeat,
-    Location,
-    LocationReply,
     Logout,
-    Odometer,
     PlatformGeneralReply,
-    QueryLocation,
     QueryServerTime,
     RegisterReply,
     ResendRequest,
     ServerTime,
     TerminalGeneralReply,
-    Text,
 )
 from protocols.report import phone_key
 from protocols.seam import CLASS_FRAGMENT, CLASS_LOGIN, CLASS_UNKNOWN
@@ -334,7 +328,7 @@ async def test_a_reply_is_not_answered(mock_clock: Clock) -> None:
         await say(world, car.frame(TerminalGeneralReply(9, 0x8300, 0), 0x0001, link(1)))
         await say(world, car.raw(0x0104, b"\0\1\0", link(1)))
         assert world.links.calls == []
-        assert world.counts["replies_unmatched"] == 1
+        assert world.counts["replies_unmatched"] == 2
         assert world.position.open == 0
 
 
@@ -503,228 +497,6 @@ async def test_a_packet_item_that_makes_no_sense_is_counted_and_done(mock_clock:
         await say(world, fragment(world.next_sequence(), 0x0801, 2, 3, b"b", link=link(1)))
         assert world.counts["fragments_bad"] == 1
         assert world.position.open == 0
-
-
-# --- commands ---------------------------------------------------------------------------------------------------------
-
-
-async def ask(world: World, event: Event) -> None:
-    assert world.vehicle(1).request(event)
-    await wait_all_tasks_blocked()
-
-
-def location() -> Location:
-    return Location(0, 2, 39_908_823, 116_397_470, 50, 604, 90, 1_768_437_045_000, (Odometer(1234),))
-
-
-async def test_a_position_asked_for_is_effective_with_the_position(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        world.links.take()
-        await ask(world, world.command("0x8201"))
-        (query,) = world.links.sent(link(1))
-        assert (query.header.message, query.body) == (0x8201, QueryLocation())
-        assert world.log.types[-1] == "command.sent"
-        assert world.log.events[-1].payload.serial == query.header.serial
-        assert world.log.events[-1].answers == ""
-        reply = LocationReply(reply_serial=query.header.serial, location=location())
-        await say(world, car.frame(TerminalGeneralReply(query.header.serial, 0x8201, 0), 0x0001, link(1)))
-        await say(world, car.frame(reply, 0x0201, link(1)))
-        assert world.vehicles[1].conversation.commands_open == 0
-        await trio.sleep(3600)
-    assert world.log.types[-3:] == ["command.sent", "command.acked", "command.effective"]
-    effective = world.log.events[-1]
-    assert (effective.answers, effective.cause, effective.correlation, effective.depth) == ("c1", "c1", "c1", 1)
-    place = effective.payload.reply["location"]
-    assert (place["lat_1e7"], place["lon_1e7"], place["fixed"]) == (399_088_230, 1_163_974_700, True)
-    assert place["items"] == [{"item": "Odometer", "distance_km10": 1234}]
-    assert effective.payload.reply["reply_serial"] == query.header.serial
-
-
-async def test_a_reply_of_2011_without_a_serial_answers_the_oldest_question(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        car.version = 2011
-        await say(world, car.register(link(1)))
-        await ask(world, world.command("0x8201"))
-        await say(world, car.frame(LocationReply(location=location()), 0x0201, link(1)))
-        # The same terminal changed for one of 2013 is read as one of 2013.
-        car.version = 2013
-        world.links.take()
-        await say(world, car.register(link(1)))
-        assert world.links.sent(link(1))[0].body.result == 0  # type: ignore[attr-defined]
-    assert world.log.types[-1] == "command.effective"
-    assert world.log.events[-1].payload.reply["location"]["lat_1e7"] == 399_088_230
-
-
-async def test_a_text_is_done_when_it_is_acknowledged(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        await ask(world, world.command("0x8300", fields={"flags": 8, "text": "您好"}))
-        text = world.links.sent(link(1))[-1]
-        assert text.body == Text(flags=8, text="您好")
-        # Neither another serial nor another message is an answer to it.
-        serial = text.header.serial
-        await say(world, car.frame(TerminalGeneralReply(serial + 1, 0x8300, 0), 0x0001, link(1)))
-        await say(world, car.frame(TerminalGeneralReply(serial, 0x8201, 0), 0x0001, link(1)))
-        assert world.log.types[-1] == "command.sent"
-        await say(world, car.frame(TerminalGeneralReply(serial, 0x8300, 0), 0x0001, link(1)))
-    assert world.log.types[-1] == "command.acked"
-    assert world.log.events[-1].answers == "c1"
-
-
-async def test_a_terminal_that_says_no_fails_the_command(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        await ask(world, world.command("0x8201"))
-        serial = world.links.sent(link(1))[-1].header.serial
-        await say(world, car.frame(TerminalGeneralReply(serial, 0x8201, 3), 0x0001, link(1)))
-    failed = world.log.events[-1]
-    assert (failed.type, failed.payload.result, failed.payload.reason) == ("command.failed", 3, "unsupported")
-
-
-async def test_a_command_without_an_answer_is_sent_once_more_and_then_fails(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        world.links.take()
-        await ask(world, world.command("0x8201"))
-        await trio.sleep(COMMAND_TIMEOUT_S + 1)
-        queries = world.links.sent(link(1))
-        assert len(queries) == ATTEMPTS_MAX
-        assert queries[0].header.serial == queries[1].header.serial, "a repeat is the same message"
-        assert world.log.types[-1] == "command.sent"
-        await trio.sleep(2 * COMMAND_TIMEOUT_S)
-        assert len(world.links.sent(link(1))) == ATTEMPTS_MAX
-    assert world.log.types == ["terminal.session.opened", "command.sent", "command.failed"]
-    assert world.log.events[-1].payload.reason == "timeout"
-
-
-async def test_a_command_waits_for_an_offline_car_and_goes_out_when_it_comes(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await ask(world, world.command("0x8201"))
-        await trio.sleep(COMMAND_EXPIRES_S - 1)
-        assert world.links.calls == []
-        await say(world, car.authenticate(link(1)))
-        assert [verb for verb, _ in world.links.calls] == ["admit", "send"]
-    assert world.log.types == ["terminal.session.opened", "command.sent"]
-
-
-async def test_a_command_for_a_car_that_does_not_come_expires(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await ask(world, world.command("0x8201"))
-        await ask(world, world.command("0x8201", "c2", expires_ms=world.clock() + 3_600_000))
-        await trio.sleep(COMMAND_EXPIRES_S + 1)
-        assert [(event.type, event.answers) for event in world.log.events] == [("command.expired", "c1")]
-        await trio.sleep(3600)
-        assert [event.answers for event in world.log.of("command.expired")] == ["c1", "c2"]
-        await say(world, car.authenticate(link(1)))
-        assert [verb for verb, _ in world.links.calls] == ["admit"]
-
-
-async def test_a_command_that_was_too_old_when_it_came_is_never_sent(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        world.links.take()
-        await ask(world, world.command("0x8201", expires_ms=world.clock()))
-        assert world.links.calls == []
-    assert world.log.types[-1] == "command.expired"
-
-
-async def test_a_command_in_the_air_goes_out_again_when_the_car_reconnects(mock_clock: Clock) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        await ask(world, world.command("0x8201"))
-        await say(world, world.close(link(1)))
-        world.links.take()
-        await trio.sleep(1)
-        await say(world, car.authenticate(link(2)))
-        (_, query) = world.links.sent(link(2))
-        reply = LocationReply(reply_serial=query.header.serial, location=location())
-        await say(world, car.frame(reply, 0x0201, link(2)))
-    assert world.log.types[-1] == "command.effective"
-    assert len(world.log.of("command.sent")) == 1
-
-
-async def test_one_command_too_many_is_busy(mock_clock: Clock) -> None:
-    world, _ = one_car()
-    async with running(world):
-        for i in range(COMMANDS_OPEN_MAX):
-            await ask(world, world.command("0x8201", f"c{i}"))
-        assert world.log.events == []
-        await ask(world, world.command("0x8201", "one more"))
-        assert world.vehicles[1].statistics().commands_open == COMMANDS_OPEN_MAX
-    (failed,) = world.log.events
-    assert (failed.type, failed.answers, failed.payload.reason) == ("command.failed", "one more", "busy")
-
-
-@pytest.mark.parametrize(
-    ("message", "fields", "reason"),
-    [
-        ("0x8105", {}, "invalid: 0x8105 cannot be sent as a command"),
-        ("hello", {}, "invalid: 'hello' is no message id"),
-        ("0x8300", {"text": "x"}, "invalid: Object missing required field `flags`"),
-        ("0x8300", {"flags": 1, "text": "x", "colour": 1}, "invalid: 0x8300 has no field 'colour'"),
-        ("0x8300", {"flags": 256, "text": "x"}, "invalid: Text.flags: 256 does not fit into 1 bytes"),
-        ("0x8300", {"flags": 1, "text": "x" * 1023}, "invalid: a body of 1024 bytes"),
-    ],
-)
-async def test_a_request_that_is_no_message_fails_with_the_reason(
-    mock_clock: Clock, message: str, fields: dict[str, object], reason: str
-) -> None:
-    world, car = one_car()
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        world.links.take()
-        await ask(world, world.command(message, fields=fields))
-        assert world.links.calls == []
-        assert world.vehicles[1].conversation.commands_open == 0
-    assert world.log.events[-1].type == "command.failed"
-    assert world.log.events[-1].payload.reason.startswith(reason)
-
-
-async def test_a_command_read_again_from_the_log_ends_once(mock_clock: Clock) -> None:
-    world, car = one_car()
-    event = world.command("0x8201")
-    async with running(world):
-        await say(world, car.authenticate(link(1)))
-        await ask(world, event)
-        await ask(world, event)
-        assert world.vehicles[1].conversation.commands_open == 1
-        serial = world.links.sent(link(1))[-1].header.serial
-        await say(world, car.frame(LocationReply(reply_serial=serial, location=location()), 0x0201, link(1)))
-    world.boot(BOOT + 1)
-    async with running(world):
-        await ask(world, event)
-        await trio.sleep(COMMAND_EXPIRES_S + 1)
-    assert world.log.types == ["terminal.session.opened", "command.sent", "command.effective"]
-
-
-async def test_a_command_goes_to_the_terminal_that_logged_in_last(mock_clock: Clock) -> None:
-    world, car = one_car()
-    world.know(row(2, 1, "13900000002", "T2"))
-    second = Caller(world, "13900000002", "T2")
-    async with running(world):
-        await say(world, car.authenticate(link(1)), second.authenticate(link(2)))
-        world.links.take()
-        await ask(world, world.command("0x8201"))
-        (query,) = world.links.sent(link(2))
-        assert query.header.phone == "13900000002"
-        # The other terminal's answer with the same serial is not the answer.
-        reply = LocationReply(reply_serial=query.header.serial, location=location())
-        await say(world, car.frame(reply, 0x0201, link(1)))
-        assert world.log.types[-1] == "command.sent"
-        await say(world, second.frame(reply, 0x0201, link(2)))
-    assert world.log.types[-1] == "command.effective"
-    assert isinstance(world.command("0x8201").payload, CommandRequested)
 
 
 # --- failing ----------------------------------------------------------------------------------------------------------

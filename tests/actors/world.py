@@ -5,14 +5,16 @@ from typing import Any
 
 import msgspec
 import trio
+import trio.testing
 
+from actors.commands import CommandRoom, Fix
 from actors.credentials import Credentials
 from actors.fleet import Fleet
 from actors.media import Keeper
 from actors.reception import Reception
-from actors.vehicle import Counts, Epochs, Vehicle
+from actors.vehicle import Counts, Epochs, Story, Vehicle
 from core.clock import TrioWallClock
-from core.events import CommandRequested, Event
+from core.events import CommandApproval, CommandRequested, Event
 from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED, Frame
 from core.position import Position
 from protocols.jt808.codec import Decoded, Header, decode, encode_frame
@@ -205,12 +207,15 @@ class World:
         self.credentials = Credentials(KEY)
         self.counts = Counts()
         self.position = Position()
+        self.fix = Fix(0, 0, 0, 0)
+        """Where every car stands, as its row of the vehicle table says."""
         self.boot(BOOT)
         self.sequence = 100
 
     def boot(self, number: int) -> None:
         """Begin anew, as after a restart: the registry, the log and the journal are still there."""
         self.epochs = Epochs(number)
+        self.room = CommandRoom()
         self.vehicles: dict[int, Vehicle] = {}
         self.reception = Reception(
             self.fleet,
@@ -245,6 +250,8 @@ class World:
                 counts=self.counts,
                 done=self.position.done,
                 keeper=self.keeper,
+                last_fix=lambda _vehicle_id: self.fix,
+                command_room=self.room,
             )
             if self.nursery is not None:
                 self.nursery.start_soon(self.vehicles[vehicle_id].run)
@@ -278,13 +285,36 @@ class World:
     def close(self, on: int, reason: str = "closed") -> Frame:
         return Frame(self.next_sequence(), self.clock(), on, 0, 0, KIND_LINK_CLOSED, -1, (0, 0), reason.encode())
 
-    def command(self, message: str, name: str = "c1", vehicle_id: int = 1, **more: Any) -> Event:
+    def stand(self, *, age_ms: int = 0, speed_kmh10: int = 0) -> None:
+        """Let the cars stand, or drive, as a report said so long ago."""
+        time_ms = self.clock() - age_ms
+        self.fix = Fix(time_ms, speed_kmh10, time_ms, time_ms)
+
+    def command(
+        self, message: str, name: str = "c1", vehicle_id: int = 1, *, actor: str = "account:1", **more: Any
+    ) -> Event:
         payload = CommandRequested(vehicle_id=vehicle_id, message=message, **more)
         return Event(
             id=name,
             type="command.requested",
             time_ms=self.clock(),
             subject=f"vehicle:{vehicle_id}",
-            actor="user:1",
+            actor=actor,
             payload=payload,
         )
+
+    def judgement(self, kind: str, actor: str, name: str = "c1", vehicle_id: int = 1) -> Event:
+        return Event(
+            id=f"{name}:{kind}:{actor}",
+            type=kind,
+            time_ms=self.clock(),
+            subject=f"vehicle:{vehicle_id}",
+            actor=actor,
+            payload=CommandApproval(command=name, vehicle_id=vehicle_id),
+        )
+
+    async def ask(self, event: Event, *known: Event) -> None:
+        """Hand a command, and what the log has of it, or an approval to its car, as the gateway does."""
+        is_request = isinstance(event.payload, CommandRequested)
+        assert self.vehicle(event.payload.vehicle_id).request(Story((event, *known)) if is_request else event)
+        await trio.testing.wait_all_tasks_blocked()

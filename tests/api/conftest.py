@@ -119,9 +119,6 @@ class Node:
         self.metrics.counter("frames", "Frames read").add(7)
         self.metrics.counter("recorder_stored", "Reports stored").add(1234)
 
-    def command_fault(self, message: str, fields: dict[str, object]) -> str | None:
-        return None if message == "0x8201" and not fields else f"no downlink {message} with {sorted(fields)}"
-
     async def append(self, event: Event) -> Event:
         if self.log_fault is not None:
             raise self.log_fault
@@ -147,7 +144,6 @@ class Node:
             vehicles=Vehicles(self.database),
             live=self.live,
             gallery=Gallery(self.reader, self.media.files),
-            command_fault=self.command_fault,
             append=self.append,
         )
 

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.messages import MESSAGES, TOPICS, language_of
 from api.problems import PROBLEMS
 from core.events import CommandProgress, Event
+from core.limits import COMMAND_REQUEST_BYTES_MAX
 from storage.errors import StorageError
 from tests.api.conftest import CARS, KEY, Node, requested
 
@@ -137,7 +138,7 @@ def test_a_log_that_does_not_take_a_command_is_said(client: TestClient, node: No
 
 
 def test_a_body_past_the_bound_is_refused(client: TestClient, node: Node) -> None:
-    body = {"message": "0x8201", "fields": {"text": "x" * 65_536}}
+    body = {"message": "0x8201", "fields": {"text": "x" * COMMAND_REQUEST_BYTES_MAX}}
     answer = client.post("/api/v1/vehicles/3/commands", json=body)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 

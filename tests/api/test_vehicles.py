@@ -252,8 +252,6 @@ def test_a_text_that_a_terminal_cannot_show_is_refused_with_the_reason(
     ask: TestClient, cars: Cars, text: str, said: str
 ) -> None:
     monkey = {"message": "0x8300", "fields": {"flags": 4, "text": text}}
-    parts = ask.app.state.parts
-    ask.app.state["parts"] = msgspec.structs.replace(parts, command_fault=lambda message, fields: None)
     answer = ask.post("/api/v1/vehicles/4/commands", json=monkey)
     assert (answer.status_code, answer.json()["code"]) == (422, "message_unsupported")
     assert said in answer.json()["detail"]
