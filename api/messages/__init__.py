@@ -19,6 +19,7 @@ from api.messages import (
     problems,
     system,
     terminals,
+    uplinks,
     vehicles,
 )
 
@@ -42,6 +43,7 @@ TOPICS: Final = (
     problems,
     system,
     terminals,
+    uplinks,
     vehicles,
 )
 """One file of texts a topic, as a rule a page."""
