@@ -9,6 +9,7 @@ import pytest
 from litestar.testing import TestClient
 
 from api.app import create_app
+from core.events import DriverCard, Event
 from core.rights import NODE
 from protocols.jt808 import media
 from protocols.jt808.codec import Header, encode_frame
@@ -132,3 +133,28 @@ def test_a_message_that_is_not_there_yet_and_one_that_was_cut_say_so(reader: Tes
     assert "This message is not stored" in page(reader, "node=node1&open=99")
     number = said(node, 0x0701, media.Waybill(b"x"), flags=UPLINK_CUT, length=70_000)
     assert "The message had 70,000 bytes" in page(reader, f"node=node1&open={number}")
+
+
+def test_an_event_leads_to_the_message_behind_it(reader: TestClient, node: Node) -> None:
+    number = said(node, 0x0702, DRIVER)
+    about: dict[str, Any] = {"vehicle_id": CAR, "terminal": 3, "message": "0x0702", "node": "node1", "sequence": number}
+    [seq] = node.eventlog.append(
+        [
+            Event(
+                id="1" * 32,
+                type="driver.card.inserted",
+                time_ms=NOW_MS,
+                subject=f"vehicle:{CAR}",
+                actor="vehicle",
+                payload=DriverCard(**about, result=2),
+            )
+        ]
+    )
+    for language, words in (
+        ("en", ("Driver's card in", "card locked", "Driver identity 0x0702")),
+        ("zh", ("驾驶员插卡", "驾驶员身份信息采集上报 0x0702")),
+    ):
+        shown = unescape(reader.get(f"/events/{seq}?lang={language}").text)
+        assert not [one for one in words if one not in shown]
+        assert f"/vehicles/{CAR}/messages?node=node1&open={number}#message" in shown
+        assert "Driver's card in" in unescape(reader.get(f"/vehicles/{CAR}/events?lang=en").text)
