@@ -186,7 +186,7 @@ MEANINGS: Final[Mapping[int, Callable[[Any], Meaning | None]]] = MappingProxyTyp
         0x0301: lambda body: Meaning("driver.event.reported", DriverEventReported, {"event": body.event_id}),
         0x0302: _answered,
         0x0303: _information,
-        0x0700: lambda body: Meaning("recorder.reported", RecorderReported, {"block": body.command}),
+        0x0700: lambda body: Meaning("recorder.reported", RecorderReported, {"block": body.asked}),
         0x0701: lambda body: Meaning("waybill.reported", MessageReceived, {}),
         0x0702: _card,
         0x1005: _passengers,

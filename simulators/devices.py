@@ -384,12 +384,11 @@ class Device:
 
     def _control(self, header: Header, body: control.TerminalControl, now_ms: int) -> int:
         if body.command == 1:
-            fields = body.parameters.split(";")
-            release = fields[9] if len(fields) > 9 and fields[9] else "1.5.0"
+            release = (body.upgrade.firmware if body.upgrade else None) or "1.5.0"
             return self._later(UPGRADE_MS, functools.partial(self._upgrade_done, 0, release), now_ms)
         if body.command not in REST_MS:
             return UNSUPPORTED
-        if body.command == 2 and body.parameters.startswith("1"):
+        if body.command == 2 and body.server is not None and body.server.connection == 1:
             # Return to the home platform: that is where it is.
             return OK
         return self._later(GOODBYE_MS, functools.partial(self._leave, body.command), now_ms)
@@ -666,8 +665,8 @@ class Device:
     def _recorder(self, header: Header, body: media.RecorderCollect, now_ms: int) -> None:
         """0x8700 and 0x8701: what the recorder of the car says to a block of GB/T 19056."""
         who = self._terminal.identity
-        block = recorder_block(who, body.command, self._terminal.place(), tuple(self.track))
-        self._speak(0x0700, media.RecorderData(reply_serial=header.serial, command=body.command, block=block), now_ms)
+        block = recorder_block(who, body.asked, self._terminal.place(), tuple(self.track))
+        self._speak(0x0700, media.RecorderData(reply_serial=header.serial, command=body.asked, block=block), now_ms)
 
     # --- camera and stored media
 

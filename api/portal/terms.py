@@ -15,7 +15,7 @@ from api.messages.jt808 import SAME, key_of
 from api.portal.render import Words
 from protocols.jt808.messages import MESSAGES as DECLARED
 from protocols.jt808.vendors import LISTED
-from protocols.jt808.wire import ROW_OF, VERSIONS, Many, Nested, Wire, layout
+from protocols.jt808.wire import ROW_OF, VERSIONS, Joined, Many, Nested, Wire, layout
 
 
 def message_name(message: int | str, words: Words) -> str:
@@ -144,7 +144,7 @@ def nested(struct: type[msgspec.Struct], name: str) -> type[msgspec.Struct] | No
                 wire: Wire | Any = field.wire
                 while isinstance(wire, Many):
                     wire = wire.of
-                return wire.struct if isinstance(wire, Nested) else None
+                return wire.struct if isinstance(wire, Nested | Joined) else None
     return None
 
 

@@ -113,8 +113,9 @@ def decode_noting(
             Raw().read(Reader(frame, body_offset, len(frame), header.version, notes), "data")
         return Decoded(header, body, tuple(faults))
     reader, body, layout_version = best
-    if layout_version < header.version < 2019:
-        header = msgspec.structs.replace(header, version=layout_version)
+    if max(layout_version, header.version) < 2019:
+        # A second reading of 2011 is still 2011.
+        header = msgspec.structs.replace(header, version=2013 if layout_version == 2013 else 2011)
     if reader.offset < reader.end:
         tail = frame[reader.offset :]
         reader.faults.append(f"{len(tail)} bytes stand behind the body")

@@ -11,16 +11,19 @@ from protocols.jt808.safety import UPGRADE_TARGETS
 from protocols.jt808.wire import (
     ByVersion,
     Count,
+    Decimal,
     Digits,
     Gbk,
     IfBit,
     IfEqual,
     IfMore,
+    Joined,
     Many,
     Nested,
     Period,
     Raw,
     Since,
+    TotalBytes,
     Unsigned,
     Until,
 )
@@ -36,6 +39,7 @@ COMMANDS: Final = {
     6: "close data link",
     7: "close all radio",
 }
+CONNECTIONS: Final = {0: "go to the given server", 1: "return to the own platform"}
 TYPE_BITS: Final = {
     0: "passenger",
     1: "dangerous goods",
@@ -87,11 +91,47 @@ class QueryParameters(Struct, frozen=True):
     ids: Annotated[tuple[int, ...], Many(Unsigned(4), count=1)] = ()
 
 
+class WirelessUpgrade(Struct, frozen=True, kw_only=True):
+    """Parameters of command 1, joined by semicolons. None: the fields end before it; empty where not needed."""
+
+    url: Annotated[str | None, Gbk()] = None
+    apn: Annotated[str | None, Gbk()] = None
+    user: Annotated[str | None, Gbk()] = None
+    password: Annotated[str | None, Gbk()] = None
+    address: Annotated[str | None, Gbk()] = None
+    tcp_port: Annotated[int | str | None, Decimal()] = None
+    udp_port: Annotated[int | str | None, Decimal()] = None
+    maker: Annotated[str | None, Gbk()] = None
+    hardware: Annotated[str | None, Gbk()] = None
+    firmware: Annotated[str | None, Gbk()] = None
+    limit_min: Annotated[int | str | None, Decimal("min")] = None
+    """How long to try, 0: as long as it takes."""
+
+
+class GivenServer(Struct, frozen=True, kw_only=True):
+    """Parameters of command 2, joined by semicolons. With connection 1 nothing follows."""
+
+    connection: Annotated[int | str | None, Decimal(names=CONNECTIONS)] = None
+    code: Annotated[str | None, Gbk()] = None
+    """Authentication code of that server."""
+    apn: Annotated[str | None, Gbk()] = None
+    user: Annotated[str | None, Gbk()] = None
+    password: Annotated[str | None, Gbk()] = None
+    address: Annotated[str | None, Gbk()] = None
+    tcp_port: Annotated[int | str | None, Decimal()] = None
+    udp_port: Annotated[int | str | None, Decimal()] = None
+    limit_min: Annotated[int | str | None, Decimal("min")] = None
+    """How long to stay there, 0: until told otherwise."""
+
+
 class TerminalControl(Struct, frozen=True):
-    """0x8105. `parameters` are fields joined by semicolons, for commands 1 and 2."""
+    """0x8105. Commands 1 and 2 have fields of their own; `parameters` is what a maker's own command takes."""
 
     command: Annotated[int, Unsigned(1, names=COMMANDS)]
+    upgrade: Annotated[WirelessUpgrade | None, Joined(WirelessUpgrade), IfEqual("command", (1,)), IfMore()] = None
+    server: Annotated[GivenServer | None, Joined(GivenServer), IfEqual("command", (2,)), IfMore()] = None
     parameters: Annotated[str, Gbk()] = ""
+    """Behind the fields of commands 1 and 2: what is more than these, from its semicolon on."""
 
 
 class QueryAttributes(Struct, frozen=True):
@@ -207,10 +247,12 @@ class InfoOrder(Struct, frozen=True):
     ordered: Annotated[int, Unsigned(1, names={0: "cancelled", 1: "ordered"})]
 
 
-class Info(Struct, frozen=True):
+class Info(Struct, frozen=True, kw_only=True):
     """0x8304, until 2013."""
 
     info_id: Annotated[int, Unsigned(1)]
+    total: Annotated[int | None, TotalBytes(2, of="text"), Until(2011)] = None
+    """Bytes of the text in all packets."""
     text: Annotated[str, Gbk(prefix=2)]
 
 
@@ -232,6 +274,7 @@ class SetPhonebook(Struct, frozen=True, kw_only=True):
 
     kind: Annotated[int, Unsigned(1, names=LIST_TYPES)]
     count: Annotated[int | None, Count(1, of="contacts"), IfMore()] = None
+    here: Annotated[int | None, Count(1, of="contacts"), Until(2011), IfMore()] = None
     contacts: Annotated[tuple[Contact, ...], Many(Nested(Contact), count="count")] = ()
 
 
@@ -347,7 +390,9 @@ class SetPolygon(Struct, frozen=True, kw_only=True):
     end_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
     speed_kmh: Annotated[int | None, Unsigned(2, unit="km/h"), IfBit("attributes", 1)] = None
     overspeed_s: Annotated[int | None, Unsigned(1, unit="s"), IfBit("attributes", 1)] = None
-    vertices: Annotated[tuple[Vertex, ...], Many(Nested(Vertex), count=2)]
+    count: Annotated[int | None, Count(2, of="vertices")] = None
+    here: Annotated[int | None, Count(1, of="vertices"), Until(2011)] = None
+    vertices: Annotated[tuple[Vertex, ...], Many(Nested(Vertex), count="count")]
     night_speed_kmh: Annotated[int | None, Unsigned(2, unit="km/h"), IfBit("attributes", 1), Since(2019)] = None
     name: Annotated[str | None, Gbk(prefix=2), Since(2019)] = None
 
@@ -375,7 +420,9 @@ class SetRoute(Struct, frozen=True, kw_only=True):
     attributes: Annotated[int, Unsigned(2, bits=ROUTE_BITS)]
     start_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
     end_ms: Annotated[int | None, Period(), IfBit("attributes", 0)] = None
-    points: Annotated[tuple[RoutePoint, ...], Many(Nested(RoutePoint), count=2)]
+    count: Annotated[int | None, Count(2, of="points")] = None
+    here: Annotated[int | None, Count(1, of="points"), Until(2011)] = None
+    points: Annotated[tuple[RoutePoint, ...], Many(Nested(RoutePoint), count="count")]
     name: Annotated[str | None, Gbk(prefix=2), Since(2019)] = None
 
 

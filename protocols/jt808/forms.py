@@ -15,14 +15,17 @@ import msgspec
 from protocols.jt808.codec import BODY_BYTES_MAX
 from protocols.jt808.messages import MESSAGES, is_downlink
 from protocols.jt808.parameters import PARAMETERS, VALUE_BYTES_MAX, ParameterValue, wire_at
+from protocols.jt808.recorder import RecorderBlock
 from protocols.jt808.wire import (
     Condition,
     Count,
+    Decimal,
     Digits,
     Field,
     Gbk,
     IfBit,
     IfEqual,
+    Joined,
     Many,
     Nested,
     OneOf,
@@ -167,6 +170,8 @@ def _input(struct: type[msgspec.Struct], field: Field, fields: tuple[Field, ...]
     when = tuple(found for found in map(_when, field.conditions) if found is not None)
     # What is there when bytes remain may be left out; so may what None has bytes for, and what has a value of its own.
     may_lack = len(when) < len(field.conditions) or field.wire.none_written or _has_default(struct, field.name)
+    # A recorder is asked by a block: one without is for those who know what they do.
+    may_lack = may_lack and not isinstance(field.wire, RecorderBlock)
     bytes_max = drawn.bytes_max
     if isinstance(field.wire, Gbk) and field.wire.size is None and not field.wire.prefix:
         bytes_max = BODY_BYTES_MAX - sum(_size(other.wire) for other in fields if not other.conditions)
@@ -213,12 +218,14 @@ def _drawn(name: str, wire: Wire, struct: str, version: int) -> Input:
             items_max=256**counted - 1 if counted else None,
             **common,
         )
-    if isinstance(wire, Nested | Packed):
+    if isinstance(wire, Nested | Packed | Joined):
         return Input(kind="object", fields=_fields(wire.struct, version), **common)
+    if isinstance(wire, Decimal):
+        return Input(kind="number", low=0, high=2**32 - 1, **common, **_measure(wire))
     if isinstance(wire, ParameterValue):
         return Input(kind="parameter", **common)
     if isinstance(wire, OneOf):
-        objects = [one for one in wire.wires if isinstance(one, Nested)]
+        objects = sorted((one for one in wire.wires if isinstance(one, Nested)), key=lambda one: one is not wire.usual)
         if not objects:
             # A number in one edition and a text in another: the text is what terminals take.
             return _drawn(name, wire.wires[-1], struct, version)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from protocols.jt808.location import LocationHead
+from protocols.jt808.recorder import COMMANDS as RECORDER_COMMANDS
+from protocols.jt808.recorder import CommandOf, RecorderAnswer, RecorderBlock, RecorderOrder, asked
 from protocols.jt808.safety import PERIPHERALS, PeripheralInfo, PeripheralState
 from protocols.jt808.wire import (
     ByVersion,
@@ -21,6 +23,7 @@ from protocols.jt808.wire import (
     Rest,
     Since,
     Time,
+    TotalBytes,
     Unsigned,
     Until,
     Writer,
@@ -72,19 +75,45 @@ PERIPHERAL_KINDS: Final = (0xF7, 0xF8)
 BARE_KINDS: Final = tuple(kind for kind in range(256) if kind not in PERIPHERAL_KINDS)
 
 
-class RecorderCollect(Struct, frozen=True):
-    """0x8700, and 0x8701 with parameters: a GB/T 19056 block for the recorder."""
+class RecorderCollect(Struct, frozen=True, kw_only=True):
+    """0x8700: what the drive recorder is asked for, as a block of GB/T 19056. 2011 has the command alone."""
 
-    command: Annotated[int, Unsigned(1)]
-    block: Annotated[bytes, Raw()] = b""
+    command: Annotated[int | None, ByVersion({2011: Unsigned(1, names=RECORDER_COMMANDS), 2013: CommandOf()})] = None
+    """None: that of the block."""
+    block: Annotated[RecorderOrder | bytes, RecorderBlock(RecorderOrder), Since(2013)] = b""
+
+    @property
+    def asked(self) -> int:
+        """The command, wherever it stands."""
+        return asked(self.command, self.block)
 
 
-class RecorderData(Struct, frozen=True):
-    """0x0700."""
+class RecorderSet(Struct, frozen=True, kw_only=True):
+    """0x8701: a setting for the drive recorder, as a block of GB/T 19056."""
 
-    reply_serial: Annotated[int, Unsigned(2)]
-    command: Annotated[int, Unsigned(1)]
-    block: Annotated[bytes, Raw()] = b""
+    command: Annotated[int | None, CommandOf()] = None
+    block: Annotated[RecorderOrder | bytes, RecorderBlock(RecorderOrder)] = b""
+
+    @property
+    def asked(self) -> int:
+        return asked(self.command, self.block)
+
+
+class RecorderData(Struct, frozen=True, kw_only=True):
+    """0x0700: what the drive recorder answers. 2011 has no serial, and lengths in front of the block."""
+
+    reply_serial: Annotated[int | None, Unsigned(2), Since(2013)] = None
+    command: Annotated[int | None, CommandOf()] = None
+    total: Annotated[int | None, TotalBytes(2, of="block"), Until(2011)] = None
+    """Bytes of the block in all packets."""
+    block: Annotated[
+        RecorderAnswer | bytes,
+        ByVersion({2011: RecorderBlock(RecorderAnswer, prefix=2), 2013: RecorderBlock(RecorderAnswer)}),
+    ] = b""
+
+    @property
+    def asked(self) -> int:
+        return asked(self.command, self.block)
 
 
 class Waybill(Struct, frozen=True):
@@ -105,16 +134,26 @@ class Driver(Struct, frozen=True, kw_only=True):
     issuer: Annotated[str | None, Gbk(prefix=1), IfMore()] = None
     valid_until: Annotated[str | None, Digits(4), Since(2013), IfMore()] = None
     id_card: Annotated[str | None, Gbk(20), Since(2013), IfMore()] = None
+    face_match_percent: Annotated[int | None, Unsigned(1, "%"), Since(2013), IfMore()] = None
+    """What a camera says to the card, and whom it takes the driver for: some terminals of 2019 add them."""
+    face_id: Annotated[str | None, Gbk(20), Since(2013), IfMore()] = None
 
 
 class QueryDriver(Struct, frozen=True):
     """0x8702."""
 
 
-class CanFrame(Struct, frozen=True):
-    """id: bit 31 the channel, 30 extended, 29 averaged, 28-0 the CAN id."""
+class CanId(Unsigned):
+    """Bit 31 the channel, 30 an extended frame, 29 an average, 28-0 the CAN id."""
 
-    id: Annotated[int, Unsigned(4)]
+    def meaning(self, value: Any) -> str:
+        words = ["CAN2" if value >> 31 else "CAN1", "extended frame" if value >> 30 & 1 else "standard frame"]
+        words.append("average" if value >> 29 & 1 else "raw")
+        return f"{', '.join(words)}, id {value & 0x1FFF_FFFF:#x}"
+
+
+class CanFrame(Struct, frozen=True):
+    id: Annotated[int, CanId(4)]
     data: Annotated[bytes, Raw(8)]
 
 
@@ -124,6 +163,22 @@ class CanData(Struct, frozen=True, kw_only=True):
     count: Annotated[int | None, Count(2, of="frames")] = None
     time: Annotated[str, Digits(5)]
     frames: Annotated[tuple[CanFrame, ...], Many(Nested(CanFrame), count="count")] = ()
+
+
+class PacketNumber(Unsigned):
+    """The number of a packet, from 1 to the field `of`. Anything else, and the body is no body of 2011."""
+
+    def __init__(self, size: int, of: str) -> None:
+        super().__init__(size)
+        self.of = of
+
+    def read(self, reader: Reader, name: str) -> int:
+        value = super().read(reader, name)
+        total = reader.values.get(self.of, 0)
+        if not 1 <= value <= total:
+            reader.faults.append(f"{name}: {value} of {total}")
+            reader.misfit = True
+        return value
 
 
 class MediaEvent(Struct, frozen=True):
@@ -137,7 +192,10 @@ class MediaEvent(Struct, frozen=True):
 
 
 class MediaData(Struct, frozen=True, kw_only=True):
-    """0x0801, in fragments as a rule: only the first holds more than data."""
+    """0x0801, in fragments as a rule: only the first holds more than data.
+
+    2011 cuts the file itself and numbers the packets; the layout 2012 is ours: without the numbers, as a peer has it.
+    """
 
     media_id: Annotated[int, Unsigned(4)]
     kind: Annotated[int, Unsigned(1, names=MEDIA_KINDS)]
@@ -145,7 +203,7 @@ class MediaData(Struct, frozen=True, kw_only=True):
     event: Annotated[int, Unsigned(1, names=MEDIA_EVENTS)]
     channel: Annotated[int, Unsigned(1)]
     total: Annotated[int | None, Unsigned(4), Until(2011)] = None
-    number: Annotated[int | None, Unsigned(4), Until(2011)] = None
+    number: Annotated[int | None, PacketNumber(4, of="total"), Until(2011)] = None
     location: Annotated[LocationHead | None, Nested(LocationHead), Since(2013)] = None
     data: Annotated[bytes, Raw()] = b""
 
@@ -211,12 +269,12 @@ class StoredMedia(Struct, frozen=True, kw_only=True):
 
 
 class MediaFound(Struct, frozen=True, kw_only=True):
-    """0x0802."""
+    """0x0802. The layout 2012 is ours: that of 2011 without the number of items in this packet, as a peer has it."""
 
     reply_serial: Annotated[int, Unsigned(2)]
     total: Annotated[int, Unsigned(2)]
     items: Annotated[
-        tuple[StoredMedia, ...], ByVersion({2011: Many(Nested(StoredMedia), count=2), 2013: Many(Nested(StoredMedia))})
+        tuple[StoredMedia, ...], ByVersion({2011: Many(Nested(StoredMedia), count=2), 2012: Many(Nested(StoredMedia))})
     ] = ()
 
 

@@ -209,6 +209,31 @@ class Message(NamedTuple):
     """Editions of JT/T 808 that know it. It is read under any header all the same."""
 
 
+def old_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
+    """2011 and 2013 share their header: when one form does not come out even, the other may. Written as asked."""
+    if body_bytes < 0 or version == 2019:
+        return (version,)
+    return (2011, 2013) if version == 2011 else (2013, 2011)
+
+
+def old_media_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
+    """2011 writes how many packets and items there are, and some leave that out (the layout we call 2012)."""
+    if body_bytes < 0:
+        return (2011, 2012) if version == 2011 else (version,)
+    readings = old_layouts(version, body_bytes)
+    return readings if version == 2019 else (*readings, 2012)
+
+
+def old_data_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
+    """As old_media_layouts; any data fits the layout 2012, which is therefore for what is too short for 2013 only."""
+    readings = old_media_layouts(version, body_bytes)
+    return readings if body_bytes < MEDIA_HEAD_BYTES else tuple(each for each in readings if each != 2012)
+
+
+MEDIA_HEAD_BYTES: Final = 8 + 28
+"""0x0801 up to its data, since 2013."""
+
+
 def register_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
     """2011 and 2013 share their header and are told apart by length: 2013 has 37 bytes before the plate."""
     if version == 2013 and 0 <= body_bytes < 37:
@@ -265,12 +290,12 @@ MESSAGES: Final[dict[int, Message]] = {
     0x0005: Message(ResendRequest, "re-send request by terminal", layouts=resend_layouts, answer=0, since=2019),
     0x0100: Message(Register, "registration", layouts=register_layouts, answer=0x8100),
     0x0102: Message(Authenticate, "authentication", layouts=authenticate_layouts),
-    0x0104: Message(control.ParametersReply, "parameters", answer=0),
+    0x0104: Message(control.ParametersReply, "parameters", layouts=old_layouts, answer=0),
     0x0107: Message(control.AttributesReply, "attributes", layouts=maker_layouts, answer=0, since=2013),
     0x0108: Message(control.UpgradeResult, "upgrade result", since=2013),
     0x0109: Message(dialects.QueryTime, "time query of a dialect", answer=0x8109),
     0x0200: Message(Location, "location"),
-    0x0201: Message(LocationReply, "location on request", answer=0),
+    0x0201: Message(LocationReply, "location on request", layouts=old_layouts, answer=0),
     0x0210: Message(dialects.ShortBatch, "location batch of a dialect", layouts=short_batch_layouts),
     0x0301: Message(control.EventReport, "event report", until=2013),
     0x0302: Message(control.QuestionReply, "answer to a question", until=2013),
@@ -278,14 +303,14 @@ MESSAGES: Final[dict[int, Message]] = {
     0x0500: Message(control.ControlReply, "vehicle state after control", answer=0),
     0x0506: Message(Heartbeat, "heartbeat of a dialect", layouts=heartbeat_layouts),
     0x0608: Message(control.AreasReply, "areas or routes", layouts=areas_layouts, answer=0, since=2019),
-    0x0700: Message(media.RecorderData, "recorder data", answer=0),
+    0x0700: Message(media.RecorderData, "recorder data", layouts=old_layouts, answer=0),
     0x0701: Message(media.Waybill, "electronic waybill"),
-    0x0702: Message(media.Driver, "driver identity"),
+    0x0702: Message(media.Driver, "driver identity", layouts=old_layouts),
     0x0704: Message(LocationBatch, "location batch", since=2013),
     0x0705: Message(media.CanData, "CAN data", since=2013),
     0x0800: Message(media.MediaEvent, "multimedia event"),
-    0x0801: Message(media.MediaData, "multimedia data", answer=0x8800),
-    0x0802: Message(media.MediaFound, "stored multimedia found", answer=0),
+    0x0801: Message(media.MediaData, "multimedia data", layouts=old_data_layouts, answer=0x8800),
+    0x0802: Message(media.MediaFound, "stored multimedia found", layouts=old_media_layouts, answer=0),
     0x0805: Message(media.ShootReply, "camera shot result", answer=0, since=2013),
     0x0900: Message(media.Transparent, "transparent data from the terminal"),
     0x0901: Message(media.Compressed, "compressed data"),
@@ -303,7 +328,7 @@ MESSAGES: Final[dict[int, Message]] = {
     0x8003: Message(ResendRequest, "re-send request by platform", answer=0, since=2013),
     0x8004: Message(ServerTime, "server time", answer=0, since=2019),
     0x8100: Message(RegisterReply, "registration reply", answer=0),
-    0x8103: Message(control.SetParameters, "set parameters"),
+    0x8103: Message(control.SetParameters, "set parameters", layouts=old_layouts),
     0x8104: Message(control.QueryAllParameters, "query all parameters", answer=0x0104),
     0x8105: Message(control.TerminalControl, "terminal control"),
     0x8106: Message(control.QueryParameters, "query parameters", answer=0x0104, since=2013),
@@ -315,26 +340,26 @@ MESSAGES: Final[dict[int, Message]] = {
     0x8203: Message(control.ConfirmAlarm, "confirm alarm", since=2013),
     0x8204: Message(control.CheckLink, "link check", since=2019),
     0x8300: Message(Text, "text"),
-    0x8301: Message(control.SetEvents, "set events", until=2013),
+    0x8301: Message(control.SetEvents, "set events", layouts=old_layouts, until=2013),
     0x8302: Message(control.Question, "question", until=2013),
-    0x8303: Message(control.SetInfoMenu, "set information menu", until=2013),
-    0x8304: Message(control.Info, "information", until=2013),
+    0x8303: Message(control.SetInfoMenu, "set information menu", layouts=old_layouts, until=2013),
+    0x8304: Message(control.Info, "information", layouts=old_layouts, until=2013),
     0x8400: Message(control.CallBack, "call back"),
-    0x8401: Message(control.SetPhonebook, "set phone book"),
+    0x8401: Message(control.SetPhonebook, "set phone book", layouts=old_layouts),
     0x8500: Message(control.ControlVehicle, "vehicle control", layouts=control_layouts, answer=0x0500),
-    0x8600: Message(control.SetCircles, "set circles"),
+    0x8600: Message(control.SetCircles, "set circles", layouts=old_layouts),
     0x8601: Message(control.DeleteAreas, "delete circles"),
-    0x8602: Message(control.SetRectangles, "set rectangles"),
+    0x8602: Message(control.SetRectangles, "set rectangles", layouts=old_layouts),
     0x8603: Message(control.DeleteAreas, "delete rectangles"),
-    0x8604: Message(control.SetPolygon, "set polygon"),
+    0x8604: Message(control.SetPolygon, "set polygon", layouts=old_layouts),
     0x8605: Message(control.DeleteAreas, "delete polygons"),
-    0x8606: Message(control.SetRoute, "set route"),
+    0x8606: Message(control.SetRoute, "set route", layouts=old_layouts),
     0x8607: Message(control.DeleteAreas, "delete routes"),
     0x8608: Message(control.QueryAreas, "query areas or routes", answer=0x0608, since=2019),
     0x8700: Message(media.RecorderCollect, "collect recorder data", answer=0x0700),
-    0x8701: Message(media.RecorderCollect, "set recorder", answer=0x0700),
+    0x8701: Message(media.RecorderSet, "set recorder", answer=0x0700),
     0x8702: Message(media.QueryDriver, "query driver identity", answer=0x0702, since=2013),
-    0x8800: Message(media.MediaReply, "multimedia reply", answer=0),
+    0x8800: Message(media.MediaReply, "multimedia reply", layouts=old_layouts, answer=0),
     0x8801: Message(media.Shoot, "camera shot", answer=0x0805),
     0x8802: Message(media.SearchMedia, "search stored multimedia", answer=0x0802),
     0x8803: Message(media.UploadMedia, "upload stored multimedia"),

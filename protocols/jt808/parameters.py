@@ -31,6 +31,7 @@ from protocols.jt808.wire import (
     Raw,
     Reader,
     Signed,
+    Told,
     Unsigned,
     Wire,
     Writer,
@@ -71,17 +72,6 @@ PLATE_COLOURS: Final = {
     93: "yellow-green",
     94: "gradient green",
 }
-
-
-class Told(Unsigned):
-    """A number with a unit of which some values mean something else."""
-
-    def __init__(self, size: int, unit: str, told: Mapping[int, str]) -> None:
-        super().__init__(size, unit)
-        self.told = told
-
-    def meaning(self, value: Any) -> str:
-        return self.told.get(value) or super().meaning(value)
 
 
 class Leave(Unsigned):
@@ -366,9 +356,9 @@ class AdasCore(Shots, frozen=True, kw_only=True):
 
 
 class Adas(AdasCore, frozen=True, kw_only=True):
-    """0xF364 of T/JSATL 12: driver assistance, 56 bytes."""
+    """0xF364 of T/JSATL 12: driver assistance, 56 bytes; one implementation has 57."""
 
-    reserved_52: Annotated[bytes, Raw(4)] = bytes(4)
+    reserved_52: Annotated[bytes, Raw()] = bytes(4)
 
 
 class AdasGuangdong(AdasCore, frozen=True, kw_only=True):
@@ -376,7 +366,7 @@ class AdasGuangdong(AdasCore, frozen=True, kw_only=True):
 
     solid_line: Annotated[Evidence, Nested(Evidence)] = Evidence()
     aisle: Annotated[Evidence, Nested(Evidence)] = Evidence()
-    reserved_60: Annotated[bytes, Raw(4)] = bytes(4)
+    reserved_60: Annotated[bytes, Raw()] = bytes(4)
 
 
 class DriverWatchCore(Shots, frozen=True, kw_only=True):
@@ -400,18 +390,18 @@ class DriverWatchCore(Shots, frozen=True, kw_only=True):
 class DriverWatch(DriverWatchCore, frozen=True, kw_only=True):
     """0xF365 of T/JSATL 12: the driver's state, 49 bytes."""
 
-    reserved_47: Annotated[bytes, Raw(2)] = bytes(2)
+    reserved_47: Annotated[bytes, Raw()] = bytes(2)
 
 
 class DriverWatchGuangdong(DriverWatchCore, frozen=True, kw_only=True):
-    """0xF365 of T/GDRTA 002: 66 bytes."""
+    """0xF365 of T/GDRTA 002: 66 bytes; one implementation has 65."""
 
     lens_speed_kmh: Annotated[int | None, Leave(1, "km/h")] = None
     belt: Annotated[Evidence, Nested(Evidence)] = Evidence()
     glasses: Annotated[Evidence, Nested(Evidence)] = Evidence()
     hands_off: Annotated[Evidence, Nested(Evidence)] = Evidence()
     phone_play: Annotated[Evidence, Nested(Evidence)] = Evidence()
-    reserved_64: Annotated[bytes, Raw(2)] = bytes(2)
+    reserved_64: Annotated[bytes, Raw()] = bytes(2)
 
 
 class TyreWatch(Struct, frozen=True, kw_only=True):
@@ -564,8 +554,10 @@ PARAMETERS: Final[dict[int, TerminalParameter]] = {
         id: TerminalParameter(f"can_collection_{id:04x}", Packed(CanCollection, 8), since=2013)
         for id in range(0x0110, 0x0200)
     },
-    0xF364: TerminalParameter("adas", OneOf(Nested(Adas), Nested(AdasGuangdong)), since=2013),
-    0xF365: TerminalParameter("driver_watch", OneOf(Nested(DriverWatch), Nested(DriverWatchGuangdong)), since=2013),
+    0xF364: TerminalParameter("adas", OneOf(Nested(AdasGuangdong), Nested(Adas), usual=1), since=2013),
+    0xF365: TerminalParameter(
+        "driver_watch", OneOf(Nested(DriverWatchGuangdong), Nested(DriverWatch), usual=1), since=2013
+    ),
     0xF366: TerminalParameter("tyre_watch", Nested(TyreWatch), since=2013),
     0xF367: TerminalParameter("blind_spot", Nested(BlindSpot), since=2013),
     0xF370: TerminalParameter("active_safety_version", Unsigned(1), since=2013),

@@ -31,6 +31,7 @@ from protocols.jt808.parameters import (
     value_bytes,
     wire_at,
 )
+from protocols.jt808.recorder import RecorderBlock
 
 PLAIN_VALUES_MAX: Final = 65_536
 """Values of one body: a polygon of 21,000 corners. The depth is that of the declarations: what is nested deeper than
@@ -171,6 +172,14 @@ def parameter_plain(_wire: ParameterValue, parameter: Parameter) -> dict[str, An
     if parameter.size is not None:
         plain["size"] = parameter.size
     return plain
+
+
+def joined_plain(_wire: wire.Joined, value: msgspec.Struct) -> dict[str, Any]:
+    return to_plain(value)
+
+
+def block_plain(_wire: RecorderBlock, value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else to_plain(value)
 
 
 # --- and back ---------------------------------------------------------------------------------------------------------
@@ -427,7 +436,8 @@ def packed_from(kind: wire.Packed, value: Any, walk: Walk) -> Any:
 def one_from(one: wire.OneOf, value: Any, walk: Walk) -> Any:
     if isinstance(value, dict):
         nested = {kind.struct.__name__: kind for kind in one.wires if isinstance(kind, wire.Nested)}
-        name = value.get("item", next(iter(nested), None))
+        usual = one.usual.struct.__name__ if isinstance(one.usual, wire.Nested) else None
+        name = value.get("item", usual)
         if not isinstance(name, str) or name not in nested:
             raise Invalid(f"{shown(name)} is none of {', '.join(nested) or 'its forms'}", "item")
         return struct_from(nested[name].struct, {key: each for key, each in value.items() if key != "item"}, walk)
@@ -435,6 +445,32 @@ def one_from(one: wire.OneOf, value: Any, walk: Walk) -> Any:
         if wire.holds(kind, value) and not isinstance(value, bool):
             return form_of(kind).from_plain(kind, value, walk)
     raise Invalid(f"{shown(value)} is none of its forms")
+
+
+def decimal_from(_kind: wire.Decimal, value: Any, walk: Walk) -> int | str:
+    """A number, or a text: some fields are left empty."""
+    if isinstance(value, str):
+        return gbk_from(wire.Gbk(), value, walk)
+    walk.spend(0)
+    number = whole(value)
+    if not 0 <= number < 1 << 32:
+        raise Invalid(f"{number if abs(number) < 1 << 128 else 'it'} is not from 0 to {(1 << 32) - 1}")
+    return number
+
+
+def joined_from(kind: wire.Joined, value: Any, walk: Walk) -> Any:
+    """A field that is not given is empty, up to the last one that is."""
+    joined = struct_from(kind.struct, value, walk)
+    last = max(
+        (place for place, name in enumerate(joined.__struct_fields__) if getattr(joined, name) is not None), default=-1
+    )
+    names = joined.__struct_fields__[: last + 1]
+    return msgspec.structs.replace(joined, **{name: "" for name in names if getattr(joined, name) is None})
+
+
+def block_from(kind: RecorderBlock, value: Any, walk: Walk) -> Any:
+    """From its fields, or from the bytes of the whole block."""
+    return raw_from(wire.Raw(), value, walk) if isinstance(value, str) else struct_from(kind.struct, value, walk)
 
 
 def parameter_from(_wire: ParameterValue, value: Any, walk: Walk) -> Parameter:
@@ -535,6 +571,9 @@ FORMS: Final[Mapping[type[wire.Wire], Form]] = {
     wire.Part: Form(same, part_from),
     wire.Packed: Form(packed_plain, packed_from),
     wire.OneOf: Form(one_plain, one_from),
+    wire.Decimal: Form(same, decimal_from),
+    wire.Joined: Form(joined_plain, joined_from),
     ParameterValue: Form(parameter_plain, parameter_from),
+    RecorderBlock: Form(block_plain, block_from),
 }
 """Each kind of wire, and what is a kind of it. A new kind of wire that is like none of these has its own row."""

@@ -71,7 +71,7 @@ class Reader:
         self.vendor = vendor
         """What the items of this maker's terminals mean; None: what they mean with most makers."""
         self.misfit = False
-        """A length or count in the body does not agree with the bytes there are: another layout may fit better."""
+        """A length, a count or a time in the body makes no sense of the bytes there are: another layout may fit."""
 
     def take(self, length: int, name: str) -> bytes:
         start = self.offset
@@ -98,13 +98,11 @@ class Reader:
 class Writer:
     """The bytes of a body so far, and the version of the standard that they are written for."""
 
-    __slots__ = ("body", "data", "version")
+    __slots__ = ("data", "version")
 
     def __init__(self, version: int) -> None:
         self.data = bytearray()
         self.version = version
-        self.body: msgspec.Struct | None = None
-        """The Struct being written."""
 
     def number(self, value: int, size: int) -> None:
         try:
@@ -173,6 +171,36 @@ class Unsigned(Wire):
         if self.bits is not None:
             return bits_text(value, self.bits)
         return super().meaning(value)
+
+
+class Told(Unsigned):
+    """A number with a unit of which some values mean something else."""
+
+    def __init__(self, size: int, unit: str, told: Mapping[int, str], scale: float = 1.0) -> None:
+        super().__init__(size, unit, scale)
+        self.told = told
+
+    def meaning(self, value: Any) -> str:
+        return self.told.get(value) or super().meaning(value)
+
+
+class Bcd(Unsigned):
+    """A number in packed BCD, two digits a byte. What is no decimal digit makes the layout unfit; read as 0."""
+
+    def read(self, reader: Reader, name: str) -> int:
+        digits = reader.take(self.size, name).hex()
+        value = int(digits) if digits.isdecimal() else 0
+        if not digits.isdecimal():
+            reader.faults.append(f"{name}: {digits} is no number")
+            reader.misfit = True
+        reader.note(name, self.size, value, self)
+        return value
+
+    def write(self, writer: Writer, value: int | None) -> None:
+        digits = str(value).zfill(2 * self.size)
+        if not digits.isdecimal() or len(digits) > 2 * self.size:
+            raise ValueError(f"{value} does not fit into {2 * self.size} digits")
+        writer.data += bytes.fromhex(digits)
 
 
 class Signed(Wire):
@@ -316,6 +344,7 @@ class Time(Wire):
             value += self.shift_ms
         if value is None and data != bytes(6):
             reader.faults.append(f"{name}: {data.hex()} is no time")
+            reader.misfit = True
         reader.note(name, 6, value, self)
         return value
 
@@ -344,6 +373,7 @@ class Period(Time):
         value = daily_time_ms(data) if data[:3] == bytes(3) else bcd_time_ms(data)
         if value is None:
             reader.faults.append(f"{name}: {data.hex()} is no time")
+            reader.misfit = True
         reader.note(name, 6, value, self)
         return value
 
@@ -428,6 +458,22 @@ class Count(Unsigned):
         super().__init__(size)
         self.of = of
 
+    def truth(self, body: msgspec.Struct, version: int) -> int | None:
+        """Return the number that a Struct makes true; None where nothing follows from it."""
+        return len(getattr(body, self.of) or ())
+
+
+class TotalBytes(Count):
+    """How many bytes the field `of` has in all packets of a message (2011). In this one: the number in front of it."""
+
+    def truth(self, body: msgspec.Struct, version: int) -> int | None:
+        if getattr(body, self.of) is None:
+            return None
+        counted = next(field.wire for field in layout(type(body), version) if field.name == self.of)
+        writer = Writer(version)
+        counted.write(writer, getattr(body, self.of))
+        return len(writer.data) - getattr(counted, "prefix", 0)
+
 
 class Many(Wire):
     """A tuple of fields of one kind, as many as `count` says; without it, to the end of the body.
@@ -467,6 +513,22 @@ class Many(Wire):
             writer.number(len(value), self.count)
         for each in value:
             self.of.write(writer, each)
+
+
+class Exactly(Many):
+    """A tuple of so many fields of one kind, neither more nor less, and no number in front."""
+
+    def __init__(self, of: Wire, number: int) -> None:
+        super().__init__(of)
+        self.number = number
+
+    def read(self, reader: Reader, name: str) -> tuple[Any, ...]:
+        return tuple(self.of.read(reader, f"{name}[{i}]") for i in range(self.number))
+
+    def write(self, writer: Writer, value: tuple[Any, ...]) -> None:
+        if len(value) != self.number:
+            raise ValueError(f"{len(value)} items, exactly {self.number} are needed")
+        super().write(writer, value)
 
 
 class ByVersion(Wire):
@@ -638,6 +700,7 @@ class Items(Wire):
         id = ITEM_ID.read(reader, f"{name}.id")
         if reader.offset == reader.end:
             reader.faults.append(f"{name}: clipped after its id {id:#04x}")
+            reader.misfit = True
             return ClippedItem(id, None, b"")
         length = ITEM_LENGTH.read(reader, f"{name}.length")
         rest = reader.end - reader.offset
@@ -659,6 +722,7 @@ class Items(Wire):
             reader.rewind(start + 2, noted + 2)
         if length > rest:
             reader.faults.append(f"{name}: clipped, {id:#04x} says {length} bytes and {rest} are left")
+            reader.misfit = True
             return ClippedItem(id, length, self._read_clipped(rows, reader, name))
         if strict:
             reader.faults.append(f"{name}: {rows[-1].struct.__name__} with {length} bytes")
@@ -911,11 +975,71 @@ class Packed(Wire):
         writer.number(number, self.size)
 
 
+class Decimal(Wire):
+    """A number written as decimal digits in a text; whatever else stands there is a text, empty or not."""
+
+    def __init__(self, unit: str = "", names: Mapping[int, str] | None = None) -> None:
+        self.unit = unit
+        self.names = names
+
+    def value(self, data: bytes) -> int | str:
+        text = data.decode("gb18030", "replace")
+        # 007 would come back as 7.
+        return int(text) if text.isascii() and text.isdecimal() and str(int(text[:20])) == text else text
+
+    def bytes(self, value: int | str) -> bytes:
+        return str(value).encode("gb18030")
+
+    def meaning(self, value: Any) -> str:
+        return self.names.get(value, "reserved") if self.names is not None and isinstance(value, int) else ""
+
+
+class Joined(Wire):
+    """A Struct whose fields are texts joined by semicolons, to the end of the body; no more of them than it has fields.
+
+    The first field that is None ends the text. What is more than its fields, from its semicolon on, is left to the
+    field behind this one.
+    """
+
+    def __init__(self, struct: type[msgspec.Struct]) -> None:
+        self.struct = struct
+
+    def read(self, reader: Reader, name: str) -> Any:
+        values: dict[str, Any] = {}
+        fields = layout(self.struct, reader.version)
+        for place, (field_name, wire, _) in enumerate(fields):
+            # In GBK no second byte of a character is a semicolon.
+            end = reader.data.find(b";", reader.offset, reader.end)
+            assert isinstance(wire, Decimal | Gbk)
+            data = reader.take((reader.end if end < 0 else end) - reader.offset, name)
+            values[field_name] = wire.value(data)
+            if data:
+                reader.note(f"{name}.{field_name}", len(data), values[field_name], wire)
+            if end < 0 or place == len(fields) - 1:
+                break
+            reader.note(f"{name}.semicolon", len(reader.take(1, name)), ";", Words("ends the field"))
+        return self.struct(**values)
+
+    def write(self, writer: Writer, value: Any) -> None:
+        texts: list[bytes] = []
+        for field_name, wire, _ in layout(self.struct, writer.version):
+            given = getattr(value, field_name)
+            if given is None:
+                break
+            assert isinstance(wire, Decimal | Gbk)
+            texts.append(wire.bytes(given))
+            if b";" in texts[-1]:
+                raise ValueError(f"{field_name}: a semicolon ends the field")
+        writer.data += b";".join(texts)
+
+
 class OneOf(Wire):
     """One of several wire types: the first that takes the bytes that remain exactly; written by the value's type."""
 
-    def __init__(self, *wires: Wire) -> None:
+    def __init__(self, *wires: Wire, usual: int = 0) -> None:
+        """`usual` is the place of the form that is meant where nothing says which."""
         self.wires = wires
+        self.usual = wires[usual]
 
     def read(self, reader: Reader, name: str) -> Any:
         start, noted, faults, misfit = reader.offset, reader.noted(), len(reader.faults), reader.misfit
@@ -1042,21 +1166,27 @@ def read(struct: type[msgspec.Struct], reader: Reader, name: str = "") -> Any:
         BodyShort: the bytes end inside a field.
     """
     values: dict[str, Any] = {}
-    prefix = f"{name}." if name else ""
+    read_fields(layout(struct, reader.version), values, reader, f"{name}." if name else "")
+    counting = counts(struct, reader.version)
+    if counting:
+        body = struct(**values)
+        for field_name, wire, conditions in counting:
+            truth = wire.truth(body, reader.version)
+            # Where the count may be left out, None stands for that: an empty list keeps its 0.
+            if field_name in values and values[field_name] == truth and (truth or not conditions):
+                values[field_name] = None
+    return struct(**values)
+
+
+def read_fields(fields: tuple[Field, ...], values: dict[str, Any], reader: Reader, prefix: str) -> None:
+    """Read those of the fields that are there, behind the ones in `values`, and add them. Raises BodyShort."""
     outer_values = reader.values
-    for field_name, wire, conditions in layout(struct, reader.version):
+    for field_name, wire, conditions in fields:
         if conditions and not all(_holds(condition, values, reader) for condition in conditions):
             continue
         reader.values = values
         values[field_name] = wire.read(reader, prefix + field_name)
     reader.values = outer_values
-    for field_name, wire, conditions in counts(struct, reader.version):
-        if field_name in values:
-            listed = len(values[wire.of])
-            # Where the count may be left out, None stands for that: an empty list keeps its 0.
-            if values[field_name] == listed and (listed or not conditions):
-                values[field_name] = None
-    return struct(**values)
 
 
 def _holds(condition: Condition, values: dict[str, Any], reader: Reader) -> bool:
@@ -1076,11 +1206,16 @@ def write(body: msgspec.Struct, writer: Writer) -> None:
         ValueError: a value does not fit its field, a field that must be there is None, or one whose condition does not
             hold is not None.
     """
-    for name, wire, conditions in layout(type(body), writer.version):
+    write_fields(layout(type(body), writer.version), body, writer)
+
+
+def write_fields(fields: tuple[Field, ...], body: msgspec.Struct, writer: Writer) -> None:
+    """Write some fields of a Struct. Raises ValueError as `write` does."""
+    for name, wire, conditions in fields:
         value = getattr(body, name)
         if value is None and isinstance(wire, Count):
-            listed = len(getattr(body, wire.of) or ())
-            value = listed if listed or not conditions else None
+            truth = wire.truth(body, writer.version)
+            value = truth if truth or not conditions else None
         if conditions and not all(_expects(condition, body, value) for condition in conditions):
             if value is not None:
                 raise ValueError(f"{type(body).__name__}.{name} is given and its condition does not hold")

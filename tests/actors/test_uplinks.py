@@ -30,7 +30,7 @@ SAID = {
     0x0301: (control.EventReport(3), "driver.event.reported", {"event": 3}),
     0x0302: (control.QuestionReply(9, 2), "question.answered", {"answer": 2, "command": ""}),
     0x0303: (control.InfoOrder(4, 1), "information.ordered", {"information": 4}),
-    0x0700: (media.RecorderData(0, 0x10, b"\x55\x7a"), "recorder.reported", {"block": 0x10}),
+    0x0700: (media.RecorderData(reply_serial=0, command=0x10, block=b"\x55\x7a"), "recorder.reported", {"block": 0x10}),
     0x0701: (media.Waybill("运单：张三丰".encode("gbk")), "waybill.reported", {}),
     0x0702: (DRIVER, "driver.card.inserted", {"result": 0}),
     0x1005: (video.Passengers(1_700_000_000_000, 1_700_000_060_000, 5, 2), "passengers.counted", {"got_on": 5}),

@@ -13,7 +13,7 @@ from protocols.jt808.messages import MESSAGES as DECLARED
 from protocols.jt808.parameters import PARAMETERS
 from protocols.jt808.safety import GUANGDONG
 from protocols.jt808.vendors import LISTED
-from protocols.jt808.wire import ROW_OF, ByVersion, Many, Nested, OneOf, Packed, Wire, layout
+from protocols.jt808.wire import ROW_OF, ByVersion, Joined, Many, Nested, OneOf, Packed, Wire, layout
 
 LAYOUTS = (2011, 2013, 2019, 2020, GUANGDONG)
 ZH, EN = words_in("zh"), words_in("en")
@@ -30,7 +30,7 @@ def declared_structs() -> dict[str, type[msgspec.Struct]]:
             continue
         found[struct.__name__] = struct
         for version in LAYOUTS:
-            waiting += [wire.struct for _, wire in wires(struct, version) if isinstance(wire, Nested | Packed)]
+            waiting += [wire.struct for _, wire in wires(struct, version) if isinstance(wire, Nested | Packed | Joined)]
     return found
 
 

@@ -23,14 +23,16 @@ from protocols.jt808.control import (
     SetParameters,
     SetPolygon,
     SetRoute,
+    TerminalControl,
     Vertex,
 )
 from protocols.jt808.explain import explain_wire
 from protocols.jt808.framing import unescape, wrap
-from protocols.jt808.media import Compressed, Inflated
+from protocols.jt808.media import Compressed, Inflated, PacketNumber
 from protocols.jt808.messages import MESSAGES, Message, Unknown
 from protocols.jt808.parameters import PARAMETERS, Leave, ParameterValue, wire_at
 from protocols.jt808.plain import from_plain, to_plain
+from protocols.jt808.recorder import COLLECT_FAILED, COMMANDS, HEAD_FIELDS, SET_FAILED, RecorderAnswer, RecorderBlock
 from tests.protocols.test_explain import check_cover
 
 # Bytes and characters that matter: flags, escapes, zeros, GBK characters whose second byte is 7d or 7e.
@@ -50,6 +52,19 @@ def number(size: int) -> st.SearchStrategy[int]:
 
 
 def value_of(draw: st.DrawFn, field: wire.Wire, version: int) -> Any:
+    if isinstance(field, wire.Bcd):
+        return draw(st.integers(0, 10 ** (2 * field.size) - 1))
+    if isinstance(field, wire.Decimal):
+        return draw(st.integers(0, 2**32 - 1) | LETTERS.filter(lambda text: not text.isdecimal()))
+    if isinstance(field, wire.Joined):
+        # The first field is always there: none of them is no bytes, and that is None.
+        names = [one.name for one in wire.layout(field.struct, version)][: draw(st.integers(2, 12))]
+        forms = {one.name: one.wire for one in wire.layout(field.struct, version)}
+        return field.struct(**{name: value_of(draw, forms[name], version) for name in names})
+    if isinstance(field, RecorderBlock):
+        return block_of(draw, field, version)
+    if isinstance(field, wire.Exactly):
+        return tuple(value_of(draw, field.of, version) for _ in range(2)) * (field.number // 2)
     if isinstance(field, ParameterValue):
         id = draw(st.sampled_from(sorted(PARAMETERS)))
         form = wire_at(id, version)
@@ -82,6 +97,9 @@ def value_of(draw: st.DrawFn, field: wire.Wire, version: int) -> Any:
         return draw(st.integers(0, 16 ** (2 * field.size) - 1)).to_bytes(field.size, "big").hex().upper()
     if isinstance(field, wire.Raw):
         return draw(RAW) if field.size is None else draw(RAW)[: field.size].ljust(field.size, b"\x7e")
+    if isinstance(field, wire.Period):
+        # Zero is midnight of every day here, and none of the others is None.
+        return draw(st.integers(0, 86_399) | st.integers(946_684_800, 4_102_415_999)) * 1000
     if isinstance(field, wire.Time):
         return draw(st.none() | st.integers(946_684_800, 4_102_415_999).map(lambda s: 1000 * s))
     if isinstance(field, wire.Nested):
@@ -90,7 +108,35 @@ def value_of(draw: st.DrawFn, field: wire.Wire, version: int) -> Any:
         return tuple(value_of(draw, field.of, version) for _ in range(draw(st.integers(0, 3))))
     assert isinstance(field, wire.Items)
     chosen = draw(st.lists(st.sampled_from(sorted(field.table)), max_size=4))
-    return tuple(struct_of(draw, field.table[id], version) for id in chosen)
+    items = [struct_of(draw, field.table[id], version) for id in chosen]
+    return tuple(item for item in items if has_its_length(item, version))
+
+
+def has_its_length(item: Any, version: int) -> bool:
+    """Tell whether an item, a list as a rule, was drawn in a length that its id has."""
+    try:
+        wire.item_data(item, wire.ROW_OF[type(item)], version)
+    except ValueError:
+        return False
+    return True
+
+
+def block_of(draw: st.DrawFn, field: RecorderBlock, version: int) -> Any:
+    """Draw a block of the drive recorder: none, a failure, what is not declared, or its command's data."""
+    declared = [number for number in COMMANDS if number < COLLECT_FAILED]
+    command = draw(st.sampled_from(declared))
+    kind = draw(st.sampled_from(["none", "failed", "other", *["data"] * 6]))
+    if kind == "none":
+        return b""
+    if kind == "failed" and field.struct is RecorderAnswer:
+        return RecorderAnswer(command=draw(st.sampled_from([COLLECT_FAILED, SET_FAILED])), reserved=draw(number(1)))
+    if kind == "other":
+        return field.struct(command=0xE0, data=draw(RAW) or b"\x01")  # type: ignore[call-arg]
+    values: dict[str, Any] = {"command": command, "reserved": draw(number(1))}
+    for name, form, conditions in wire.layout(field.struct, version)[HEAD_FIELDS:-1]:
+        if all(command in condition.values for condition in conditions if isinstance(condition, wire.IfEqual)):
+            values[name] = value_of(draw, form, version)
+    return field.struct(**values)
 
 
 def struct_of(draw: st.DrawFn, struct: type[msgspec.Struct], version: int) -> Any:
@@ -109,11 +155,19 @@ def struct_of(draw: st.DrawFn, struct: type[msgspec.Struct], version: int) -> An
                 # Left out alone or with all that follow.
                 more = more and draw(st.booleans())
                 there = there and more
-        if there:
+        if there and isinstance(field, PacketNumber):
+            values[field.of] = values[field.of] or 1
+            values[name] = draw(st.integers(1, values[field.of]))
+        elif there:
             values[name] = value_of(draw, field, version)
     if struct is Compressed:
         # What it inflates to follows from its data.
         values = {"data": gzip.compress(values["data"], mtime=0), "inflated": values["data"]}
+    if values.get("block") == b"":
+        values["command"] = 0x08
+    if struct is TerminalControl and values["command"] in (1, 2):
+        # What stands here is read as their fields.
+        values["parameters"] = ""
     return struct(**values)
 
 
@@ -234,6 +288,8 @@ NOT_CANONICAL = {
     "7E8105": "the peer writes numbers in binary into the text of 0x8105 (sheet section 2: decimal text)",
     "7E0702404101": "an issuer padded with 0x00 inside, an ID card of 19 characters in a field of 20",
     "7E0107407F": "a maker of 11 zero bytes (section 17.2); an empty one is written in 5",
+    "7E07024056": "an ID card and a face's number padded with 0x00 in front (section 2: behind in practice)",
+    "7E080200420138001380000001": "2011 without the number of items in this packet; written with it",
     "7E84000015": "a number padded with 0x00 behind (section 5: text to the end)",
     "7E84004015": "a number padded with 0x00 behind (section 5: text to the end)",
     "7E85004003": "one command without its count (section 17.2); written with it",
