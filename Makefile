@@ -2,8 +2,6 @@
 
 PYTHON ?= python3
 VENV := .venv
-# Tests at once. More than two want more than two cores.
-WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -38,7 +36,7 @@ browser:
 	@./.ci/browser
 
 test: browser lint
-	$(BIN)/python -m pytest -q -n $(WORKERS)
+	$(BIN)/python -m pytest -q
 
 bench: setup
 	$(BIN)/python -m bench.run

@@ -387,7 +387,6 @@ class Node:
         self.bell = Bell(
             data.run, head, on_knock=lambda: token.run_sync_soon(self.errands["inbox"].wake, idempotent=True)
         )
-        self.bell.subscribe(lambda seq, topics: token.run_sync_soon(self._rung, seq, topics))
         self.eventlog.on_committed = self.bell.ring
         self.registry = Registry(self.eventlog)
         self.people = People(self.eventlog.database, demo=config.demo and config.http_is_loopback)
@@ -485,12 +484,17 @@ class Node:
         self.query = QueryServer(self.store, data.run / "query.sock")
         self.query.__enter__()
         self._token = token
+        # Last: whoever is woken is there.
+        self.bell.subscribe(lambda seq, topics: token.run_sync_soon(self._rung, seq, topics))
 
     def _rung(self, seq: int, topics: frozenset[str]) -> None:
         for follower in self.followers.values():
             follower.rung(seq, topics)
         for errand in self.errands.values():
             errand.rung(seq, topics)
+        if "command" in topics:
+            # Asked for by an errand, in a transaction of its own and not through the writer.
+            self.gateway.committed(seq, frozenset({"command."}))
 
     async def reload_fences(self, events: "Sequence[Event]") -> None:
         """Judge by the fences as they stand now. The index is built beside; judging goes on meanwhile."""

@@ -28,6 +28,7 @@ from core.limits import (
     AREA_PAUSE_S,
     AREA_TERMINALS_AT_ONCE,
     AREAS_PER_TERMINAL_MAX,
+    COMMAND_REPLY_BYTES_MAX,
 )
 from protocols.jt808 import control
 from protocols.jt808.plain import to_plain
@@ -49,12 +50,17 @@ QUERY: Final = 0x8608
 QUERY_SINCE: Final = 2019
 KIND_NUMBERS: Final[Mapping[AreaKind, int]] = {"circle": 1, "rectangle": 2, "polygon": 3, "route": 4}
 APPEND, MODIFY = 1, 2
+REPLY_BYTES: Final = COMMAND_REPLY_BYTES_MAX // 2
+"""Our areas of a kind on one terminal, as plain values, above which they are asked for one by one: the terminal may
+hold as many again that are not ours."""
 
+INCOMPARABLE: Final = frozenset({"edition", "unanswered", "long"})
+"""Why nothing can be said: its edition has no such message, no answer came, it was too long for the log."""
 ENDS: Final = frozenset({"command.acked", "command.effective"})
 """Types of events that say that a terminal did what it was asked."""
 FAILURES: Final = frozenset({"command.failed", "command.expired", "command.unknown", "command.rejected"})
-OURS: Final = ("invalid", "edition", "unsupported", "not known")
-"""Beginnings of the reasons of a failure that another try would not mend."""
+CERTAIN: Final = frozenset({"refused", "invalid", "edition"})
+"""Why a command fails where another try would not help."""
 
 
 class SessionNow(Protocol):
@@ -142,7 +148,6 @@ def ask(row: AreaRow, step: Step, command: str, now_ms: int) -> None:
 def answered(row: AreaRow, type_: str, progress: CommandProgress, now_ms: int) -> None:
     """Take what became of a row's command to tell or to withdraw."""
     doing, row.doing, row.command = row.doing, "", ""
-    reason = progress.reason
     if type_ in ENDS:
         row.attempts = 0
         if row.verdict != "full":
@@ -152,7 +157,7 @@ def answered(row: AreaRow, type_: str, progress: CommandProgress, now_ms: int) -
         else:
             row.told_kind, row.told_revision = "", 0
         row.due_ms = now_ms
-    elif progress.result or reason.startswith(OURS):
+    elif progress.why in CERTAIN:
         row.attempts = 0
         if doing == "withdraw" and not row.told_revision:
             # It never confirmed that it has it, and says that it has not.
@@ -163,14 +168,14 @@ def answered(row: AreaRow, type_: str, progress: CommandProgress, now_ms: int) -
             row.told_revision = 0
             row.due_ms = now_ms
         elif (row.kind, row.wanted_revision) == (row.asked_kind, row.asked_revision) or doing == "withdraw":
-            row.verdict, row.reason = "refused", reason or f"result {progress.result}"
+            row.verdict, row.reason = "refused", progress.reason or progress.why
         else:
             row.due_ms = now_ms
     else:
         row.attempts += 1
         row.due_ms = now_ms + round(AREA_PAUSE_S * 1000 * 2 ** (row.attempts - 1))
         if row.attempts >= AREA_ATTEMPTS_MAX:
-            row.verdict, row.reason = "unknown", reason or type_.removeprefix("command.")
+            row.verdict, row.reason = "unknown", progress.why or type_.removeprefix("command.")
     settle(row, now_ms)
 
 
@@ -180,7 +185,7 @@ def compared(row: AreaRow, differences: tuple[str, ...], others: tuple[int, ...]
     row.compared_ms, row.differences, row.others = now_ms, differences, others
     if not differences:
         row.verdict, row.reason, row.told_revision = "", "", row.wanted_revision
-    elif not set(differences) & {"edition", "unanswered"} and row.verdict != "refused":
+    elif not set(differences) & INCOMPARABLE and row.verdict != "refused":
         row.verdict, row.reason = "differs", ""
     row.due_ms = now_ms
     settle(row, now_ms)
@@ -471,9 +476,12 @@ class Areas:
         progress: CommandProgress = event.payload
         self._counts["compared"] += 1
         if event.type not in ENDS:
-            edition = progress.reason.startswith(OURS)
             for row in rows:
-                compared(row, ("edition" if edition else "unanswered",), (), now_ms)
+                compared(row, ("edition" if progress.why == "edition" else "unanswered",), (), now_ms)
+            return
+        if not progress.reply:
+            for row in rows:
+                compared(row, ("long",), (), now_ms)
             return
         there = held(progress.reply)
         ours = {row.fence for row in areas.of_terminals(connection, [rows[0].terminal])}
@@ -564,10 +572,10 @@ class Areas:
             else:
                 busy.add(row.terminal)
                 together = [row]
+                ids: tuple[int, ...] = ()
                 if step == "compare":
-                    kin = areas.of_terminals(transaction.connection, [row.terminal])
-                    together = [one for one in kin if step_of(one) == "compare" and one.told_kind == row.told_kind]
-                commands.append(self._command(drawn.get(row.fence), row, step, now_ms))
+                    together, ids = self._asked_together(transaction.connection, row)
+                commands.append(self._command(drawn.get(row.fence), row, step, ids, now_ms))
                 for one in together:
                     ask(one, step, commands[-1].id, now_ms)
                     changed[one.fence, one.terminal] = one
@@ -575,12 +583,23 @@ class Areas:
         self._counts["asked"] += len(commands)
         return list(changed.values())
 
-    def _command(self, fence: Geofence | None, row: AreaRow, step: Step, now_ms: int) -> Event:
+    def _asked_together(self, connection: Connection, row: AreaRow) -> tuple[list[AreaRow], tuple[int, ...]]:
+        """Return the rows that one question answers, and which ids it names; none: all areas of the kind.
+
+        An answer of many corners would be too long for the log: then it is one area after another.
+        """
+        kin = [one for one in areas.of_terminals(connection, [row.terminal]) if one.told_kind == row.told_kind]
+        drawn = areas.fences(connection, [one.fence for one in kin])
+        if sum(len(msgspec.json.encode(to_plain(area_of(fence)))) for fence in drawn.values()) > REPLY_BYTES:
+            return [row], (row.fence,)
+        return [one for one in kin if step_of(one) == "compare"], ()
+
+    def _command(self, fence: Geofence | None, row: AreaRow, step: Step, ids: tuple[int, ...], now_ms: int) -> Event:
         match step:
             case "withdraw":
                 message, body = DELETE[row.told_kind], control.DeleteAreas((row.fence,))
             case "compare":
-                message, body = QUERY, control.QueryAreas(KIND_NUMBERS[row.told_kind])  # type: ignore[assignment]
+                message, body = QUERY, control.QueryAreas(KIND_NUMBERS[row.told_kind], ids)  # type: ignore[assignment]
             case _:
                 assert fence is not None
                 message, body = SET[row.kind], set_body(fence, again=row.told_revision > 0)  # type: ignore[assignment]

@@ -539,15 +539,17 @@ class Commands:
     # --- sending ------------------------------------------------------------------------------------------------------
 
     def _try(self, command: Command, now_s: float, now_ms: int) -> list[Step]:
-        """Send a command that waits to the terminal that logged in last, or say what it waits for."""
+        """Send a command that waits to its terminal, or to the one that logged in last, or say what it waits for."""
         command.deadline_s = command.expires_s
         if command.expires_s <= now_s:
             return []
-        if not self._sessions:
-            return self._wait(command, "offline", "no terminal of the car is logged in", now_ms)
-        session = max(self._sessions.values(), key=lambda one: one.epoch)
-        version = session.header.version
         request: CommandRequested = command.event.payload
+        session = max(self._sessions.values(), key=lambda one: one.epoch, default=None)
+        if request.terminal:
+            session = self._sessions.get(request.terminal)
+        if session is None:
+            return self._wait(command, "offline", "no terminal of the car is logged in", now_ms)
+        version = session.header.version
         if not knows(command.message, version):
             reason = f"JT/T 808-{version} does not know {id_text(command.message)} ({MESSAGES[command.message].name})"
             return [self._end(command, "command.failed", now_ms, "edition", reason)]

@@ -70,7 +70,8 @@ class AreaRow(msgspec.Struct, kw_only=True):
     """Somebody wants to know what the terminal holds."""
     compared_ms: int = 0
     differences: tuple[str, ...] = ()
-    """What is different there: fields of the message, `missing`, `edition` (it cannot say) or `unanswered`."""
+    """What is different there: fields of the message, `missing`; or why nothing can be said, `edition`, `unanswered`
+    or `long`."""
     others: tuple[int, ...] = ()
     """Areas of this kind on the terminal that we know nothing of, by their ids there."""
 

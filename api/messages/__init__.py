@@ -20,7 +20,6 @@ from api.messages import (
     problems,
     system,
     terminals,
-    uplinks,
     vehicles,
 )
 
@@ -45,7 +44,6 @@ TOPICS: Final = (
     problems,
     system,
     terminals,
-    uplinks,
     vehicles,
 )
 """One file of texts a topic, as a rule a page."""

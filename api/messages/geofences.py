@@ -139,7 +139,7 @@ _PAGE: Final[dict[str, tuple[str, str]]] = {
     "geofences_rule_detailed": ("Collect detailed positions inside", "区域内采集 GNSS 详细定位数据"),
     "geofences_speed": ("Limit, km/h", "限速（公里/时）"),
     "geofences_overspeed": ("For, s", "持续（秒）"),
-    "geofences_night_speed": ("By night, km/h", "夜间限速"),
+    "geofences_night_speed": ("Night, km/h", "夜间限速"),
     "geofences_night_what": (
         "The limit by night and the name are known to terminals of 2019 only.",
         "夜间限速与区域名称仅 2019 版终端支持。",
@@ -183,7 +183,7 @@ _PAGE: Final[dict[str, tuple[str, str]]] = {
     "geofences_why_failure": ("The terminal says: failure.", "终端应答：失败。"),
     "geofences_why_message_wrong": ("The terminal says: message wrong.", "终端应答：消息有误。"),
     "geofences_why_unsupported": ("The terminal says: not supported.", "终端应答：不支持。"),
-    "geofences_why_timeout": (
+    "geofences_why_no_answer": (
         "The terminal does not answer; asked again when it logs in.",
         "终端无应答，下次上线时重试。",
     ),
@@ -203,6 +203,7 @@ _PAGE: Final[dict[str, tuple[str, str]]] = {
         "Only terminals of 2019 can say what they hold.",
         "仅 2019 版终端支持查询区域数据。",
     ),
+    "geofences_differs_long": ("The answer is too long to be compared.", "应答过长，无法比对。"),
     "geofences_differs_unanswered": ("The terminal did not say what it holds.", "终端未应答查询。"),
     "geofences_differs_attributes": ("attributes", "区域属性"),
     "geofences_differs_latitude": ("latitude", "纬度"),

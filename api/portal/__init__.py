@@ -16,7 +16,6 @@ from api.portal import (
     people,
     system,
     terminals,
-    uplinks,
     vehicle,
     vehicles,
 )
@@ -37,7 +36,6 @@ PAGES: Final = (
     *people.PAGES,
     *system.PAGES,
     *terminals.PAGES,
-    *uplinks.PAGES,
     *vehicle.PAGES,
     *vehicles.PAGES,
 )

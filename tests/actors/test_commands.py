@@ -379,6 +379,19 @@ async def test_a_command_goes_to_the_terminal_that_logged_in_last(mock_clock: Cl
     assert isinstance(world.command("0x8201").payload, CommandRequested)
 
 
+async def test_a_command_that_names_its_terminal_goes_there_and_waits_for_it(mock_clock: Clock) -> None:
+    world, car = one_car()
+    world.know(row(2, 1, "13900000002", "T2"))
+    second = Caller(world, "13900000002", "T2")
+    async with running(world):
+        await say(world, second.authenticate(link(2)))
+        await world.ask(world.command("0x8201", terminal=1))
+        assert states(world) == ["queued"]
+        await say(world, car.authenticate(link(1)), second.authenticate(link(3)))
+        assert [query.header.phone for query in sent(world, 0x8201, on=1)] == ["13900000001"]
+    assert states(world) == ["queued", "sent"]
+
+
 # --- what can be sent -------------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,8 @@ class Terminal:
             end = self._buffer.find(b"\x7e", start + 1)
             if start >= 0 and end > 0:
                 wire, self._buffer = self._buffer[start : end + 1], self._buffer[end + 1 :]
-                decoded = decode(unwrap(wire))
+                # 2011 has the header of 2013: only the terminal knows.
+                decoded = decode(unwrap(wire), 2011 if self.version == 2011 else None)
                 if message is None or decoded.header.message == message:
                     return decoded
                 continue

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.servers import ChildServer, start_carillon
+from protocols.jt808.messages import TerminalGeneralReply
 from tests.line.conftest import Line, Terminal, place, until
 
 CENTRE = (152.0, 32.0)
@@ -82,14 +83,14 @@ def test_a_fence_drawn_over_http_is_entered_and_left_by_its_cars_only(server: Ch
     assert len(crossed("fence.exited", ids[1])) == exits == 0
 
 
-def test_a_fence_answered_for_is_judged_by_after_kill_9(tmp_path: Path) -> None:
+def test_a_fence_answered_for_is_judged_by_and_told_once_after_kill_9(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with start_carillon(data) as server:
         before = Line(server)
         terminal = before.terminal("13911127009").login()
         Car(terminal).at(CENTRE[0] - 0.1)
         # Killed the moment it has answered: the swap may not have come.
-        fence = drawn(server, circle("survivor"))
+        fence = drawn(server, circle("survivor", on_terminals=True))
         server.kill()
         before.close()
     with start_carillon(data) as server:
@@ -97,10 +98,20 @@ def test_a_fence_answered_for_is_judged_by_after_kill_9(tmp_path: Path) -> None:
         again = after.terminal("13911127009")
         again.code = terminal.code
         car = Car(again.login())
+        # Whether it was asked for before the end or after the start: it is the same command.
+        told = again.hear(0x8600)
+        again.say(0x0001, TerminalGeneralReply(told.header.serial, 0x8600, 0))
         car.second = 1_000
         car.at(CENTRE[0])
         vehicle_id = after.vehicle_of("13911127009")
         (entered,) = until(lambda: after.events("fence.entered", vehicle_id=vehicle_id))
         assert entered["payload"]["fence_id"] == fence["id"]
         assert len(after.events("geofence.saved", fence_id=fence["id"])) == 1
+
+        def states() -> list[str]:
+            rows = server.ask("GET", f"/api/v1/geofences/{fence['id']}/terminals")[1]["items"]
+            return [row["state"] for row in rows]
+
+        until(lambda: states() == ["told"])
+        assert len(after.events("command.requested", message="0x8600")) == 1
         after.close()

@@ -61,7 +61,8 @@ class Device:
     def reply(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return what it holds of a kind, as 0x0608 in plain values."""
         kind = ("circle", "rectangle", "polygon", "route")[fields["kind"] - 1]
-        more: dict[str, Any] = {LISTS[kind]: tuple(self.kept[kind].values())}
+        ids = set(fields["ids"]) or self.kept[kind]
+        more: dict[str, Any] = {LISTS[kind]: tuple(area for id, area in self.kept[kind].items() if id in ids)}
         return to_plain(AreasReply(kind=fields["kind"], **more))
 
     @property
@@ -155,7 +156,7 @@ class World:
         device = self.devices[order.terminal]
         result = device.hear(int(order.message, 16), order.fields)
         if result:
-            self.decide(command, "command.failed", result=result, reason="failure")
+            self.decide(command, "command.failed", why="refused", result=result, reason="failure")
         elif int(order.message, 16) == QUERY:
             self.decide(command, "command.effective", reply=device.reply(order.fields))
         else:

@@ -136,7 +136,7 @@ def test_a_refusal_stays_until_somebody_tries_again_or_changes_the_fence(world: 
     fence = world.draw(applies="vehicles", vehicles=(1, 2))
     world.work()
     for command in world.open():
-        world.decide(command, "command.failed", result=3, reason="unsupported")
+        world.decide(command, "command.failed", why="refused", result=3, reason="unsupported")
     world.rest()
     assert world.states(fence.id) == {1: "refused", 2: "refused"}
     assert world.row(fence.id, 1).reason == "unsupported"
@@ -165,7 +165,7 @@ def test_a_terminal_that_does_not_answer_is_asked_at_growing_intervals_then_unkn
     for attempt in range(limits.AREA_ATTEMPTS_MAX):
         world.work()
         (command,) = world.open()
-        world.decide(command, "command.failed", reason="timeout")
+        world.decide(command, "command.unknown", why="no_answer", reason="no answer came")
         world.work()
         assert world.open() == []
         world.now_ms += round(limits.AREA_PAUSE_S * 1000) * 2**attempt
@@ -281,6 +281,27 @@ def test_a_comparison_without_an_answer_says_so_and_changes_nothing(world: World
     world.decide(command, "command.expired")
     world.work()
     assert (world.states(fence.id), world.row(fence.id, 1).differences) == ({1: "told"}, ("unanswered",))
+
+
+def test_areas_whose_answer_would_be_too_long_are_asked_for_one_by_one(world: World) -> None:
+    ring = [[121 + 0.001 * k, 31.0] for k in range(100)] + [[121.05, 31.05], [121.0, 31.0]]
+    shape: dict[str, Any] = {"applies": "vehicles", "vehicles": (1,), "kind": "polygon"}
+    drawn = [world.draw("polygon", applies="vehicles", vehicles=(1,)) for _ in range(3)]
+    for fence in drawn:
+        world.change(fence.id, geometry={"coordinates": [ring]}, **shape)
+    world.rest()
+    for fence in drawn:
+        world.say("area.compare.requested", fence.id)
+    world.rest()
+    asked = [e.payload.fields["ids"] for e in world.log.read(0, 1_000, "command.req") if e.payload.message == "0x8608"]
+    assert asked == [[fence.id] for fence in drawn]
+    assert [row.differences for row in world.rows(1)] == [(), (), ()]
+    # Longer than the log takes all the same: nothing can be said.
+    world.say("area.compare.requested", drawn[0].id)
+    world.work()
+    world.decide(world.open()[0], "command.effective")
+    world.work()
+    assert (world.row(drawn[0].id, 1).state, world.row(drawn[0].id, 1).differences) == ("told", ("long",))
 
 
 # --- who may, and what no terminal can keep ---------------------------------------------------------------------------
@@ -430,11 +451,11 @@ class AnyOrder(RuleBasedStateMachine):
                 self.world.devices[command.payload.terminal].hear(
                     int(command.payload.message, 16), command.payload.fields
                 )
-                self.world.decide(command, "command.unknown", reason="timeout")
+                self.world.decide(command, "command.unknown", why="no_answer")
             case "expire":
                 self.world.decide(command, "command.expired", reason="no terminal came")
             case "refuse":
-                self.world.decide(command, "command.failed", result=2, reason="message wrong")
+                self.world.decide(command, "command.failed", why="refused", result=2, reason="message wrong")
 
     def check_told_once(self) -> None:
         """No revision is told again that a terminal has confirmed, and no terminal has two commands at once."""

@@ -148,7 +148,7 @@ export class Told {
     if (!row.compared_ms) return "";
     const parts = row.differences.map(difference);
     let text = parts.length ? parts.join(t("geofences_and")) : t("geofences_same");
-    if (row.differences.length && !["missing", "edition", "unanswered"].includes(row.differences[0])) text = t("geofences_differs_in", { what: text });
+    if (row.differences.length && !["missing", "edition", "unanswered", "long"].includes(row.differences[0])) text = t("geofences_differs_in", { what: text });
     if (row.others.length) text += ` ${t("geofences_others", { ids: row.others.slice(0, 10).join(", ") })}`;
     return `${text} · ${this.how.moment.format(row.compared_ms)}`;
   }
