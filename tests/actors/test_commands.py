@@ -388,7 +388,7 @@ async def test_a_command_that_names_its_terminal_goes_there_and_waits_for_it(moc
         await world.ask(world.command("0x8201", terminal=1))
         assert states(world) == ["queued"]
         await say(world, car.authenticate(link(1)), second.authenticate(link(3)))
-        assert [query.header.phone for query in sent(world, 0x8201, on=1)] == ["13900000001"]
+        assert [query.header.phone for query in sent(world, 0x8201, on=1)] == ["13912345678"]
     assert states(world) == ["queued", "sent"]
 
 
