@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Tests at once. More than two want more than two cores.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -36,7 +38,7 @@ browser:
 	@./.ci/browser
 
 test: browser lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS)
 
 bench: setup
 	$(BIN)/python -m bench.run

@@ -94,7 +94,7 @@ class Uplinks:
         """
         read = MEANINGS.get(heard.message)
         meaning = read(heard.body) if read is not None and not isinstance(heard.body, Unknown) else None
-        if meaning is None:
+        if meaning is None or (command and heard.message in UNASKED):
             return None, False
         hour = heard.arrival_ms // HOUR_MS
         if hour != self._hour:
@@ -197,6 +197,9 @@ MEANINGS: Final[Mapping[int, Callable[[Any], Meaning | None]]] = MappingProxyTyp
     }
 )
 """Message -> what it says that becomes an event."""
+
+UNASKED: Final = frozenset({0x0700, 0x0702})
+"""Messages that are events only when nobody asked: otherwise the command's own story tells of them."""
 
 LATER: Final = frozenset({0x0108, 0x0302, 0x1206})
 """Messages that answer a command long after the general reply to it: their events name it."""

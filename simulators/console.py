@@ -305,6 +305,8 @@ class Station:
         self.every_ms = 0
         self.lose: set[int] = set()
         """Indexes of fragments that the next long message goes out without."""
+        self.miss: set[int] = set()
+        """And of those that it does not hear of the platform's next."""
         self.fault = ""
         """Why there is no link."""
         self._lost: tuple[int, set[int]] | None = None
@@ -476,6 +478,10 @@ class Station:
                 header, body, lines = words_of(frame, self.version, self.raw)
             except ProtocolError as error:
                 self._say(f"◀ a frame that cannot be read: {error}  {framed.hex()}")
+                continue
+            if header.total and header.index in self.miss:
+                self.miss.discard(header.index)
+                self._say(f"▷ {header.message:#06x} fragment {header.index} of {header.total} is not heard")
                 continue
             self._hear(header, body)
             self._show_heard(header, body, lines, framed)
@@ -736,14 +742,13 @@ class Console:
 
     def lose(self, rest: str) -> None:
         """Leave fragments out of the next long message."""
-        try:
-            indexes = {int(one) for one in re.split(r"[,\s]+", rest) if one}
-        except ValueError:
-            raise Fault(f"{rest!r}: numbers of fragments, as 3,5") from None
-        if not indexes or min(indexes) < 1:
-            raise Fault("lose which? lose 3,5: the third and the fifth fragment of the next long message")
         with self.station.lock:
-            self.station.lose = indexes
+            self.station.lose = indexes_of(rest, "lose")
+
+    def miss(self, rest: str) -> None:
+        """Do not hear fragments of the platform's next long message."""
+        with self.station.lock:
+            self.station.miss = indexes_of(rest, "miss")
 
     def drive(self, rest: str) -> None:
         """Be somewhere, and say so."""
@@ -920,6 +925,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "send": Command(Console.send, "send MESSAGE name=value … | {JSON}", "send a message; `send hex 7E…` any bytes"),
     "fragment": Command(Console.fragment, "fragment MESSAGE FILE [name=value …]", "send a file, in fragments if long"),
     "lose": Command(Console.lose, "lose 3,5", "leave these fragments out of the next long message"),
+    "miss": Command(Console.miss, "miss 3,5", "do not hear these of the platform's next long message"),
     "drive": Command(Console.drive, "drive LATITUDE LONGITUDE [KM/H [COURSE]]", "be somewhere, and report it"),
     "alarm": Command(Console.alarm, "alarm sos | collision | BIT | off", "raise alarms, and report it"),
     "ignition": Command(Console.ignition, "ignition on|off", "turn the key, and report it"),
@@ -947,6 +953,17 @@ def split(text: str) -> list[str]:
         ]
     except ValueError as error:
         raise Fault(f"{text!r}: {str(error).lower()}") from None
+
+
+def indexes_of(text: str, word: str) -> set[int]:
+    """Raises Fault."""
+    try:
+        indexes = {int(one) for one in re.split(r"[,\s]+", text) if one}
+    except ValueError:
+        raise Fault(f"{text!r}: numbers of fragments, as 3,5") from None
+    if not indexes or min(indexes) < 1:
+        raise Fault(f"{word} which? {word} 3,5: the third and the fifth fragment of the next long message")
+    return indexes
 
 
 def number(word: str, name: str) -> float:

@@ -78,7 +78,7 @@ SHOT_MS: Final = 200
 THINK_MS: Final = 2_000
 """How long a driver reads before he answers."""
 UPGRADE_MS: Final = 3_000
-UPLOAD_MS: Final = 1_500
+UPLOAD_MS: Final = 3_000
 """An upload to somebody else's server, of which this link hears the end only."""
 REST_MS: Final = {2: 60_000, 3: 300_000, 4: 15_000, 5: 20_000, 6: 60_000, 7: 300_000}
 """How long a terminal is away after each terminal control (0x8105): it visits another server, is off, starts anew."""

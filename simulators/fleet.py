@@ -10,6 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from simulators.devices import Device
+from simulators.equipment import MEDIA_CRASH
 from simulators.faults import Piece, Wire
 from simulators.roads import City
 from simulators.scenarios import Scenario, World
@@ -22,6 +24,15 @@ PAST_INTERVAL_MS: Final = 10_000
 """Between two reports of a past lived through: a map that is looked at wants more of them than last night's track."""
 COVERAGE_MS: Final = 3_000
 """How long a modem needs to find the network again after a tunnel."""
+CAN_S: Final = 600
+"""A lively scenario: a driving car says so often what its CAN bus says ..."""
+PASSENGERS_S: Final = 900
+"""... and every PASSENGERS_EVERY-th car so often how many got on and off ..."""
+PASSENGERS_EVERY: Final = 10
+WAYBILL_EVERY: Final = 20
+"""... and every so many-th has papers, said when it starts ..."""
+LIVELY_MAX: Final = 10
+"""... but all cars together no more of these in one second. What is over goes unsaid."""
 
 
 class Wheel:
@@ -139,6 +150,8 @@ class Fleet:
                 self._wheel.put(number, world.now_ms)
             for number in shaded.tolist():
                 self._coverage(number)
+            if self.scenario.lively and not self.hurrying:
+                self._live(changed.tolist())
         if now_ms >= self._storm_ms:
             self._storm_ms += self.scenario.storm_s * 1000
             self.storm = True
@@ -161,6 +174,42 @@ class Fleet:
                 terminal.tick(now_ms)
                 self.busy.add(number)
             self._wheel.put(number, min(terminal.report_due_ms, terminal.due_ms))
+
+    def _live(self, changed: list[int]) -> None:
+        """Let happen in this second what happens in cars: see Scenario.lively."""
+        world, now_ms = self.world, self.world.now_ms
+        second = now_ms // 1000
+        said = 0
+        for number in changed:
+            device = self._speaking(number)
+            if device is None:
+                continue
+            driving = bool(world.ignition[number])
+            if world.crashed[number]:
+                device.photograph(MEDIA_CRASH, 1, now_ms)
+            elif said < LIVELY_MAX and device.card_in != driving:
+                device.card(driving, now_ms)
+                said += 1
+                if driving and number % WAYBILL_EVERY == WAYBILL_EVERY - 1:
+                    device.waybill(now_ms)
+        for number in range(second % CAN_S, len(self.terminals), CAN_S):
+            if said < LIVELY_MAX and world.ignition[number] and (device := self._speaking(number)):
+                device.can(now_ms)
+                said += 1
+        for number in range(second % PASSENGERS_S, len(self.terminals), PASSENGERS_S):
+            counts = number % PASSENGERS_EVERY == 0
+            if counts and said < LIVELY_MAX and world.ignition[number] and (device := self._speaking(number)):
+                draw = (number * 2_654_435_761 + second) >> 7
+                device.passengers(now_ms - PASSENGERS_S * 1000, now_ms, draw % 7, draw // 7 % 7, now_ms)
+                said += 1
+
+    def _speaking(self, number: int) -> Device | None:
+        """Return a car's device if it is logged in; what happens while it is not goes unsaid."""
+        terminal = self.terminals[number]
+        if terminal.state != ONLINE:
+            return None
+        self.busy.add(number)
+        return terminal.device
 
     def hurry(self, until_ms: int) -> None:
         """Live one second of the past, if it does not reach beyond `until_ms`."""

@@ -44,6 +44,10 @@ class Scenario(NamedTuple):
     """And an SOS in each so many."""
     dark: str = "tunnels"
     """Where there is neither fix nor coverage: nowhere, tunnels (under the river), expressways (all underground)."""
+    lively: bool = False
+    """Drivers put their cards in and take them out, each collision is photographed, engines tell of their CAN bus, some
+    cars count passengers, some have papers (fleet.py says how often). Under ten messages an hour and car, at most
+    LIVELY_MAX in a second of all cars together, beside the pictures of collisions."""
     storm_s: int = 0
     """Every so many seconds all links break at once and all terminals dial again within two seconds."""
     dealer_share: float = 0.02
@@ -65,6 +69,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
             crash_every_s=300,
             sos_every_s=240,
             dealer_share=0.03,
+            lively=True,
         ),
         "steady": Scenario(
             "every car reports at every interval, parked or not; nothing happens", parked_intervals=1, dark="nowhere"

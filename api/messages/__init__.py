@@ -20,6 +20,7 @@ from api.messages import (
     problems,
     system,
     terminals,
+    uplinks,
     vehicles,
 )
 
@@ -44,6 +45,7 @@ TOPICS: Final = (
     problems,
     system,
     terminals,
+    uplinks,
     vehicles,
 )
 """One file of texts a topic, as a rule a page."""

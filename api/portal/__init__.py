@@ -16,6 +16,7 @@ from api.portal import (
     people,
     system,
     terminals,
+    uplinks,
     vehicle,
     vehicles,
 )
@@ -36,6 +37,7 @@ PAGES: Final = (
     *people.PAGES,
     *system.PAGES,
     *terminals.PAGES,
+    *uplinks.PAGES,
     *vehicle.PAGES,
     *vehicles.PAGES,
 )

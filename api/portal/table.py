@@ -169,6 +169,7 @@ class _Line(msgspec.Struct, frozen=True):
     id: str
     href: str
     cells: list[Markup | str]
+    current: bool = False
 
 
 class _Field(msgspec.Struct, frozen=True):
@@ -221,6 +222,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     filters: Sequence[Filter] = ()
     row_id: Callable[[Any], object] = lambda row: ""
     row_href: Callable[[Any], str] = lambda row: ""
+    row_current: Callable[[Any], bool] = lambda row: False
+    """The row that is shown beside the table."""
     link_column: int = 0
     select: bool = False
     renew: bool = False
@@ -253,7 +256,12 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
             columns=[self._head(column, asked, request.url.path) for column in shown],
             link_column=self.link_column,
             rows=[
-                _Line(str(self.row_id(row)), self.row_href(row), [show(column, row, words) for column in shown])
+                _Line(
+                    str(self.row_id(row)),
+                    self.row_href(row),
+                    [show(column, row, words) for column in shown],
+                    self.row_current(row),
+                )
                 for row in found.rows
             ],
             filters=self._fields(request, asked),

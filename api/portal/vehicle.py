@@ -280,19 +280,26 @@ def _chosen(page: FramePage, sequence: int, words: Words, find: Any) -> dict[str
     if item is None:
         return {"chosen": None, "runs": []}
     item = explain(item)
-    fields = item.explained["fields"] if item.explained else []
-    wire = item.frame
+    return {"chosen": item, "runs": runs_of(item.message, item.frame, item.explained, words)}
+
+
+def runs_of(message: str, wire: str, explained: dict[str, Any] | None, words: Words) -> list[dict[str, Any]]:
+    """Return the bytes of an explained frame in runs of one field each, named in the reader's words.
+
+    Args:
+        message: its id, 0x…. wire: its bytes in hexadecimal. explained: as `explain` says it; None: there are no runs.
+    """
     runs = []
-    for number, field in enumerate(fields):
+    for number, field in enumerate(explained["fields"] if explained else ()):
         start, end = 2 * field["offset"], 2 * (field["offset"] + field["length"])
         pairs = " ".join(wire[at : at + 2] for at in range(start, end, 2))
         said = {
-            "label": path_name(item.message, field["name"], words),
+            "label": path_name(message, field["name"], words),
             "unit": unit_name(field["unit"], words),
             "meaning": meaning_of(field["name"].rpartition(".")[2].partition("[")[0], field["meaning"], words),
         }
         runs.append({"number": number, "hue": number % HUES + 1, "hex": pairs, **field, **said})
-    return {"chosen": item, "runs": runs}
+    return runs
 
 
 def _whole(request: Request[Any, Any, Any], name: str) -> int:

@@ -6,7 +6,7 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from actors.uplinks import MEANINGS
+from actors.uplinks import MEANINGS, Heard, Uplinks
 from core.events import EVENTS, MessageReceived
 from core.limits import UPLINK_EVENTS_PER_HOUR_MAX
 from protocols.jt808 import control, media, safety, video
@@ -174,3 +174,17 @@ async def test_a_message_that_cannot_be_read_is_no_event_and_answered_as_wrong(m
     (reply,) = answers(world)
     assert isinstance(reply, PlatformGeneralReply)
     assert reply.result == 2
+
+
+@pytest.mark.parametrize(("message", "expected"), [(0x0302, 1), (0x0108, 1), (0x1206, 1), (0x0700, 0), (0x0702, 0)])
+def test_an_answer_to_a_command_names_it_and_what_was_asked_for_is_no_event_of_its_own(
+    message: int, expected: int
+) -> None:
+    heard = Heard(1, 1, 1, 0, "n1", 5, 1_700_000_000_000, 9, message, SAID[message][0], b"frame")
+    event, refused = Uplinks().event(heard, "the command")
+    assert (event is not None, refused) == (bool(expected), False)
+    if event is not None:
+        assert (event.payload.command, event.cause, event.correlation) == ("the command",) * 3
+    unasked, _ = Uplinks().event(heard)
+    assert unasked is not None
+    assert unasked.cause == ""

@@ -148,6 +148,12 @@ PAGES: Final = (
     one("GET /vehicles/{vehicle_id}/now", "vehicle"),
     one("GET /vehicles/{vehicle_id}/events", "vehicle"),
     one("GET /vehicles/{vehicle_id}/frames", "vehicle"),
+    Case(
+        "GET /vehicles/{vehicle_id}/messages",
+        "one",
+        lambda side: f"/vehicles/{side.vehicle}/messages?node=node1&open=9",
+        also=("format=csv", "format=xlsx", "kind=waybill", "node=node1&open=9"),
+    ),
     one("GET /vehicles/{vehicle_id}/commands", "vehicle"),
     Case("POST /commands/preview", "self", None, lambda side: {"json": {"message": "0x8201"}}),
     Case("GET /commands/parameter", "self", None, lambda side: {"params": {"id": "0x0001"}}),

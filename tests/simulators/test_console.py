@@ -270,8 +270,12 @@ def test_a_long_order_is_shown_when_it_is_whole(tmp_path: Path) -> None:
                     out += encode(Unknown(0x8108, piece), header)
             return out
 
-    status, shown, platform = play("drive 30 150\nwait 0x8108\nwait 4", tmp_path, Long())
+    # What is not heard is asked for, and comes again with the next report of this platform's.
+    lines = "miss 1\ndrive 30 150\nwait 4\ndrive 30 150\nwait 0x8108\nwait 4"
+    status, shown, platform = play(lines, tmp_path, Long(), edition=2019)
     assert status == EXIT_OK, shown
+    assert "fragment 1 of 2 is not heard" in shown
+    assert platform.of(0x0005)[0].body == ResendRequest(701, (1,))
     assert "put together of 2 fragments" in shown
     assert "    release = 9.9" in shown
     assert platform.of(0x0108)[0].body.result == 0

@@ -394,3 +394,20 @@ def test_the_demo_has_a_crash_and_an_sos_within_two_minutes_and_every_few(city: 
     assert max(np.diff(crashes)) < 380
     # Who crashed first has driven on since.
     assert len(crashed) <= 1
+
+
+def test_a_lively_demo_has_cards_papers_engines_passengers_and_pictures_and_not_too_many(city: roads.City) -> None:
+    bench = Bench(city, 150, SCENARIOS["demo"])
+    bench.run(420, slot_ms=1000)
+    said: dict[int, int] = {}
+    for platform in bench.platforms:
+        for frame in platform.frames:
+            said[frame.header.message] = said.get(frame.header.message, 0) + 1
+    assert {0x0701, 0x0702, 0x0705, 0x0800, 0x0801, 0x1005} <= set(said), said
+    assert sum(said[message] for message in (0x0701, 0x0702, 0x0705, 0x1005)) <= 150 * 10 * 420 / 3600, said
+    # A picture for each collision, and each picture once.
+    assert said[0x0800] <= 420 // 300 + 1
+    # In and out in turn, whoever drives.
+    for platform in bench.platforms:
+        cards = [frame.body.state for frame in platform.of(0x0702) if hasattr(frame.body, "state")]
+        assert all(one != two for one, two in itertools.pairwise(cards))

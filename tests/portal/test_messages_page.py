@@ -1,0 +1,160 @@
+"""The page of a car's messages: every message in words, the chosen one in full, who a driver is for who may know."""
+
+import csv
+import io
+from html import unescape
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from api.app import create_app
+from core.events import DriverCard, Event
+from core.rights import NODE
+from protocols.jt808 import media
+from protocols.jt808.codec import Header, encode_frame
+from protocols.jt808.messages import Unknown
+from storage.tables.uplink import UPLINK_ASSEMBLED, UPLINK_CUT, Uplink
+from tests.api.conftest import NOW_MS, Node
+from tests.api.test_uplinks import DRIVER, ID_CARD, LICENCE, NAME
+from tests.samples import SAMPLES, body_of
+
+CAR = 3
+LEFT_OUT = {0x0001, 0x0002, 0x0003, 0x0004, 0x0005, 0x0100, 0x0102, 0x0200, 0x0704}
+
+
+def said(node: Node, message: int, body: Any, version: int = 2013, **more: Any) -> int:
+    """Put a message into the store; return its number."""
+    number = len(node.reports.said) + 1
+    data = encode_frame(body, Header(message, "13800130003", number, version))
+    row = Uplink(CAR, 3, message, version, number, NOW_MS + number, "node1", number, 0, len(data), data)
+    node.reports.said.append(row._replace(**more))
+    return number
+
+
+def page(client: TestClient, query: str = "", language: str = "en") -> str:
+    answer = client.get(f"/vehicles/{CAR}/messages?lang={language}&{query}")
+    assert answer.status_code == 200, answer.text
+    return unescape(answer.text)
+
+
+def operator(node: Node) -> TestClient:
+    """A browser of an operator, who may not know who a driver is."""
+    _, token = node.people.create_account(NODE, login="op", name="op", role="operator", stores=None)
+    who = node.people.take_invitation(token, "korrekt-pferd-batterie").principal
+    _, key = node.people.create_key(who, name="op", rights=who.rights)
+    client = TestClient(create_app(node.parts()))
+    client.headers["Authorization"] = f"Bearer {key}"
+    return client
+
+
+def test_every_message_of_a_terminal_is_shown_in_words_and_opened_in_both_languages(
+    reader: TestClient, node: Node
+) -> None:
+    numbers = {}
+    for message in sorted(SAMPLES.keys() - LEFT_OUT):
+        if message < 0x8000:
+            numbers[message] = said(node, message, body_of(message, 2013))
+    for language in ("zh", "en"):
+        listed = page(reader, language=language)
+        assert listed.count("said-line") >= len(numbers) - 3
+        for message, number in numbers.items():
+            opened = page(reader, f"node=node1&open={number}", language)
+            assert 'id="message"' in opened, f"{message:#06x}"
+            assert "aria-selected" in opened
+
+
+def test_a_list_says_what_a_message_means(reader: TestClient, node: Node) -> None:
+    said(node, 0x0702, DRIVER)
+    said(node, 0x0701, media.Waybill("运单 42 <b>".encode("gbk")))
+    said(node, 0x0705, media.CanData(time="0830150123", frames=(media.CanFrame(0x1234, bytes(8)),) * 2))
+    said(node, 0x0F01, Unknown(0x0F01, b"vendor"), flags=UPLINK_ASSEMBLED)
+    said(node, 0x0303, Unknown(0x0303, b"\x01"))
+    listed = page(reader)
+    for words in (
+        f"card in · {NAME} · {LICENCE}", "运单 42 <b>", "2 CAN frames from 08:30:15.123",
+        "a maker's own message, no layout is known", "from fragments", "cannot be read",
+    ):  # fmt: skip
+        assert words in listed, words
+    raw = reader.get(f"/vehicles/{CAR}/messages").text
+    assert "运单 42 <b>" not in raw, "what a terminal says is text, never HTML"
+
+
+def test_messages_are_filtered_by_kind_and_time_and_exported_as_they_are_filtered(
+    reader: TestClient, node: Node
+) -> None:
+    said(node, 0x0702, DRIVER)
+    said(node, 0x0701, media.Waybill(b"one"))
+    said(node, 0x0701, media.Waybill(b"two"))
+    assert "Driver identity" not in page(reader, "kind=waybill").partition("</form>")[2]
+    text = reader.get(f"/vehicles/{CAR}/messages?lang=en&kind=waybill&format=csv").content.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["What it says"] for row in rows] == ["two", "one"]
+    assert rows[0]["Message id"] == "0x0701"
+    assert reader.get(f"/vehicles/{CAR}/messages?format=xlsx").content[:2] == b"PK"
+
+
+def test_who_a_driver_is_is_masked_on_the_page_and_in_the_export(node: Node) -> None:
+    number = said(node, 0x0702, DRIVER)
+    with operator(node) as client:
+        for answer in (
+            client.get(f"/vehicles/{CAR}/messages?node=node1&open={number}").text,
+            client.get(f"/vehicles/{CAR}/messages?format=csv").text,
+            client.get(f"/vehicles/{CAR}/messages?format=xlsx").content.decode("latin-1"),
+        ):
+            assert not [one for one in (NAME, LICENCE, ID_CARD, LICENCE.encode().hex().upper()) if one in answer]
+        opened = page(client, f"node=node1&open={number}")
+        assert "张**" in opened
+        assert "needs the right “See names and licence numbers of drivers”" in opened
+
+
+@pytest.mark.parametrize(
+    ("message", "body", "words"),
+    [
+        (0x0701, media.Waybill("货物：备件".encode("gbk")), ["货物：备件"]),
+        (0x0701, media.Waybill(bytes(range(128, 192))), ["80 81 82 83", "0030"]),
+        (0x0900, media.Transparent(kind=0xF1, data=b"abcdefghijklmnopqrstuvwxyz"), ["61 62 63", "abcdefghijklmnop"]),
+        (0x0F01, Unknown(0x0F01, b"vendor bytes of a maker"), ["vendor bytes of ", "a maker"]),
+        (
+            0x0705,
+            media.CanData(time="0830150123", frames=(media.CanFrame(1 << 31 | 1 << 30 | 0x18F00400, bytes(8)),)),
+            ["CAN2", "extended", "18F00400", "00 00 00 00 00 00 00 00"],
+        ),
+    ],
+)
+def test_what_a_message_carries_is_shown_as_what_it_is(
+    reader: TestClient, node: Node, message: int, body: Any, words: list[str]
+) -> None:
+    opened = page(reader, f"node=node1&open={said(node, message, body)}")
+    assert not [one for one in words if one not in opened]
+
+
+def test_a_message_that_is_not_there_yet_and_one_that_was_cut_say_so(reader: TestClient, node: Node) -> None:
+    assert "This message is not stored" in page(reader, "node=node1&open=99")
+    number = said(node, 0x0701, media.Waybill(b"x"), flags=UPLINK_CUT, length=70_000)
+    assert "The message had 70,000 bytes" in page(reader, f"node=node1&open={number}")
+
+
+def test_an_event_leads_to_the_message_behind_it(reader: TestClient, node: Node) -> None:
+    number = said(node, 0x0702, DRIVER)
+    about: dict[str, Any] = {"vehicle_id": CAR, "terminal": 3, "message": "0x0702", "node": "node1", "sequence": number}
+    [seq] = node.eventlog.append(
+        [
+            Event(
+                id="1" * 32,
+                type="driver.card.inserted",
+                time_ms=NOW_MS,
+                subject=f"vehicle:{CAR}",
+                actor="vehicle",
+                payload=DriverCard(**about, result=2),
+            )
+        ]
+    )
+    for language, words in (
+        ("en", ("Driver's card in", "card locked", "Driver identity 0x0702")),
+        ("zh", ("驾驶员插卡", "驾驶员身份信息采集上报 0x0702")),
+    ):
+        shown = unescape(reader.get(f"/events/{seq}?lang={language}").text)
+        assert not [one for one in words if one not in shown]
+        assert f"/vehicles/{CAR}/messages?node=node1&open={number}#message" in shown
+        assert "Driver's card in" in unescape(reader.get(f"/vehicles/{CAR}/events?lang=en").text)
