@@ -104,7 +104,7 @@ SAMPLES: Final[dict[int, Sample]] = {
     0x0500: Sample({"reply_serial": 7, "location": {**LOCATION, "status": 0x1003}}),
     0x0506: Sample({"battery_percent": 79, "signal": 20, "state": 1}),
     0x0608: Sample({"kind": 1, "circles": [{**CIRCLE, "night_speed_kmh": 50, "name": "展厅"}]}),
-    0x0700: Sample({"reply_serial": 8, "command": 2, "block": "557a02000600260101120000" + "0c"}),
+    0x0700: Sample({"reply_serial": 8, "block": {"command": 2, "clock_ms": NOON_MS}}),
     0x0701: Sample({"content": "运单号:CR00000001".encode("gbk").hex()}),
     0x0702: Sample(
         DRIVER,
@@ -212,7 +212,7 @@ SAMPLES: Final[dict[int, Sample]] = {
     0x8607: Sample({"ids": [10]}),
     0x8608: Sample({"kind": 1, "ids": [7]}),
     0x8700: Sample({"command": 2}),
-    0x8701: Sample({"command": 0xC2, "block": "aa75c2000600260101120000" + "c4"}),
+    0x8701: Sample({"block": {"command": 0xC2, "clock_ms": NOON_MS}}),
     0x8702: Sample({}),
     0x8800: Sample({"media_id": 5, "missing": [2, 3]}, {2011: {"reply_serial": 9}}),
     0x8801: Sample(
