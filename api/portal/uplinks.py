@@ -400,17 +400,22 @@ def recorder_blocks(block: Mapping[str, Any], words: Words) -> tuple[dict[str, A
     plain = dict(block)
     special: list[Block] = []
     charts: list[Chart] = []
-    if minutes := plain.get("speeds"):
+    if not plain.get("reserved"):
+        plain.pop("reserved", None)
+    if minutes := plain.pop("speeds", None):
         speeds = [second.get("speed_kmh") for minute in minutes for second in minute.get("seconds", ())]
         charts.append(chart_of(t("uplinks_chart_speed"), {"": speeds}, *_ends(minutes, words)))
-        plain["speeds"] = [_without(minute, "seconds") for minute in minutes]
-    if accidents := plain.get("accidents"):
+        special.append(_speeds(minutes, words))
+    if accidents := plain.pop("accidents", None):
         for accident in accidents[:CHARTS_MAX]:
             # Steps go back from the stop: time runs to the right.
             speeds = [step.get("speed_kmh") for step in reversed(accident.get("steps", ()))]
             end = words.time(accident["end_ms"], "second") if accident.get("end_ms") else ""
             charts.append(chart_of(t("uplinks_chart_accident"), {"": speeds}, "-20 s", _bare(end)))
-        plain["accidents"] = [_without(accident, "steps") for accident in accidents]
+        special.append(_places(t("uplinks_accidents"), accidents, (("end_ms", "place"),), words))
+    if over_time := plain.pop("over_time", None):
+        ends = (("start_ms", "start"), ("end_ms", "end"))
+        special.append(_places(t("uplinks_over_time"), over_time, ends, words))
     if states := plain.get("speed_states"):
         for state in states[:CHARTS_MAX]:
             seconds = state.get("seconds", ())
@@ -424,6 +429,48 @@ def recorder_blocks(block: Mapping[str, Any], words: Words) -> tuple[dict[str, A
     if hours := plain.pop("positions", None):
         special.append(_minutes(hours, words))
     return plain, special, charts
+
+
+def _speeds(minutes: Sequence[Mapping[str, Any]], words: Words) -> Block:
+    """Return block 08 as a table: each minute with its mean and its highest speed."""
+    rows: list[list[Markup | str]] = []
+    for number, minute in enumerate(minutes[:ROWS_SHOWN_MAX]):
+        speeds = [
+            speed
+            for second in minute.get("seconds", ())
+            if isinstance(speed := second.get("speed_kmh"), int) and speed != SPEED_NONE
+        ]
+        when = words.time(minute["start_ms"], "minute") if minute.get("start_ms") else str(number)
+        mean = f"{words.number(sum(speeds) / len(speeds))} km/h" if speeds else "–"
+        rows.append([when, mean, f"{max(speeds)} km/h" if speeds else "–"])
+    heads = [words.t(f"uplinks_{head}") for head in ("time_of_minute", "speed_mean", "speed_highest")]
+    return Block(kind="table", title=words.t("uplinks_speed_minutes"), heads=heads, rows=rows)
+
+
+def _places(title: str, records: Sequence[Mapping[str, Any]], ends: Sequence[tuple[str, str]], words: Words) -> Block:
+    """Return blocks 10 and 11 as a table: whose licence was in, and time and place of each end."""
+    rows: list[list[Markup | str]] = []
+    for record in records[:ROWS_SHOWN_MAX]:
+        row: list[Markup | str] = [str(record.get("licence") or "–")]
+        for when, where in ends:
+            row.append(words.time(record[when], "second") if record.get(when) else "–")
+            row.append(_place(record.get(where)))
+        rows.append(row)
+    heads = [words.t("uplinks_licence")]
+    for _ in ends:
+        heads += [words.t("uplinks_moment"), words.t("event_field_place")]
+    return Block(kind="table", title=title, heads=heads, rows=rows)
+
+
+def _place(place: Any) -> str:
+    """Return a recorder's place, in 0.0001 minutes of arc, as degrees."""
+    if not isinstance(place, Mapping) or "latitude" not in place or "longitude" not in place:
+        return "–"
+    return f"{_degrees(place['latitude']):.6f}, {_degrees(place['longitude']):.6f}"
+
+
+def _degrees(angle: int) -> float:
+    return (angle - (1 << 32) if angle >> 31 else angle) / 600_000
 
 
 def _without(value: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -448,10 +495,7 @@ def _minutes(hours: Sequence[Mapping[str, Any]], words: Words) -> Block:
                 continue
             start_ms = hour.get("start_ms")
             when: Markup | str = words.time(start_ms + 60_000 * number, "minute") if start_ms else str(number)
-            place = "–"
-            if "latitude" in minute and "longitude" in minute:
-                place = f"{minute['latitude'] / 600_000:.6f}, {minute['longitude'] / 600_000:.6f}"
-            rows.append([when, place, f"{speed} km/h"])
+            rows.append([when, _place(minute), f"{speed} km/h"])
     heads = [t("uplinks_time_of_minute"), t("event_field_place"), t("event_field_speed_kmh10")]
     return Block(kind="table", title=t("uplinks_position_minutes"), heads=heads, rows=rows)
 

@@ -11,7 +11,7 @@ from api.frames import explain, raw_frame
 from api.uplinks import shown
 from core.intake.links import Frame
 from core.rights import ROLES, Precision, Principal, Scope
-from protocols.jt808 import media
+from protocols.jt808 import media, recorder
 from protocols.jt808.codec import Header, encode_frame
 from protocols.jt808.framing import wrap
 from protocols.jt808.messages import Location, LocationBatch, LocationReply, Unknown
@@ -152,6 +152,31 @@ def test_who_a_driver_is_is_for_managers_and_administrators_in_every_form(role: 
         assert item.fields["name"] == (NAME if may else "张**")
         assert item.fields["certificate"] == (LICENCE if may else "**************1234")
         assert ("certificate" in item.hidden) != may
+
+
+def test_whose_licence_was_in_the_recorder_is_masked_in_every_block_that_names_one() -> None:
+    place = recorder.RecordedPlace(longitude=1, latitude=2, height_m=3)
+    accident = recorder.Accident(
+        end_ms=NOW_MS, licence=LICENCE, steps=(recorder.SpeedSecond(50, 0),) * 100, place=place
+    )
+    over_time = recorder.DrivingOverTime(licence=LICENCE, start_ms=NOW_MS, end_ms=NOW_MS, start=place, end=place)
+    blocks: dict[int, dict[str, Any]] = {
+        0x01: {"licence": LICENCE},
+        0x10: {"accidents": (accident,)},
+        0x11: {"over_time": (over_time,)},
+        0x12: {"logins": (recorder.DriverLogin(time_ms=NOW_MS, licence=LICENCE, kind=1),)},
+    }
+    for command, fields in blocks.items():
+        body = media.RecorderData(reply_serial=1, block=recorder.RecorderAnswer(command=command, **fields))
+        for role, may in (("operator", False), ("manager", True)):
+            item = shown(said(1, 0x0700, body), somebody(role), whole=True, explained=True)
+            text = msgspec.json.encode(item).decode().lower()
+            assert (LICENCE in text, LICENCE.encode().hex() in text) == (may, may), f"{command:02x} {role}"
+            assert ("licence" in item.hidden) != may
+            assert ("**************1234" in text) != may
+    structs = [one for one in vars(recorder).values() if hasattr(one, "__struct_fields__")]
+    named = {name for one in structs for name in one.__struct_fields__}
+    assert {name for name in named if "licence" in name or "driver" in name} == {"licence"}
 
 
 def test_a_driver_behind_a_body_that_nobody_can_read_is_not_shown_either() -> None:

@@ -9,10 +9,11 @@ import pytest
 from litestar.testing import TestClient
 
 from api.app import create_app
+from api.portal.uplinks import CHART_POINTS_MAX, chart_of
 from core.events import DriverCard, Event
 from core.rights import NODE
-from protocols.jt808 import media
-from protocols.jt808.codec import Header, encode_frame
+from protocols.jt808 import media, recorder
+from protocols.jt808.codec import Header, encode_body, encode_frame
 from protocols.jt808.messages import Unknown
 from storage.tables.uplink import UPLINK_ASSEMBLED, UPLINK_CUT, Uplink
 from tests.api.conftest import NOW_MS, Node
@@ -29,6 +30,16 @@ def said(node: Node, message: int, body: Any, version: int = 2013, **more: Any) 
     data = encode_frame(body, Header(message, "13800130003", number, version))
     row = Uplink(CAR, 3, message, version, number, NOW_MS + number, "node1", number, 0, len(data), data)
     node.reports.said.append(row._replace(**more))
+    return number
+
+
+def said_raw(node: Node, message: int, body: Any) -> int:
+    """Put a message that may be longer than a frame into the store, as one put together from fragments."""
+    header = Header(message, "13800130003", 1, 2013)
+    data = encode_frame(Unknown(message, b""), header) + encode_body(body, header)
+    number = len(node.reports.said) + 1
+    row = Uplink(CAR, 3, message, 2013, 1, NOW_MS + number, "node1", number, UPLINK_ASSEMBLED, len(data), data)
+    node.reports.said.append(row)
     return number
 
 
@@ -127,6 +138,62 @@ def test_what_a_message_carries_is_shown_as_what_it_is(
 ) -> None:
     opened = page(reader, f"node=node1&open={said(node, message, body)}")
     assert not [one for one in words if one not in opened]
+
+
+def recorded(command: int, **fields: Any) -> media.RecorderData:
+    return media.RecorderData(reply_serial=1, block=recorder.RecorderAnswer(command=command, **fields))
+
+
+ARC = {"longitude": 72_992_592, "latitude": 18_740_740, "height_m": 5}
+PLACE = recorder.RecordedPlace(**ARC)
+MINUTES = tuple(
+    recorder.SpeedMinute(
+        start_ms=NOW_MS // 60_000 * 60_000 + 60_000 * minute,
+        seconds=tuple(recorder.SpeedSecond(10 * minute + second, 0) for second in range(60)),
+    )
+    for minute in range(3)
+)
+STEPS = (recorder.SpeedSecond(80, 0),) * 100
+ACCIDENT = recorder.Accident(end_ms=NOW_MS, licence=LICENCE, steps=STEPS, place=PLACE)
+OVER_TIME = recorder.DrivingOverTime(licence=LICENCE, start_ms=NOW_MS, end_ms=NOW_MS, start=PLACE, end=PLACE)
+STATE = recorder.SpeedState(state=1, start_ms=NOW_MS, end_ms=NOW_MS, seconds=(recorder.SpeedPair(60, 58),) * 60)
+HOUR = recorder.PositionHour(
+    start_ms=NOW_MS,
+    minutes=(recorder.PositionMinute(**ARC, speed_kmh=42),) * 59
+    + (recorder.PositionMinute(longitude=0, latitude=0, height_m=0, speed_kmh=255),),
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "charts"),
+    [
+        (recorded(0x08, speeds=MINUTES), ["Speed by minute", "79 km/h", "30 km/h"], 1),
+        (recorded(0x10, accidents=(ACCIDENT,) * 2), [LICENCE, "31.234567, 121.654320"], 2),
+        (recorded(0x11, over_time=(OVER_TIME,)), [LICENCE, "Driving over time", "31.234567, 121.654320"], 0),
+        (recorded(0x15, speed_states=(STATE,)), ["reference", "normal"], 1),
+        (recorded(0x09, positions=(HOUR,)), ["Position by minute", "31.234567, 121.654320", "42 km/h"], 0),
+    ],
+    ids=["speeds", "accidents", "over time", "speed states", "positions"],
+)
+def test_a_recorders_blocks_are_tables_and_speeds_are_drawn(
+    reader: TestClient, node: Node, body: Any, words: list[str], charts: int
+) -> None:
+    opened = page(reader, f"node=node1&open={said_raw(node, 0x0700, body)}")
+    assert not [one for one in words if one not in opened]
+    assert opened.count('class="line-chart"') == charts
+    assert opened.count("<polyline") >= charts
+    assert "255 km/h" not in opened, "all ones are no speed"
+
+
+def test_a_line_of_many_speeds_keeps_its_peaks() -> None:
+    speeds = [50] * 30_000
+    speeds[12_345] = 137
+    speeds[1] = 255
+    ((_, points),) = (chart := chart_of("x", {"": speeds}, "", "")).lines
+    heights = [float(point.split(",")[1]) for point in points.split()]
+    assert len(heights) <= CHART_POINTS_MAX
+    assert (chart.high, min(heights)) == (140, round(120 - 120 * 137 / 140, 1))
+    assert chart_of("x", {"": []}, "", "").lines == [("", "")]
 
 
 def test_a_message_that_is_not_there_yet_and_one_that_was_cut_say_so(reader: TestClient, node: Node) -> None:
