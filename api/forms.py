@@ -63,6 +63,8 @@ class FormField(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     units: Texts = {}
     scale: float = 1.0
     """What one step of a number means in `unit`."""
+    daily: bool = False
+    """Times: less than a day is one of every day, milliseconds since midnight of the terminal's clock (GMT+8)."""
     choices: list[dict[str, Any]] = []
     """{value, name, label} of each value that has a name, or of each bit by its number."""
     bytes_max: int | None = None
@@ -147,6 +149,7 @@ def _field(one: Input) -> FormField:
         unit=one.unit,
         units={language: unit_name(one.unit, words) for language, words in both.items()} if one.unit else {},
         scale=one.scale,
+        daily=one.daily,
         choices=[
             {
                 "value": choice.value,

@@ -591,6 +591,15 @@ class People:
             rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account, visible)).all()
             return self._accounts_of(connection, rows)[0] if rows else None
 
+    def names(self, by: Principal, accounts: Sequence[int]) -> dict[int, str]:
+        """Return what people of the same group are called, by account: whoever is asked to approve something knows who
+        asks, also where that account is not theirs to manage."""
+        wanted = select(ACCOUNT.c.id, ACCOUNT.c.name, ACCOUNT.c.login).where(
+            ACCOUNT.c.group_id == by.scope.group, ACCOUNT.c.id.in_(sorted(set(accounts)))
+        )
+        with self._database.read() as connection:
+            return {row.id: row.name or row.login for row in connection.execute(wanted).all()}
+
     def account_of(self, by: Principal, login: str) -> Account:
         """Return the account of this login that this principal may see. Raises PeopleError `account_unknown`."""
         named = ACCOUNT.c.login == login.strip().lower()

@@ -4,6 +4,7 @@ from typing import Final
 
 from api.messages import (
     account,
+    approvals,
     commands,
     docs,
     events,
@@ -29,6 +30,7 @@ LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 
 TOPICS: Final = (
     account,
+    approvals,
     commands,
     docs,
     events,

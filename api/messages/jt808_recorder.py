@@ -14,12 +14,9 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "initial_km10": ("mileage when installed", "初始里程"),
     "total_km10": ("mileage", "累计行驶里程"),
     "pulses_per_km": ("pulses a kilometre", "脉冲系数"),
-    "vin": ("VIN", "车辆识别代号"),
     "plate_class": ("kind of plate", "机动车号牌分类"),
     "licence": ("driving licence", "机动车驾驶证号码"),
     "height_m": ("height", "海拔高度"),
-    "place": ("place", "位置"),
-    "steps": ("every 0.2 s, back from the end", "停车前每 0.2 秒的速度与状态"),
     "seconds": ("by second", "每秒数据"),
     "minutes": ("by minute", "每分钟位置"),
     "head": ("beginning of the block", "起始字头"),
@@ -59,6 +56,8 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
 """Field -> (English, Chinese)."""
 
 IN_STRUCT: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "RecordedVehicle": {"vin": ("VIN", "车辆识别代号")},
+    "Accident": {"steps": ("every 0.2 s, back from the end", "停车前每 0.2 秒的速度与状态")},
     "StandardEdition": {"year": ("year", "标准年号后 2 位")},
     "RecorderIdentity": {
         "certificate": ("CCC code", "生产厂 CCC 认证代码"),
@@ -118,7 +117,6 @@ WORDS: Final[dict[str, str]] = {
     "log in": "登录",
     "log out": "退出",
     "power on": "通电",
-    "power off": "断电",
     "go to the given server": "切换到指定监管平台服务器",
     "return to the own platform": "切换回原缺省监控平台服务器",
     "to the recorder": "下行",

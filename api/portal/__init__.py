@@ -4,6 +4,7 @@ from typing import Final
 
 from api.portal import (
     account,
+    approvals,
     commands,
     docs,
     events,
@@ -25,6 +26,7 @@ from api.portal.assets import read_asset
 PAGES: Final = (
     read_asset,
     *account.PAGES,
+    *approvals.PAGES,
     *commands.PAGES,
     *docs.PAGES,
     *events.PAGES,

@@ -9,13 +9,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from api.commands import Command, commands_of
+from api.commands import ENDS, Command, approvals_of, commands_of, edition_of
 from api.guards import principal_of
 from api.messages import MESSAGES as TEXTS
 from api.parts import Parts
@@ -23,18 +24,20 @@ from api.portal.explain import explained
 from api.portal.render import ENVIRONMENT, Words, render, words_in, words_of
 from api.portal.table import Asked, Column, Empty, Moment, Rows, Table
 from api.portal.terms import choice_name, field_name, message_name, unit_name
-from api.portal.told import PARAMETER_GROUPS, Block, bare, told
+from api.portal.told import PARAMETER_GROUPS, Block, bare, daily_text, told
 from api.portal.vehicle import answer_car
 from api.problems import Problem
 from api.vehicles import VehicleDetail, detail_of
 from core.rights import Principal
 from protocols.jt808.codec import BODY_BYTES_MAX, Header, encode_body, encode_frame
+from protocols.jt808.commands import DEFAULT, policy_of
 from protocols.jt808.forms import FormError, Input, When, form, id_text, parameter_input, read_id, sendable
 from protocols.jt808.framing import wrap
 from protocols.jt808.messages import MESSAGES as DECLARED
 from protocols.jt808.messages import answer_to
 from protocols.jt808.parameters import PARAMETERS, VALUE_BYTES_MAX, TerminalParameter, redirects
 from protocols.jt808.plain import Invalid, from_plain, parameter_id
+from protocols.jt808.wire import DAY_MS
 
 HISTORY_PAGE: Final = 20
 EDITION_DEFAULT: Final = 2013
@@ -137,7 +140,7 @@ async def vehicle_commands_page(request: Request[Any, Any, Any], vehicle_id: Fro
         if not principal.may("commands.send"):
             return found
         here = words_in(words.language, car.store.time_zone)
-        known = edition_of(parts, car)
+        known = edition_of(parts, principal, vehicle_id)
         version = known or EDITION_DEFAULT
         chosen = sendable_id(query["message"]) if query.get("message") else COMMON[0]
         drawn = form(chosen, version)
@@ -155,6 +158,8 @@ async def vehicle_commands_page(request: Request[Any, Any, Any], vehicle_id: Fro
             "values": values,
             "answer": answer_name(chosen, words),
             "expires": EXPIRES_S,
+            "approving": policy_of(chosen).approved is not DEFAULT.approved,
+            "immobilising": policy_of(chosen).immobilising is not DEFAULT.immobilising,
             "offset_min": _offset_min(here),
             "draws": Drawing(words, here),
         }
@@ -177,14 +182,20 @@ async def command_preview(request: Request[Any, Any, Any], data: JSONBody[Order]
         Problem: message_unsupported with what is wrong, `field` naming where.
     """
     words = words_of(request)
-    frames, size = await sync_to_thread(frames_of, sendable_id(data.message), data.fields, data.version)
+    number = sendable_id(data.message)
+    frames, size = await sync_to_thread(frames_of, number, data.fields, data.version)
+    try:
+        approvals = approvals_of(data.message, data.fields, data.version)
+    except Invalid as fault:
+        raise Problem("message_unsupported", str(fault), field=fault.path) from None
     return render(
         request,
         "command_preview.html",
         block="preview",
-        shown=explained(frames.hex(), words) if frames else None,
+        shown=explained(frames.hex(), words)[0] if frames else None,
         size=size,
         most=BODY_BYTES_MAX,
+        approvals=approvals,
     )
 
 
@@ -235,14 +246,6 @@ async def command_parameter(
 
 
 # --- what the page is made of -----------------------------------------------------------------------------------------
-
-
-def edition_of(parts: Parts, car: VehicleDetail) -> int | None:
-    """Return the edition that the car's terminal speaks, None while none of them is logged in."""
-    if parts.session is None:
-        return None
-    sessions = [parts.session(terminal.terminal) for terminal in car.terminals]
-    return next((session.version for session in sessions if session is not None), None)
 
 
 def offered(chosen: int, version: int | None, vehicle_id: int, words: Words) -> list[tuple[str, str, list[Offered]]]:
@@ -383,7 +386,11 @@ class Drawing:
 
     def moment(self, value: Any) -> str:
         """Return a time as a field for local times takes it."""
-        return self._zoned.moment(value).strftime("%Y-%m-%dT%H:%M:%S") if isinstance(value, int) else ""
+        if not isinstance(value, int):
+            return ""
+        if value < DAY_MS:
+            return daily_text(value)
+        return self._zoned.moment(value).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _offset_min(words: Words) -> int:
@@ -418,9 +425,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     reply_name: str
     reply: list[Block]
     ended: bool
-
-
-ENDED: Final = frozenset({"effective", "failed", "expired", "rejected", "unknown"})
+    where: str
+    """Query of the page of messages that opens what the terminal answered; empty where it answered nothing."""
 
 
 def shown_command(command: Command, words: Words) -> Shown:
@@ -435,8 +441,14 @@ def shown_command(command: Command, words: Words) -> Shown:
         sent=told(declared.body, command.fields, words) if declared and command.fields else [],
         reply_name=message_name(answer, words) if answer else "",
         reply=told(DECLARED[answer].body, _without_serial(reply), words) if reply and answer in DECLARED else [],
-        ended=command.state in ENDED or (command.state == "acked" and answer in (0, 0x0001)),
+        ended=command.ended,
+        where=_where(command),
     )
+
+
+def _where(command: Command) -> str:
+    step = next((step for step in reversed(command.steps) if step.node and step.sequence), None)
+    return urlencode({"node": step.node, "open": step.sequence}) if step else ""
 
 
 STATE_KINDS: Final = {
@@ -507,7 +519,7 @@ COMMANDS: Final = Table(
         Column("fields", "commands_fields", lambda row: plain_text(shown_command(*row).sent), width="grow"),
         Column("state", "commands_state", lambda row: row[1].t(f"state_{row[0].state}"), width="fit"),
         Column("sent", "state_sent", lambda row: _step_ms(row[0], "sent")),
-        Column("ended", "commands_ended", lambda row: _step_ms(row[0], *ENDED, "acked")),
+        Column("ended", "commands_ended", lambda row: _step_ms(row[0], *ENDS, "acked")),
         Column("reason", "commands_reason", lambda row: row[0].steps[-1].reason),
         Column("reply", "commands_reply", lambda row: plain_text(shown_command(*row).reply), width="grow"),
         Column("by", "commands_who", lambda row: row[0].actor, width="fit"),

@@ -56,6 +56,7 @@ NAVIGATION: Final[tuple[tuple[tuple[str, str, str, str, str], ...], ...]] = (
         ("/geofences", "fence", "nav_geofences", "geofences.read", "f"),
     ),
     (
+        ("/approvals", "shield", "nav_approvals", "commands.approve", "a"),
         ("/terminals", "terminal", "nav_terminals", "terminals.read", "t"),
         ("/people", "people", "nav_people", "people.read", "p"),
         ("/outbox", "outbox", "nav_outbox", "outbox.read", "o"),

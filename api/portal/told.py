@@ -18,7 +18,22 @@ from api.portal.terms import choice_name, field_name, unit_name
 from protocols.jt808.location import LOAD_BITS, LOADS, STATUS_BITS, LocationHead, Status
 from protocols.jt808.parameters import PARAMETERS, ParameterValue
 from protocols.jt808.plain import DERIVED, LATEST, Invalid, newest, parameter_id
-from protocols.jt808.wire import ROW_OF, ByVersion, Count, Many, Nested, OneOf, Packed, Raw, Time, Unsigned, Wire, holds
+from protocols.jt808.wire import (
+    DAY_MS,
+    ROW_OF,
+    ByVersion,
+    Count,
+    Many,
+    Nested,
+    OneOf,
+    Packed,
+    Period,
+    Raw,
+    Time,
+    Unsigned,
+    Wire,
+    holds,
+)
 
 DEGREE_1E7: Final = 1e7
 LIST_SHOWN_MAX: Final = 24
@@ -105,6 +120,8 @@ def item_pairs(items: Sequence[Mapping[str, Any]], words: Words) -> list[tuple[s
 
 _ITEMS: Final = {struct.__name__: struct for struct in ROW_OF}
 
+
+# --- parameters -------------------------------------------------------------------------------------------------------
 
 PARAMETER_GROUPS: Final[dict[str, tuple[range, ...]]] = {
     "report": (range(0x0020, 0x0023), range(0x0027, 0x0033)),
@@ -241,6 +258,8 @@ def said(struct: str, name: str, wire: Wire, value: Any, words: Words) -> Said:
             return choice_name(name, named, words) if named else f"{choice_name(name, 'reserved', words)} {value}"
         if wire.bits is not None:
             return (", " if words.language == "en" else "、").join(_bits(name, value, wire.bits, words)) or _none(words)
+    if isinstance(wire, Period) and isinstance(value, int) and value < DAY_MS:
+        return words.t("commands_daily", time=daily_text(value))
     if isinstance(wire, Time) and isinstance(value, int):
         return words.time(value)
     if isinstance(value, bool):
@@ -252,6 +271,12 @@ def said(struct: str, name: str, wire: Wire, value: Any, words: Words) -> Said:
     if isinstance(wire, Raw) and isinstance(value, str) and type(wire) is Raw:
         return code(value)
     return as_it_stands(value)
+
+
+def daily_text(value: int) -> str:
+    """Return milliseconds since midnight as hh:mm:ss."""
+    minutes, second = divmod(value // 1000, 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
 
 
 def _none(words: Words) -> Said:
@@ -275,6 +300,9 @@ def _listed(struct: str, name: str, wire: Wire, values: Sequence[Any], words: Wo
     if not values:
         return Markup('<span class="faint">–</span>')
     of = wire.of if isinstance(wire, Many) else wire
+    if isinstance(of, Nested):
+        # A list inside a row of a list: the message itself shows it.
+        return words.t("commands_values", n=len(values))
     shown = [str(said(struct, name, of, value, words)) for value in values[:LIST_SHOWN_MAX]]
     more = f" … ({len(values)})" if len(values) > LIST_SHOWN_MAX else ""
     return ", ".join(shown) + more

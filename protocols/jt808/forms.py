@@ -31,6 +31,7 @@ from protocols.jt808.wire import (
     OneOf,
     Packed,
     Part,
+    Period,
     Raw,
     Signed,
     SignMagnitude,
@@ -76,6 +77,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unit: str = ""
     scale: float = 1.0
     """What one step of a number means in `unit`."""
+    daily: bool = False
+    """Times: less than a day is one of every day, milliseconds since midnight of the terminal's clock (GMT+8)."""
     choices: tuple[Choice, ...] = ()
     """Kind choice: the values that have a name; others within the bounds are allowed. Kind bits: the bits."""
     bytes_max: int | None = None
@@ -209,7 +212,7 @@ def _drawn(name: str, wire: Wire, struct: str, version: int) -> Input:
         common |= {"low": 1 - half if isinstance(wire, SignMagnitude) else -half, "high": half - 1}
         return Input(kind="number", **common, **_measure(wire))
     if isinstance(wire, Time):
-        return Input(kind="time", **common)
+        return Input(kind="time", daily=isinstance(wire, Period), **common)
     if isinstance(wire, Many):
         counted = wire.count if isinstance(wire.count, int) else 1
         return Input(

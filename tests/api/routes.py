@@ -155,6 +155,8 @@ PAGES: Final = (
         also=("format=csv", "format=xlsx", "kind=waybill", "node=node1&open=9"),
     ),
     one("GET /vehicles/{vehicle_id}/commands", "vehicle"),
+    Case("GET /approvals", "self"),
+    Case("GET /approvals/count", "self"),
     Case("POST /commands/preview", "self", None, lambda side: {"json": {"message": "0x8201"}}),
     Case("GET /commands/parameter", "self", None, lambda side: {"params": {"id": "0x0001"}}),
 )

@@ -21,7 +21,7 @@ MEETINGS = (("zh", WIDE, False), ("zh", NARROW, True), ("en", WIDE, True), ("en"
 """Language, window, dark: every two of them meet at least once."""
 ALONE = ("/login",)
 """Pages for one who is not logged in."""
-NOT_PAGES = re.compile(r"^/(assets|logout)\b|\.(csv|xlsx|json|js)$|/export|/now$|/parameter$")
+NOT_PAGES = re.compile(r"^/(assets|logout)\b|\.(csv|xlsx|json|js)$|/export|/now$|/parameter$|/count$")
 """Files, and pieces of pages that a page asks for."""
 
 

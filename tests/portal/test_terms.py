@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+from litestar.handlers import HTTPRouteHandler
 
 from api.messages import MESSAGES
 from api.messages.jt808 import key_of
+from api.portal import PAGES
+from api.portal.places import PLACES, SEEN, places_of
 from api.portal.render import words_in
 from api.portal.terms import choice_key, choice_name, field_name, meaning_of, message_name, path_name, same_everywhere
+from protocols.jt808.forms import sendable
 from protocols.jt808.messages import MESSAGES as DECLARED
 from protocols.jt808.parameters import PARAMETERS
 from protocols.jt808.safety import GUANGDONG
@@ -133,3 +137,13 @@ def test_what_a_value_means_is_said_in_chinese_part_by_part() -> None:
     assert meaning_of("plate_colour", "no plate, the text is the VIN", ZH) == "未上牌，标识为车架号"
     assert meaning_of("time_ms", "2026-01-15 08:30:45 GMT+8", ZH) == "2026-01-15 08:30:45 GMT+8"
     assert meaning_of("status", "ACC on, fixed", EN) == "ACC on, fixed"
+
+
+def test_every_message_is_seen_on_a_page_that_there_is() -> None:
+    paths = {path for page in PAGES if isinstance(page, HTTPRouteHandler) for path in page.paths}
+    assert not {path for path, _, _ in PLACES.values()} - paths
+    for message in DECLARED:
+        assert places_of(message)
+        assert set(places_of(message)) <= set(PLACES)
+    assert set(SEEN) <= set(DECLARED)
+    assert {message for message in sendable() if "commands" not in places_of(message)} == set()

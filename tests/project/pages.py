@@ -6,9 +6,16 @@ from typing import Any
 
 import msgspec
 
+from api.portal.places import PLACES, places_of
+from api.portal.render import words_in
+from api.portal.terms import message_name
 from core.config import FIELDS, bound_text, description
 from core.events import EVENTS
 from core.rights import RIGHTS, ROLES
+from protocols.jt808.forms import id_text
+from protocols.jt808.messages import MESSAGES, answer_to, is_downlink
+from protocols.jt808.parameters import PARAMETERS
+from protocols.jt808.wire import VERSIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -41,6 +48,35 @@ def rights_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def messages_table() -> str:
+    """Return every message that is declared: its names, way, editions, what answers it, where a user sees it."""
+    zh, en = words_in("zh"), words_in("en")
+    lines = ["| id | message | 消息 | way | editions | answered by | seen at |", "|---|---|---|---|---|---|---|"]
+    for message, row in sorted(MESSAGES.items()):
+        answer = answer_to(message)
+        editions = [str(version) for version in VERSIONS if row.since <= version <= row.until]
+        seen = ", ".join(PLACES[place][1] for place in places_of(message))
+        lines.append(
+            f"| {id_text(message)} | {message_name(message, en)} | {message_name(message, zh)} "
+            f"| {'down' if is_downlink(message) else 'up'} | {', '.join(editions)} "
+            f"| {id_text(answer) if answer else ''} | {seen} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def messages_short() -> str:
+    """Return how many messages there are each way, and their ids: the README's form of messages_table."""
+    up = [message for message in sorted(MESSAGES) if not is_downlink(message)]
+    down = [message for message in sorted(MESSAGES) if is_downlink(message)]
+    lines = ["| | messages | ids |", "|---|---|---|"]
+    for name, ids in (("terminal to platform", up), ("platform to terminal", down)):
+        lines.append(f"| {name} | {len(ids)} | {', '.join(f'{message:04X}' for message in ids)} |")
+    lines.append(
+        f"| parameters of 0x8103 | {len(PARAMETERS) - 239} | each typed, with its unit; 0110-01FF count as one |"
+    )
+    return "\n".join(lines) + "\n"
+
+
 def _kind(type_: Any) -> str:
     """Return a type as a reader of JSON knows it."""
     return {int: "integer", str: "text", bool: "true or false", float: "number"}.get(type_, "object")
@@ -50,6 +86,8 @@ TABLES = (
     ("operate.md", "options", options_table),
     ("events.md", "events", events_table),
     ("security.md", "rights", rights_table),
+    ("jt808.md", "messages", messages_table),
+    ("../README.md", "messages", messages_short),
 )
 
 

@@ -87,7 +87,11 @@ function order(form) {
       const value = number(other.value, other, 1);
       return typeof value === "string" ? fault(value) : value;
     }
-    if (kind === "time") return text ? Date.parse(`${text}Z`) - offsetMs : undefined;
+    if (kind === "time") {
+      // A time of every day is the terminal's own: milliseconds since its midnight.
+      if (field.type === "time") return text ? Date.parse(`1970-01-01T${text}Z`) : undefined;
+      return text ? Date.parse(`${text}Z`) - offsetMs : undefined;
+    }
     if (kind === "text") {
       const said = textFault(text, field);
       return said ? fault(said) : text;
@@ -143,6 +147,11 @@ function order(form) {
       });
       const add = list.closest("[data-input]").querySelector(":scope > [data-add]");
       if (add) add.disabled = list.children.length >= Number(list.dataset.itemsMax ?? Infinity);
+    }
+    for (const box of form.querySelectorAll("[data-daily]")) {
+      const field = valueOf(box.closest("[data-input]"));
+      const type = box.checked ? "time" : "datetime-local";
+      if (field.type !== type) Object.assign(field, { type, value: "" });
     }
     for (const choice of form.querySelectorAll("[data-variant]"))
       for (const one of choice.closest("[data-input]").querySelectorAll(":scope > [data-of-variant]")) one.hidden = one.dataset.ofVariant !== choice.value;
@@ -317,8 +326,10 @@ function order(form) {
   const preview = document.getElementById("preview");
   const shown = document.getElementById("preview-shown");
   let waiting = 0;
+  // What others may have to approve is asked of the server while it is filled in, seen or not.
+  const approving = "approving" in form.dataset;
   function previewSoon() {
-    if (!preview.open) return;
+    if (!preview.open && !approving) return;
     clearTimeout(waiting);
     waiting = setTimeout(() => void showPreview(), 350);
   }
@@ -330,8 +341,17 @@ function order(form) {
     const body = JSON.stringify({ message: form.dataset.message, fields: values, version: Number(form.dataset.version) });
     const answer = await fetch("/commands/preview", { method: "POST", headers: { "Content-Type": "application/json", Accept: "text/html", "HX-Request": "true" }, body });
     const text = await answer.text();
-    if (answer.ok) shown.innerHTML = text;
-    else shown.textContent = Problem.from(answer.status, text).sentence;
+    if (answer.ok) {
+      shown.innerHTML = text;
+      if (approving) showApproving(Number(shown.querySelector("[data-approvals]")?.dataset.approvals ?? 0) > 0);
+    } else shown.textContent = Problem.from(answer.status, text).sentence;
+  }
+
+  const send = form.querySelector("[type=submit] span");
+  const sendText = send.textContent;
+  function showApproving(needed) {
+    document.getElementById("approving").hidden = !needed;
+    send.textContent = needed ? form.dataset.ask : sendText;
   }
 
   form.addEventListener("submit", async (event) => {
@@ -367,6 +387,7 @@ function order(form) {
   }
 
   look();
+  previewSoon();
 }
 
 // The list of messages: what is typed leaves those whose words hold it; arrows walk, Enter opens.

@@ -216,6 +216,23 @@ if (address.searchParams.has("lang") || address.searchParams.has("theme")) {
   history.replaceState(history.state, "", address);
 }
 
+// What waits on a page (approvals) stands beside its name, wherever that is; asked for once for all of them.
+const TALLY_MS = 30_000;
+async function tally() {
+  const places = document.querySelectorAll("[data-tally]");
+  if (!places.length || document.hidden) return;
+  try {
+    const answer = await fetch(places[0].dataset.tally, { headers: { Accept: "text/html", "HX-Request": "true" } });
+    const text = answer.ok ? await answer.text() : "";
+    for (const place of places) place.innerHTML = text;
+  } catch {
+    // The server is away: whatever else the page does says so.
+  }
+}
+document.addEventListener("tally", tally);
+setInterval(tally, TALLY_MS);
+void tally();
+
 watchDialogs();
 watchKeys();
 watchTimes();
