@@ -680,6 +680,9 @@ class Conversation:
             steps.append(self._stored(session, keep.item.media_id, keep.header.serial))
         else:
             steps.append(self._refused_item(session, keep.header.serial))
+        if not kept.stored:
+            packets = len(keep.sequences)
+            steps.append(Note(keep.item, "lost", packets, packets))
         return [*steps, *(Done(sequence) for sequence in keep.sequences)]
 
     def _pay(self, session: Session) -> list[Step]:

@@ -46,7 +46,6 @@ MEDIA_COUNTS: Final = (
     ("refused_full", "Media items refused because the store is full (media_bytes_max)."),
     ("refused_day", "Media items refused because their car had too many within a day."),
     ("refused_failed", "Media items refused because their file could not be written."),
-    ("lost", "Media items given up half received."),
 )
 """What is counted, with its meaning."""
 
@@ -230,15 +229,13 @@ class MediaStore:
             transaction.append([_event(item, event_id, "media.announced", payload)])
 
     def note(self, item: NewMedia, state: Literal["partial", "lost"], packets: int, packets_total: int) -> None:
-        """Write down how far a transfer came that waits for packets, or was given up.
+        """Write down how far a transfer came that waits for packets, or was given up or refused.
 
         Raises:
             StorageError: nothing is written.
         """
         with self._log.database.write() as connection:
             _upsert_open(connection, item, state, packets, packets_total)
-        if state == "lost":
-            self._counts["lost"] += 1
 
     def statistics(self) -> dict[str, int]:
         """Return the counts of MEDIA_COUNTS, and `bytes` of all files."""

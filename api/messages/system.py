@@ -30,6 +30,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "system_media_bytes": ("Bytes of media", "多媒体字节数"),
     "system_media_held": ("Bytes half received", "接收中字节数"),
     "system_media_lost": ("Given up half received", "未收全而放弃"),
+    "system_media_refused": ("Refused, whatever the reason", "拒绝总数"),
     "system_media_full": ("Refused: the store is full", "存储已满而拒绝"),
     "system_media_day": ("Refused: too many of one car in a day", "单车当日超量而拒绝"),
     "system_media_failed": ("Refused: the file could not be written", "写入失败而拒绝"),

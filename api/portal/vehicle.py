@@ -38,7 +38,7 @@ HUES: Final = 6
 ON_TRACK: Final = ("sos.", "crash.", "fence.")
 """Events that are marked on the map and over the chart: those that happened at a place."""
 
-FAMILIES: Final = ("crash", "sos", "fence", "session", "command")
+FAMILIES: Final = ("crash", "sos", "fence", "media", "session", "command")
 """Of api.portal.happenings.GROUPS, those that a car's own page offers."""
 
 

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
 
+from bench.servers import ChildServer
+
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """What a Chromium is called: Debian, Ubuntu, Google."""
 FLAGS: Final = (
@@ -167,3 +169,23 @@ def shoot(page: Page, directory: Path, name: str, *, whole: bool = False) -> Pat
     file = directory / f"{name}.png"
     page.screenshot(path=file, full_page=whole, animations="disabled")
     return file
+
+
+def take_picture(server: ChildServer) -> tuple[int, int]:
+    """Have a car of the demo take a picture where none has yet; return the car and the picture's number."""
+    shot = {"channel": 1, "command": 1, "interval_s": 0, "store": 0, "resolution": 6, "quality": 5}
+    shot |= {"brightness": 128, "contrast": 64, "saturation": 64, "chroma": 128}
+    cars = [one["vehicle_id"] for one in server.ask("GET", "/api/v1/vehicles?state=online")[1]["items"]]
+    asked = False
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while time.monotonic() < deadline:
+        for car in cars:
+            items = server.ask("GET", f"/api/v1/vehicles/{car}/media?state=stored&kind=picture&limit=1")[1]["items"]
+            if items:
+                return car, int(items[0]["id"])
+        if not asked:
+            order = {"message": "0x8801", "fields": shot}
+            assert server.ask("POST", f"/api/v1/vehicles/{cars[0]}/commands", order)[0] == 202
+            asked = True
+        time.sleep(0.2)
+    raise AssertionError("no car of the demo took a picture")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 from api.portal import PAGES
 from bench.servers import ChildServer
 from storage.people import DEMO_PASSWORD
-from tests.browser.browsing import LOOKING, NARROW, WIDE, Faults, log_in, ready, shoot, visiting
+from tests.browser.browsing import LOOKING, NARROW, WIDE, Faults, log_in, ready, shoot, take_picture, visiting
 
 MEETINGS = (("zh", WIDE, False), ("zh", NARROW, True), ("en", WIDE, True), ("en", NARROW, False))
 """Language, window, dark: every two of them meet at least once."""
@@ -41,6 +41,8 @@ def example(server: ChildServer, path: str) -> str:
     if path.startswith("/vehicles/"):
         busiest = server.query("SELECT vehicle_id FROM report GROUP BY vehicle_id ORDER BY count() DESC LIMIT 1")[0]
         return re.sub(r"\{[^}]+\}", str(busiest["vehicle_id"]), path)
+    if path.startswith("/media/"):
+        return re.sub(r"\{[^}]+\}", str(take_picture(server)[1]), path)
     if path.startswith("/events/"):
         (event, *_) = server.ask("GET", "/api/v1/events?type=crash&limit=1")[1]["items"]
         return re.sub(r"\{[^}]+\}", str(event["seq"]), path)
