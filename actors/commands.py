@@ -397,13 +397,14 @@ class Commands:
     def _fragment_acked(
         self, command: Command, transfer: Transfer, serial: int, time_ms: int, now_s: float
     ) -> list[Step]:
-        """Note that a fragment has arrived: the next may go out. The last one says that all have."""
+        """Note that a fragment has arrived: the next may go out. The last one says that all have, where no other was
+        acknowledged: who acknowledges each asks for those it lacks."""
         index = transfer.index_of(serial)
         transfer.acked.add(index)
         transfer.heard_s = now_s
         if not transfer.out:
             return self._send_on(command, now_s, time_ms, ticked=False)
-        if index == transfer.total or len(transfer.acked) == transfer.total:
+        if len(transfer.acked) == transfer.total or transfer.acked == {transfer.total}:
             return self._acked(command, time_ms, now_s)
         command.grace = len(transfer.acked) == 1
         command.deadline_s = now_s + (TRANSFER_GRACE_S if command.grace else policy_of(command.message).timeout_s)

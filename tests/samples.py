@@ -104,7 +104,7 @@ SAMPLES: Final[dict[int, Sample]] = {
     0x0500: Sample({"reply_serial": 7, "location": {**LOCATION, "status": 0x1003}}),
     0x0506: Sample({"battery_percent": 79, "signal": 20, "state": 1}),
     0x0608: Sample({"kind": 1, "circles": [{**CIRCLE, "night_speed_kmh": 50, "name": "展厅"}]}),
-    0x0700: Sample({"reply_serial": 8, "block": {"command": 2, "clock_ms": NOON_MS}}),
+    0x0700: Sample({"reply_serial": 8, "block": {"command": 2, "clock_ms": NOON_MS}}, {2011: {"reply_serial": None}}),
     0x0701: Sample({"content": "运单号:CR00000001".encode("gbk").hex()}),
     0x0702: Sample(
         DRIVER,

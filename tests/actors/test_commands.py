@@ -556,6 +556,25 @@ async def test_fragments_asked_for_again_are_the_same_bytes(mock_clock: Clock) -
     assert world.room.transfers == 0
 
 
+async def test_a_terminal_that_acknowledges_each_fragment_but_one_has_not_the_whole(mock_clock: Clock) -> None:
+    """Its acknowledgement of the last one is no word about the one it lacks, which it asks for afterwards."""
+    world, car = await logged_in(2019)
+    async with running(world):
+        await say(world, car.authenticate(link(1)))
+        world.links.take()
+        await world.ask(world.command("0x8108", fields=package(3_000)))
+        before = [arguments[1] for verb, arguments in world.links.take() if verb == "send"]
+        first = int.from_bytes(before[0][16:18], "big")
+        for serial in (first, first + 2):
+            await say(world, acked(car, 0x8108, serial))
+        assert states(world)[-1] == "sent"
+        await say(world, car.frame(ResendRequest(first, (2,)), 0x0005, link(1)))
+        again = [arguments[1] for verb, arguments in world.links.take() if verb == "send"]
+        assert again == [before[1]]
+        await say(world, acked(car, 0x8108, first + 1))
+        assert states(world)[-1] == "acked"
+
+
 async def test_a_fragment_that_is_refused_ends_the_message(mock_clock: Clock) -> None:
     world, car = one_car()
     async with running(world):
