@@ -243,10 +243,22 @@ async def test_an_answer_that_names_people_is_named_and_not_copied(mock_clock: C
         frame = car.frame(driver, 0x0702, link(1))
         await say(world, frame)
         await world.ask(world.command("0x8700", "c2", fields={"command": 0x12}))
-        await say(world, car.frame(RecorderData(sent(world, 0x8700)[0].header.serial, 0x12, b"x"), 0x0700, link(1)))
+        await say(
+            world,
+            car.frame(
+                RecorderData(reply_serial=sent(world, 0x8700)[0].header.serial, command=0x12, block=b"x"),
+                0x0700,
+                link(1),
+            ),
+        )
         await world.ask(world.command("0x8700", "c3", fields={"command": 0x00}))
         await say(
-            world, car.frame(RecorderData(sent(world, 0x8700)[1].header.serial, 0x00, b"\x12\0"), 0x0700, link(1))
+            world,
+            car.frame(
+                RecorderData(reply_serial=sent(world, 0x8700)[1].header.serial, command=0, block=b"\x12\0"),
+                0x0700,
+                link(1),
+            ),
         )
     ends = {event.answers: event.payload for event in world.log.of("command.effective")}
     assert (ends["c1"].reply, ends["c1"].node, ends["c1"].sequence) == ({}, "n1", frame.sequence)
@@ -261,7 +273,9 @@ async def test_an_answer_too_long_for_an_event_is_named_too(mock_clock: Clock) -
         await say(world, car.authenticate(link(1)))
         for name, size, copied in (("c1", 100, True), ("c2", COMMAND_REPLY_BYTES_MAX // 2, False)):
             await world.ask(world.command("0x8700", name, fields={"command": 0x02}))
-            reply = RecorderData(sent(world, 0x8700)[-1].header.serial, 0x02, bytes(min(size, 1000)))
+            reply = RecorderData(
+                reply_serial=sent(world, 0x8700)[-1].header.serial, command=2, block=bytes(min(size, 1000))
+            )
             frame = car.frame(reply, 0x0700, link(1))
             # What fragments made is longer than a frame.
             await say(world, frame._replace(data=frame.data + bytes(max(0, size - 1000))))
