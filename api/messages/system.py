@@ -45,6 +45,8 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "system_journal_full": ("Times the journal was full", "接入日志写满次数"),
     "system_stored": ("Reports stored", "已入库上报"),
     "system_behind": ("Segments waiting for the store", "待入库日志段"),
+    "system_uplinks": ("Messages stored", "已入库消息"),
+    "system_uplinks_refused": ("Messages the store refused", "存储拒绝的消息"),
     "system_store_refused": ("Reports the store refused", "存储拒绝的上报"),
     "system_store_failures": ("Calls of the store repeated", "存储重试次数"),
     "system_events": ("Events in the log", "事件总数"),

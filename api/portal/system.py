@@ -149,8 +149,10 @@ GROUPS: Final[Mapping[str, tuple[Figure, ...]]] = {
     ),
     "system_group_store": (
         Figure("recorder_stored", "system_stored", per_second=True),
+        Figure("recorder_uplinks", "system_uplinks", per_second=True),
         Figure("recorder_behind", "system_behind"),
         Figure("recorder_refused", "system_store_refused", alarming=True),
+        Figure("recorder_uplinks_refused", "system_uplinks_refused", alarming=True),
         Figure("recorder_failures", "system_store_failures", alarming=True),
     ),
     "system_group_media": (

@@ -151,3 +151,13 @@ async def test_a_terminal_entered_by_hand_chooses_its_id_once() -> None:
     assert (chosen.terminal, chosen.terminal_id) == (1, "A")
     (again,) = await fleet.register([new("1", "B")])
     assert again == chosen
+
+
+def test_in_which_edition_a_terminal_spoke_is_known_after_it_has_gone() -> None:
+    occupancy = Occupancy()
+    assert occupancy.version(7) == 2013, "the header of 2011 and 2013 is one"
+    occupancy.opened(1, 7, version=2011)
+    occupancy.ended(1, 7)
+    assert (occupancy.version(7), occupancy.version(8)) == (2011, 2013)
+    occupancy.opened(2, 7, version=2013)
+    assert occupancy.version(7) == 2013, "changed for a newer one"
