@@ -22,9 +22,10 @@ import msgspec
 
 from protocols.jt808 import control, media, safety, video
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode
-from protocols.jt808.location import STATUS_SOUTH, STATUS_WEST
+from protocols.jt808.location import STATUS_SOUTH, STATUS_WEST, Odometer
 from protocols.jt808.messages import MESSAGES, ResendRequest, TerminalGeneralReply, Text, Unknown
 from protocols.jt808.parameters import Parameter
+from protocols.jt808.recorder import COLLECT_FAILED, SET_FAILED, RecorderAnswer
 from simulators.equipment import (
     CAMERAS,
     Medium,
@@ -37,9 +38,9 @@ from simulators.equipment import (
     number_in,
     number_of,
     parameters_of,
-    recorder_block,
     recordings_of,
 )
+from simulators.recorders import Recorder
 
 if TYPE_CHECKING:
     from simulators.terminals import Fix, Terminal
@@ -68,8 +69,6 @@ SENT_MAX: Final = 4
 GATHERING_MAX: Final = 4
 """Long messages of the platform half received, each of GATHERING_BYTES_MAX at most."""
 GATHERING_BYTES_MAX: Final = 2 * 1024 * 1024
-TRACK_MAX: Final = 360
-"""Last positions, an hour of them at one in ten seconds, for the recorder's blocks."""
 
 
 LOCK_MS: Final = 300
@@ -162,8 +161,8 @@ class Device:
         "live",
         "media",
         "parameters",
+        "recorder",
         "texts",
-        "track",
     )
 
     def __init__(self, terminal: "Terminal") -> None:
@@ -193,7 +192,7 @@ class Device:
         self.infos: dict[int, str] = {}
         self.contacts: dict[str, control.Contact] = {}
         self.media: OrderedDict[int, Medium] = OrderedDict()
-        self.track: deque[Fix] = deque(maxlen=TRACK_MAX)
+        self.recorder = Recorder(terminal.identity) if terminal.identity.model.recorder else None
         self.live: set[int] = set()
         """Channels that were asked to send pictures live."""
         self.card_in = False
@@ -549,7 +548,8 @@ class Device:
         Returns:
             The fix, and items to add to its report.
         """
-        self.track.append(fix)
+        if self.recorder is not None:
+            self.recorder.see(fix)
         status = (fix.status | self._set_status) & ~self._clear_status
         if not self._watching:
             return (fix if status == fix.status else fix._replace(status=status)), b""
@@ -662,11 +662,16 @@ class Device:
 
     # --- the drive recorder
 
-    def _recorder(self, header: Header, body: media.RecorderCollect, now_ms: int) -> None:
+    def _recorder(self, header: Header, body: media.RecorderCollect | media.RecorderSet, now_ms: int) -> None:
         """0x8700 and 0x8701: what the recorder of the car says to a block of GB/T 19056."""
-        who = self._terminal.identity
-        block = recorder_block(who, body.asked, self._terminal.place(), tuple(self.track))
-        self._speak(0x0700, media.RecorderData(reply_serial=header.serial, command=body.asked, block=block), now_ms)
+        odometer = self._terminal.place().item(Odometer)
+        distance_km10 = odometer.distance_km10 if odometer else 0
+        if self.recorder is None:
+            # No recorder is built in: nothing comes back over the serial line.
+            block = RecorderAnswer(command=SET_FAILED if body.asked >= 0x80 else COLLECT_FAILED)
+        else:
+            block = self.recorder.answer(body.asked, body.block, distance_km10, now_ms)
+        self._speak(0x0700, media.RecorderData(reply_serial=header.serial, block=block), now_ms)
 
     # --- camera and stored media
 
@@ -881,6 +886,8 @@ class Device:
     def card(self, inserted: bool, now_ms: int) -> None:
         """The driver's card goes in, or comes out (0x0702)."""
         self.card_in = inserted
+        if self.recorder is not None:
+            self.recorder.card(inserted, now_ms)
         if inserted or self._terminal.identity.model.version > 2011:
             self._speak(0x0702, self._driver(inserted, now_ms), now_ms)
 

@@ -9,14 +9,13 @@ import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from protocols.jt808 import video
-from protocols.jt808.framing import checksum
-from protocols.jt808.location import Location, LocationHead, Odometer
+from protocols.jt808.location import Location, LocationHead
 from protocols.jt808.parameters import PARAMETERS, Parameter
 from protocols.jt808.safety import PeripheralDetails, PeripheralInfo
 from protocols.jt808.wire import time_bcd
 
 if TYPE_CHECKING:
-    from simulators.terminals import Fix, Identity
+    from simulators.terminals import Identity
 
 MEDIA_CRASH: Final = 3
 SURNAMES: Final = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
@@ -234,29 +233,6 @@ def camera(one: int) -> PeripheralInfo:
     return PeripheralInfo(one, details)
 
 
-def recorder_block(who: "Identity", command: int, place: Location, track: tuple["Fix", ...]) -> bytes:
-    """Return what a drive recorder answers to one command of GB/T 19056: head, data, XOR."""
-    now = time_bcd(place.time_ms or 0)
-    odometer = next((item.distance_km10 for item in place.items if isinstance(item, Odometer)), 0)
-    card = driver_of(number_in(who))
-    data = {
-        0x00: b"\x12\x00",
-        0x01: card.certificate.encode().ljust(18, b"\x00"),
-        0x02: now,
-        0x03: now + INSTALLED + bytes(4) + bytes.fromhex(f"{odometer:08d}"),
-        0x04: now + (3600).to_bytes(2, "big"),
-        0x05: f"TEST{number_in(who):013d}".encode()
-        + who.plate.encode("gbk", "replace").ljust(12, b"\x00")
-        + "小型车".encode("gbk").ljust(12, b"\x00"),
-    }.get(command)
-    if data is None:
-        head = b"\x55\x7a" + bytes((0xFB if command >= 0x80 else 0xFA, 0))
-    else:
-        head = b"\x55\x7a" + bytes((command,)) + len(data).to_bytes(2, "big") + b"\x00" + data
-    return head + bytes((checksum(head),))
-
-
-INSTALLED: Final = bytes.fromhex("240101080000")
 SIZES: Final = {
     0x00: (176, 144),
     0x01: (320, 240),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.jt808 import control, media
+from protocols.jt808 import control, media, recorder
 from protocols.jt808.codec import Decoded, Header, decode, encode, encode_body
 from protocols.jt808.framing import unwrap, wrap
 from protocols.jt808.messages import MESSAGES, ResendRequest, Unknown, answer_to, is_downlink
@@ -25,7 +25,7 @@ from simulators.devices import (
     TEXTS_MAX,
 )
 from simulators.equipment import number_of
-from simulators.terminals import ONLINE, Fix, Ledger, Terminal, identity, of_edition
+from simulators.terminals import MODELS, ONLINE, Fix, Ledger, Terminal, identity, of_edition
 from tests.samples import EDITIONS, PROTOCOL_ANSWERS, body_of, knowing
 from tests.simulators.scripted import Platform
 
@@ -496,6 +496,73 @@ def test_one_past_each_bound_is_refused_or_puts_out_the_oldest() -> None:
     assert device.counts["failures"] == 2
     results = [result_of(car.ask(0x8500))[2] for _ in range(AGENDA_MAX + 1)]
     assert results == [0] * AGENDA_MAX + [1]
+
+
+def recorded(car: Car, command: int, **asked: Any) -> Any:
+    """Return the block that the car's recorder answers a command with."""
+    if command in recorder.RECORDS:
+        asked = {"range": recorder.RecordRange(start_ms=START_MS, end_ms=START_MS + 3_600_000, blocks_max=60)} | asked
+    order = recorder.RecorderOrder(command=command, **asked)
+    kind: Any = media.RecorderSet if command >= 0x80 else media.RecorderCollect
+    message = 0x8701 if command >= 0x80 else 0x8700
+    old = car.version == 2011 and message == 0x8700
+    body = kind(command=command) if old else kind(block=order)
+    return whole(car.ask(message, body), 0x0700, car.version).block
+
+
+@pytest.mark.parametrize("version", EDITIONS)
+def test_the_recorder_tells_of_its_own_drive(version: int) -> None:
+    car = Car(version)
+    car.terminal.device.card(True, START_MS)
+    for step in range(31):
+        # Five minutes: off, driving, standing.
+        speed = 0 if step in (0, 30) else 600
+        status = FIX.status if step else FIX.status & ~1
+        fix = FIX._replace(status=status, speed_kmh10=speed, time_ms=START_MS + step * 10_000)
+        car.terminal.report(fix, car.now_ms)
+        car.carry()
+    car.fix = FIX._replace(speed_kmh10=0, time_ms=START_MS + 300_000)
+    car.now_ms = START_MS + 300_000
+    asked: dict[str, Any] = {}
+    if version > 2011:
+        asked = {"range": recorder.RecordRange(start_ms=START_MS, end_ms=START_MS + 240_000, blocks_max=3)}
+    speeds = recorded(car, 0x08, **asked).speeds
+    # The newest three, or in 2011, which cannot ask for some, all six.
+    assert len(speeds) == (6 if version == 2011 else 3)
+    assert {one.speed_kmh for one in speeds[-2 if version > 2011 else 2].seconds} == {60}
+    (hour,) = recorded(car, 0x09).positions
+    assert len(hour.minutes) == 60
+    assert sum(one.speed_kmh != 0xFF for one in hour.minutes) == 6
+    (stop,) = recorded(car, 0x10).accidents
+    assert stop.end_ms == START_MS + 300_000
+    assert (stop.steps[0].speed_kmh, stop.steps[99].speed_kmh) == (0, 60)
+    assert stop.place.latitude == FIX.latitude * 6 // 10
+    assert [one.kind for one in recorded(car, 0x12).logins] == [1]
+    assert [one.kind for one in recorded(car, 0x13).power] == [2, 1]
+    states = recorded(car, 0x15).speed_states
+    assert all(one.seconds[0].recorder_kmh == 60 for one in states)
+    assert recorded(car, 0x02).clock_ms == car.now_ms
+    assert recorded(car, 0x03).mileage.total_km10 == FIX.odometer_km10
+
+
+@pytest.mark.parametrize("version", EDITIONS)
+def test_what_is_set_in_the_recorder_is_told_and_noted(version: int) -> None:
+    car = Car(version)
+    vehicle = recorder.RecordedVehicle(vin="TEST0000000000042", plate="测A00042", plate_class="大型客车")
+    assert recorded(car, 0x82, vehicle=vehicle).command == 0x82
+    pulses = recorder.PulseCoefficient(clock_ms=car.now_ms, pulses_per_km=4000)
+    assert recorded(car, 0xC3, pulses=pulses).command == 0xC3
+    assert recorded(car, 0x05).vehicle == vehicle
+    assert recorded(car, 0x04).pulses.pulses_per_km == 4000
+    assert [one.command for one in recorded(car, 0x14).changes] == [0x82, 0xC3]
+    assert recorded(car, 0x20).command == recorder.COLLECT_FAILED
+    assert recorded(car, 0x99).command == recorder.SET_FAILED
+
+
+def test_a_car_without_a_recorder_cannot_be_asked_for_its_blocks() -> None:
+    car = Car(2013)
+    car.terminal.identity = car.terminal.identity._replace(model=MODELS[0])
+    assert recorded(car, 0x02).command == recorder.COLLECT_FAILED
 
 
 BODIES = st.lists(st.sampled_from(b"\x00\x01\x02\x7d\x7e\xff\x30"), max_size=60).map(bytes)
