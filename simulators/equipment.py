@@ -261,7 +261,7 @@ def medium_bytes(who: "Identity", medium: Medium) -> bytes:
     width, height = SIZES.get(medium.resolution, (352, 288))
     when = time_bcd(medium.place.time_ms or 0).hex()
     first = "20{}-{}-{} {}:{}:{}".format(*(when[at : at + 2] for at in range(0, 12, 2)))
-    text = f"{first}\n{who.phone} CH{medium.channel} {medium.place.speed_kmh10 // 10} KMH"
+    text = f"{first}\n{who.plate} CH{medium.channel} {medium.place.speed_kmh10 // 10} KM/H"
     return picture(seed, text, close=medium.event == MEDIA_CRASH, width=width, height=height)
 
 

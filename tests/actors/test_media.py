@@ -117,6 +117,55 @@ def test_a_repeat_does_not_overwrite_what_came_first() -> None:
     assert due.transfer.body() == b"right!"
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 7),  # which item
+            st.integers(1, 5),  # which packet
+            st.sampled_from([1, 2, 5, MEDIA_PACKETS_MAX + 1]),  # of how many
+            st.sampled_from([0, 9, MEDIA_BYTES_MAX]),  # bytes
+            st.floats(0, 200),  # seconds since the one before
+            st.booleans(),  # is its terminal there
+        ),
+        max_size=40,
+    )
+)
+def test_whatever_comes_every_place_in_the_journal_is_let_go_once_and_no_byte_is_held_for_ever(
+    packets: list[tuple[int, int, int, int, float, bool]],
+) -> None:
+    room = Room(bytes_max=3 * MEDIA_BYTES_MAX)
+    transfers = Transfers(room)
+    held: set[int] = set()
+    now_s = 0.0
+
+    def carry_out(online: bool) -> None:
+        for due in transfers.due(now_s, {1} if online else ()):
+            if due.what == "ask":
+                assert due.missing
+                continue
+            if due.what == "keep":
+                transfers.kept(due.transfer, now_s, stored=True)
+            # Each that is let go was held, and is let go once.
+            assert set(due.transfer.sequences) <= held
+            held.difference_update(due.transfer.sequences)
+
+    for sequence, (item, number, total, size, pause_s, online) in enumerate(packets):
+        now_s += pause_s
+        if number <= total and take(
+            transfers, fragment(sequence, 0x0801, total, number, bytes(size), first_serial=100 * item), now_s
+        ):
+            held.add(sequence)
+        carry_out(online)
+        assert room.bytes <= room.bytes_max + MEDIA_BYTES_MAX * MEDIA_OPEN_MAX
+        assert transfers.oldest_open_sequence == min(held, default=None)
+    while transfers.deadline_s < inf:
+        now_s = max(now_s, transfers.deadline_s)
+        carry_out(online=False)
+    assert not held
+    assert room.bytes == 0
+
+
 # --- loss -------------------------------------------------------------------------------------------------------------
 
 
