@@ -21,6 +21,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "uplinks_serial": ("Serial", "流水号"),
     "uplinks_faults": ("Faults", "异常"),
     "uplinks_fields": ("Fields (JSON)", "字段（JSON）"),
+    "uplinks_day_today": ("Today", "今天"),
+    "uplinks_day_yesterday": ("Yesterday", "昨天"),
+    "uplinks_day_week": ("7 days", "近 7 天"),
+    "uplinks_pictures": ("In the gallery", "在多媒体中查看"),
     "uplinks_none": ("No messages yet", "暂无消息"),
     "uplinks_none_what": (
         "What the terminal sends beside positions stands here some seconds after it came.",

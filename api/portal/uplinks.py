@@ -2,9 +2,12 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Request, Response, get
@@ -20,7 +23,7 @@ from api.portal.terms import choice_name, message_name
 from api.portal.told import Block, code, said, told
 from api.portal.vehicle import answer_car, runs_of
 from api.problems import Problem
-from api.times import TIME_MS_MAX
+from api.times import TIME_MS_MAX, day_of, zone_of
 from api.uplinks import TerminalMessage, message_of, one_of, page_of
 from api.vehicles import detail_of
 from core import limits
@@ -123,12 +126,26 @@ async def vehicle_messages_page(request: Request[Any, Any, Any], vehicle_id: Fro
 
     def read() -> dict[str, Any]:
         shown: dict[str, Any] = {"car": car, "table": view, "chosen": None, "gone": False}
+        shown["days"] = days_offered(query, zone_of(car.store.time_zone))
         if chosen >= 0:
             item = one_of(parts, principal, vehicle_id, node, chosen, explained=True)
             shown |= {"chosen": None if item is None else detail_in(item, words), "gone": item is None}
         return shown
 
     return await answer_car(request, "vehicle_messages.html", read)
+
+
+def days_offered(query: Any, zone: ZoneInfo) -> list[tuple[str, str, bool]]:
+    """Return (message, address, chosen) for the days that people ask for most, in the clock of the car's store."""
+    today = day_of(time.time_ns() // 1_000_000, zone)
+    kind = {"kind": query["kind"]} if query.get("kind") else {}
+    offered = []
+    spans = {"today": (today, 1), "yesterday": (today - timedelta(1), 1), "week": (today - timedelta(6), 7)}
+    for name, (first, days) in spans.items():
+        span = {"from": f"{first}T00:00", "to": f"{first + timedelta(days)}T00:00"}
+        chosen = all(query.get(end, "") == span[end] for end in span)
+        offered.append((f"uplinks_day_{name}", f"?{urlencode({**kind, **span})}", chosen))
+    return offered
 
 
 def messages_table(parts: Parts, vehicle_id: int, query: Any, chosen: tuple[str, int]) -> Table:

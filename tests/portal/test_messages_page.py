@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from html import unescape
 from typing import Any
 
@@ -225,3 +226,21 @@ def test_an_event_leads_to_the_message_behind_it(reader: TestClient, node: Node)
         assert not [one for one in words if one not in shown]
         assert f"/vehicles/{CAR}/messages?node=node1&open={number}#message" in shown
         assert "Driver's card in" in unescape(reader.get(f"/vehicles/{CAR}/events?lang=en").text)
+
+
+def test_the_days_that_people_ask_for_are_a_click_and_the_chosen_one_shows_it(reader: TestClient, node: Node) -> None:
+    said(node, 0x0701, media.Waybill(b"long ago"))
+    shown = page(reader, "kind=waybill")
+    today = re.search(r'href="(\?kind=waybill&from=[^"]+)">Today', shown)
+    assert today is not None
+    chosen = unescape(reader.get(f"/vehicles/{CAR}/messages{today[1]}&lang=en").text)
+    assert 'aria-current="true">Today' in chosen
+    assert "Nothing matches" in chosen or "long ago" not in chosen
+
+
+def test_of_a_picture_the_head_is_shown_and_the_rest_is_in_the_gallery(reader: TestClient, node: Node) -> None:
+    body = body_of(0x0801, 2013)
+    number = said(node, 0x0801, body, flags=UPLINK_CUT, length=70_000)
+    opened = page(reader, f"node=node1&open={number}")
+    assert f'href="/vehicles/{CAR}/media">In the gallery' in opened
+    assert "FF D8 FF E0" not in opened.partition("Raw frame")[0], "what there is of the picture is the gallery's"
