@@ -23,6 +23,8 @@ from protocols.jt808.explain import explain_wire
 from protocols.jt808.framing import wrap
 from protocols.jt808.messages import MESSAGES
 from protocols.jt808.personal import raw_right
+from protocols.jt808.vendors import vendor_of
+from protocols.jt808.wire import ItemTable
 from protocols.report import phone_key, phone_text
 
 FRAMES_MAX: Final = 500
@@ -108,6 +110,14 @@ async def list_frames(
     principal = principal_of(request)
 
     def read() -> FramePage:
+        page = found()
+        if not explained:
+            return page
+        vendors = vendors_of(parts, vehicle_id)
+        items = [explain(item, vendors.get(item.terminal)) for item in page.items]
+        return msgspec.structs.replace(page, items=items)
+
+    def found() -> FramePage:
         vehicle = parts.vehicles.one(principal, vehicle_id)
         if vehicle is None:
             raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
@@ -128,10 +138,7 @@ async def list_frames(
             limit=min(limit, EXPLAINED_MAX) if explained else limit,
         )
 
-    page = await sync_to_thread(read)
-    if not explained:
-        return page
-    return msgspec.structs.replace(page, items=[explain(item) for item in page.items])
+    return await sync_to_thread(read)
 
 
 def archive_for(parts: Parts, principal: Principal) -> Archive:
@@ -249,8 +256,15 @@ def raw_frame(frame: Frame, principal: Principal) -> RawFrame:
     )
 
 
-def explain(item: RawFrame) -> RawFrame:
-    """Return the frame with every field of it named; as it is where it is withheld."""
+def vendors_of(parts: Parts, vehicle_id: int) -> dict[int, ItemTable]:
+    """Return what the items of a vehicle's terminals mean, by the terminal's id, where their makers differ. Blocks."""
+    makes = parts.vehicles.makes(vehicle_id)
+    vendors = {terminal: vendor_of(maker, model) for terminal, (maker, model) in makes.items()}
+    return {terminal: vendor for terminal, vendor in vendors.items() if vendor is not None}
+
+
+def explain(item: RawFrame, vendor: ItemTable | None = None) -> RawFrame:
+    """Return the frame with every field named, as its terminal's maker means it; as it is where it is withheld."""
     if not item.frame:
         return item
-    return msgspec.structs.replace(item, explained=explain_wire(bytes.fromhex(item.frame)))
+    return msgspec.structs.replace(item, explained=explain_wire(bytes.fromhex(item.frame), vendor))

@@ -12,6 +12,7 @@ from litestar import Request, get
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath, QueryParameter
 
+from api.frames import vendors_of
 from api.guards import principal_of
 from api.parts import Parts
 from api.problems import KEYED, Problem, answers
@@ -25,6 +26,7 @@ from protocols.jt808.media import Compressed, MediaData, Transparent
 from protocols.jt808.messages import MESSAGES, Unknown
 from protocols.jt808.personal import hide, raw_right
 from protocols.jt808.plain import to_plain
+from protocols.jt808.wire import ItemTable
 from storage.reader import shown_plain
 from storage.tables.uplink import UPLINK_ASSEMBLED, UPLINK_CUT, Uplink
 from storage.uplinks import Uplinks
@@ -181,7 +183,9 @@ def page_of(
         raise Problem("bad_request", f"before: {error}") from None
     if page is None:
         return None
-    return MessagePage([shown(one, principal) for one in page.items], page.next or None)
+    vendors = vendors_of(parts, vehicle_id)
+    items = [shown(one, principal, vendor=vendors.get(one.terminal)) for one in page.items]
+    return MessagePage(items, page.next or None)
 
 
 def one_of(
@@ -191,7 +195,10 @@ def one_of(
     if not 0 <= sequence < 2**63:
         return None
     found = Uplinks(parts.reader).one(principal, vehicle_id, node, sequence)
-    return None if found is None else shown(found, principal, whole=True, explained=explained)
+    if found is None:
+        return None
+    vendor = vendors_of(parts, vehicle_id).get(found.terminal)
+    return shown(found, principal, whole=True, explained=explained, vendor=vendor)
 
 
 def message_of(text: str) -> int:
@@ -214,11 +221,19 @@ def sees_raw(principal: Principal) -> bool:
     return principal.may("positions.read") and principal.may("terminals.read") and principal.scope.precision == "exact"
 
 
-def shown(uplink: Uplink, principal: Principal, *, whole: bool = False, explained: bool = False) -> TerminalMessage:
+def shown(
+    uplink: Uplink,
+    principal: Principal,
+    *,
+    whole: bool = False,
+    explained: bool = False,
+    vendor: ItemTable | None = None,
+) -> TerminalMessage:
     """Return a message as this principal may see it.
 
     Args:
         whole: with its frame. explained: with every byte named, where the frame may be seen.
+        vendor: what its terminal's maker means by items of locations.
     """
     declared = MESSAGES.get(uplink.message)
     cut = bool(uplink.flags & UPLINK_CUT)
@@ -229,7 +244,7 @@ def shown(uplink: Uplink, principal: Principal, *, whole: bool = False, explaine
     withheld = right_missing(uplink.message, principal)
     if cut or len(uplink.frame) == uplink.length:
         try:
-            decoded = decode(uplink.frame, uplink.version)
+            decoded = decode(uplink.frame, uplink.version, vendor)
         except ProtocolError as error:
             faults = (str(error),)
         else:
@@ -257,7 +272,9 @@ def shown(uplink: Uplink, principal: Principal, *, whole: bool = False, explaine
     if not whole or withheld:
         return item
     wire = wrap(uplink.frame)
-    return msgspec.structs.replace(item, frame=wire.hex().upper(), explained=explain_wire(wire) if explained else None)
+    return msgspec.structs.replace(
+        item, frame=wire.hex().upper(), explained=explain_wire(wire, vendor) if explained else None
+    )
 
 
 def right_missing(message: int, principal: Principal) -> str:

@@ -428,11 +428,18 @@ def _less(value: Any, precision: Precision, hidden: frozenset[str]) -> Any:
         unit_1e7 = 1 if name in _COORDINATES_1E7 else 10 if name in _COORDINATES_1E6 else 0
         if name in hidden or (unit_1e7 and precision == "none"):
             continue
+        if precision != "exact" and (name == "as_sent" or (name == "data" and value.get("item") in _UNREAD)):
+            # The bytes of an item say where it was, as exactly as its terminal knew.
+            continue
         if unit_1e7 and isinstance(item, int):
             kept[name] = rounded(item, max(1, PRECISION_1E7[precision] // unit_1e7))
         else:
             kept[name] = _less(item, precision, hidden)
     return kept
+
+
+_UNREAD: Final = frozenset({"Item", "WideItem", "ClippedItem", "Unreadable"})
+"""What plain values call items and locations that nobody has read."""
 
 
 def rounded(coordinate: int, step: int) -> int:

@@ -145,6 +145,20 @@ class Vehicles:
         with self._database.read() as connection:
             return [(row.phone, row.from_ms, row.to_ms) for row in connection.execute(wanted)]
 
+    def makes(self, vehicle_id: int) -> dict[int, tuple[str, str]]:
+        """Return maker and model of each terminal that ever spoke for a vehicle, by the terminal's id, at most 100.
+        For who found the vehicle by their scope, to read what its terminals say."""
+        wanted = (
+            select(TERMINAL.c.id, TERMINAL.c.maker, TERMINAL.c.model)
+            .join(BINDING, BINDING.c.terminal == TERMINAL.c.id)
+            .where(BINDING.c.vehicle == vehicle_id)
+            .distinct()
+            .order_by(TERMINAL.c.id.desc())
+            .limit(100)
+        )
+        with self._database.read() as connection:
+            return {row.id: (row.maker, row.model) for row in connection.execute(wanted)}
+
     def phones(self, vehicle_ids: Sequence[int]) -> dict[int, list[str]]:
         """Return the phones that speak for these vehicles now. For who found them by their scope and may read
         terminals."""

@@ -393,6 +393,8 @@ FIELDS: Final[dict[str, tuple[str, str]]] = {
     "lock_id": ("lock", "锁 ID"),
     "locks": ("locks", "锁列表"),
     "seal": ("seal", "施封状态"),
+    "driver_name": ("driver", "驾驶员姓名"),
+    "driver_text": ("driver's id", "驾驶员 ID"),
     "driver_number": ("driver's number", "驾驶员编号"),
     "fence": ("fence", "围栏"),
     "motion": ("motion", "运动状态"),
@@ -543,18 +545,18 @@ IN_STRUCT: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "FileInfo": {"name": ("file", "文件名称"), "kind": ("kind of file", "文件类型")},
     "FileReply": {"name": ("file", "文件名称"), "kind": ("kind of file", "文件类型")},
     "FilePart": {"length": ("length", "数据长度")},
-    "Adas": {
+    "AdasAlarm": {
         "state": ("stage", "标志状态"),
         "kind": ("alarm or event", "报警/事件类型"),
         "speed_kmh": ("speed", "车速"),
     },
-    "Dsm": {
+    "DsmAlarm": {
         "state": ("stage", "标志状态"),
         "kind": ("alarm or event", "报警/事件类型"),
         "speed_kmh": ("speed", "车速"),
     },
-    "Tpms": {"state": ("stage", "标志状态"), "speed_kmh": ("speed", "车速")},
-    "Bsd": {
+    "TpmsAlarm": {"state": ("stage", "标志状态"), "speed_kmh": ("speed", "车速")},
+    "BsdAlarm": {
         "state": ("stage", "标志状态"),
         "kind": ("alarm or event", "报警/事件类型"),
         "speed_kmh": ("speed", "车速"),
@@ -579,8 +581,6 @@ IN_STRUCT: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "BusSpeed": {"speed_kmh": ("speed", "车速")},
     "Obd": {"speed_kmh": ("speed", "车速")},
     "TroubleCodes": {"text": ("trouble codes", "故障码")},
-    "DriverName": {"text": ("driver", "驾驶员姓名")},
-    "DriverText": {"text": ("driver's id", "驾驶员 ID")},
     "Card": {"text": ("card", "卡号")},
     "Satellite": {"number": ("satellite", "卫星号")},
     "HarshEvent": {"kind": ("event", "事件类型")},

@@ -11,7 +11,7 @@ from litestar import Request, Response, get
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath
 
-from api.frames import FramePage, archive_for, explain, frames_behind, frames_between
+from api.frames import FramePage, archive_for, explain, frames_behind, frames_between, vendors_of
 from api.guards import principal_of
 from api.parts import Parts
 from api.portal.happenings import GROUPS, fields_of, look_of, sentence_of, title_of, wanted_names
@@ -26,6 +26,7 @@ from api.vehicles import VehicleDetail, detail_of
 from core.events import Event
 from core.intake.archive import SEQUENCE_MAX
 from core.rights import Principal
+from protocols.jt808.wire import ItemTable
 
 STRIP_DAYS: Final = 31
 THIN_M: Final = 3.0
@@ -190,7 +191,7 @@ async def vehicle_frames_page(request: Request[Any, Any, Any], vehicle_id: FromP
         if not sequence and page.items and shown["behind"]:
             sequence = page.items[0].sequence
         if sequence:
-            shown |= _chosen(page, sequence, words, lambda: frames_behind(
+            shown |= _chosen(page, sequence, words, vendors_of(parts, vehicle_id), lambda: frames_behind(
                 parts, archive, principal, vehicle_id, sequence=sequence))  # fmt: skip
         return shown
 
@@ -272,14 +273,14 @@ def happened(parts: Parts, principal: Principal, events: Sequence[Event], words:
     return shown
 
 
-def _chosen(page: FramePage, sequence: int, words: Words, find: Any) -> dict[str, Any]:
+def _chosen(page: FramePage, sequence: int, words: Words, vendors: dict[int, ItemTable], find: Any) -> dict[str, Any]:
     """Return the chosen frame explained, and its bytes in runs of one field each."""
     item = next((one for one in page.items if one.sequence == sequence), None)
     if item is None:
         item = next(iter(find().items), None)
     if item is None:
         return {"chosen": None, "runs": []}
-    item = explain(item)
+    item = explain(item, vendors.get(item.terminal))
     return {"chosen": item, "runs": runs_of(item.message, item.frame, item.explained, words)}
 
 

@@ -36,9 +36,7 @@ def raw_right(message: int) -> str:
 
 def hide(message: int, plain: Any) -> tuple[Any, tuple[str, ...]]:
     """Return a message's plain values with what is personal hidden, and which fields these were."""
-    rules = PERSONAL.get(message)
-    if rules is None:
-        return plain, ()
+    rules = {**IN_ITEMS, **PERSONAL.get(message, {})}
     names: dict[str, None] = {}
     return _hidden(plain, rules, names), tuple(names)
 
@@ -75,6 +73,9 @@ PERSONAL: Final[Mapping[int, Mapping[str, Hide]]] = MappingProxyType(
     }
 )
 """Message -> its personal fields, and how each is hidden."""
+
+IN_ITEMS: Final[Mapping[str, Hide]] = MappingProxyType({"driver_name": name_hidden, "driver_text": number_hidden})
+"""Personal fields of makers' items, which stand in the locations of any message."""
 
 PICTURES: Final = frozenset({0x0801})
 """Messages that are what a camera or a microphone took."""

@@ -99,7 +99,7 @@ def to_plain(body: msgspec.Struct) -> dict[str, Any]:
         plain = {
             name: None if value is None else form_of(wires[name]).to_plain(wires[name], value)
             for name in body.__struct_fields__
-            if (value := getattr(body, name)) is not None or not isinstance(wires[name], wire.Count)
+            if (value := getattr(body, name)) is not None or not isinstance(wires[name], wire.Count | wire.AsSent)
         }
         if isinstance(body, LocationHead):
             plain |= {name: getattr(body, name) for name in DERIVED}

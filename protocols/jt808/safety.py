@@ -160,7 +160,7 @@ class AlarmId(Struct, frozen=True, kw_only=True):
 # --- items of 0x0200 --------------------------------------------------------------------------------------------------
 
 
-class Adas(SentItem, frozen=True, kw_only=True):
+class AdasAlarm(SentItem, frozen=True, kw_only=True):
     """0x64: the camera that looks ahead."""
 
     alarm_number: Annotated[int, Unsigned(4)]
@@ -183,7 +183,7 @@ class Adas(SentItem, frozen=True, kw_only=True):
     alarm_id: Annotated[AlarmId, Nested(AlarmId)]
 
 
-class Dsm(SentItem, frozen=True, kw_only=True):
+class DsmAlarm(SentItem, frozen=True, kw_only=True):
     """0x65: the camera that looks at the driver."""
 
     alarm_number: Annotated[int, Unsigned(4)]
@@ -211,7 +211,7 @@ class Tyre(Struct, frozen=True):
     battery_percent: Annotated[int, Unsigned(2, unit="%")]
 
 
-class Tpms(SentItem, frozen=True, kw_only=True):
+class TpmsAlarm(SentItem, frozen=True, kw_only=True):
     """0x66: tyre pressures."""
 
     alarm_number: Annotated[int, Unsigned(4)]
@@ -226,7 +226,7 @@ class Tpms(SentItem, frozen=True, kw_only=True):
     tyres: Annotated[tuple[Tyre, ...], Many(Nested(Tyre), count=1)] = ()
 
 
-class Bsd(SentItem, frozen=True, kw_only=True):
+class BsdAlarm(SentItem, frozen=True, kw_only=True):
     """0x67: somebody in the blind zone."""
 
     alarm_number: Annotated[int, Unsigned(4)]
@@ -262,10 +262,10 @@ class HarshDriving(SentItem, frozen=True, kw_only=True):
 SAFETY: Final = ItemTable(
     "T/JSATL 12",
     [
-        ItemRow(0x64, Adas, layouts=PROVINCES, mend=True),
-        ItemRow(0x65, Dsm, layouts=PROVINCES, mend=True),
-        ItemRow(0x66, Tpms, layouts=PROVINCES, mend=True),
-        ItemRow(0x67, Bsd, layouts=PROVINCES, mend=True),
+        ItemRow(0x64, AdasAlarm, layouts=PROVINCES, mend=True),
+        ItemRow(0x65, DsmAlarm, layouts=PROVINCES, mend=True),
+        ItemRow(0x66, TpmsAlarm, layouts=PROVINCES, mend=True),
+        ItemRow(0x67, BsdAlarm, layouts=PROVINCES, mend=True),
         ItemRow(0x70, HarshDriving, layouts=PROVINCES),
     ],
 )

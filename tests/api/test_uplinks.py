@@ -12,10 +12,12 @@ from api.uplinks import shown
 from core.intake.links import Frame
 from core.rights import ROLES, Precision, Principal, Scope
 from protocols.jt808 import media, recorder
-from protocols.jt808.codec import Header, encode_frame
+from protocols.jt808.codec import Header, encode_body, encode_frame
 from protocols.jt808.framing import wrap
 from protocols.jt808.messages import Location, LocationBatch, LocationReply, Unknown
 from protocols.jt808.personal import hide, name_hidden, number_hidden
+from protocols.jt808.vendors import vendor_of
+from protocols.jt808.wire import Item
 from protocols.report import phone_key
 from storage.database import Database
 from storage.tables.business import ACCESS
@@ -203,6 +205,35 @@ def test_a_position_in_a_message_is_as_exact_as_one_may_see_it(precision: Precis
     exact = precision == "exact"
     assert (item.frame is not None, item.explained is not None) == (exact, exact)
     assert item.withheld == ("" if exact else "positions.read")
+
+
+@pytest.mark.parametrize("precision", ["exact", "street", "none"])
+def test_bytes_of_items_are_shown_where_positions_are_exact_only(precision: Precision) -> None:
+    # An alarm of 47 bytes whose length says 32, one that is cut off, and an item that nobody knows.
+    alarm = "000000010C0605120A0B100F11000701D9C29E07404D01191211183100001334343434343434191210183100030200"
+    for sent in ("6420" + alarm, "642F" + alarm[:60], "CA0401D9C29E"):
+        head = encode_body(Location(0, 3, 31_234_567, 121_654_321, time_ms=NOW_MS), Header(0x0200, "1", 1))
+        one = said(4, 0x0201, Unknown(0x0201, b"\x00\x05" + head + bytes.fromhex(sent)))
+        text = msgspec.json.encode(shown(one, somebody("viewer", precision=precision)).fields).decode()
+        assert ("01d9c29e" in text.lower()) == (precision == "exact")
+
+
+def test_items_are_read_as_the_terminal_s_maker_means_them() -> None:
+    place = Location(0, 3, 31_234_567, 121_654_321, time_ms=NOW_MS, items=(Item(0xF8, b"\x49\x36"),))
+    one = said(4, 0x0201, LocationReply(reply_serial=5, location=place))
+    for vendor, name in ((None, "TemperatureF8"), (vendor_of("", "C5L"), "Steps")):
+        item = shown(one, somebody("viewer"), vendor=vendor)
+        assert item.fields is not None
+        assert item.fields["location"]["items"][0]["item"] == name
+
+
+def test_a_driver_s_name_in_a_maker_s_item_is_for_who_may_know_drivers() -> None:
+    place = Location(0, 3, 31_234_567, 121_654_321, time_ms=NOW_MS, items=(Item(0xBC, "张三丰".encode("gbk")),))
+    one = said(4, 0x0201, LocationReply(reply_serial=5, location=place))
+    for role, name in (("operator", "张**"), ("manager", "张三丰")):
+        item = shown(one, somebody(role))
+        assert item.fields is not None
+        assert item.fields["location"]["items"][0]["driver_name"] == name
 
 
 def test_without_the_right_to_positions_or_terminals_there_are_no_bytes_as_they_came() -> None:

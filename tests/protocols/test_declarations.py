@@ -114,8 +114,10 @@ def value_of(draw: st.DrawFn, field: wire.Wire, version: int) -> Any:
 
 def has_its_length(item: Any, version: int) -> bool:
     """Tell whether an item, a list as a rule, was drawn in a length that its id has."""
+    row = wire.ROW_OF.get(type(item))
     try:
-        wire.item_data(item, wire.ROW_OF[type(item)], version)
+        if row is not None:
+            wire.item_data(item, row, version)
     except ValueError:
         return False
     return True
@@ -292,6 +294,7 @@ NOT_CANONICAL = {
     "7E080200420138001380000001": "2011 without the number of items in this packet; written with it",
     "7E84000015": "a number padded with 0x00 behind (section 5: text to the end)",
     "7E84004015": "a number padded with 0x00 behind (section 5: text to the end)",
+    "7E00050007": "the count of 0x0005 in one byte (section 2: in two); written in two",
     "7E85004003": "one command without its count (section 17.2); written with it",
 }
 

@@ -188,7 +188,7 @@ def item_reads(locate: Locate, at: str) -> list[tuple[str, Read]]:
     def state_bit(struct: str, bit: int) -> Read:
         return lambda decoded, match, _: bool(locate(decoded, match).item(ITEM_NAMED[struct]).vehicle_state >> bit & 1)
 
-    safety = {0x64: "Adas", 0x65: "Dsm", 0x66: "Tpms", 0x67: "Bsd", 0x70: "HarshDriving"}
+    safety = {0x64: "AdasAlarm", 0x65: "DsmAlarm", 0x66: "TpmsAlarm", 0x67: "BsdAlarm", 0x70: "HarshDriving"}
     reads: list[tuple[str, Read]] = []
     for id, struct in safety.items():
         item = at + rf"(?:additional|attributes)\.0x{id:02X}\."
@@ -237,14 +237,17 @@ def item_reads(locate: Locate, at: str) -> list[tuple[str, Read]]:
         reads += [(item + rf"vehicle_status\.{word}", state_bit(struct, bit)) for bit, word in bits]
     tyres = at + r"additional\.0x66\.alarm_or_event(?:s|_list)\[(?P<k>\d+)\]\."
     reads += [
-        (tyres + r"(tire_pressure_alarm_position|tire_pressure_alarm_location)", of_item("Tpms", "tyres[k].wheel")),
-        (tyres + r"alarm_or_event_type", of_item("Tpms", "tyres[k].alarms")),
-        (tyres + r"tire_pressure", of_item("Tpms", "tyres[k].pressure_kpa")),
-        (tyres + r"tire_temperature", of_item("Tpms", "tyres[k].temperature_c")),
-        (tyres + r"battery_level", of_item("Tpms", "tyres[k].battery_percent")),
+        (
+            tyres + r"(tire_pressure_alarm_position|tire_pressure_alarm_location)",
+            of_item("TpmsAlarm", "tyres[k].wheel"),
+        ),
+        (tyres + r"alarm_or_event_type", of_item("TpmsAlarm", "tyres[k].alarms")),
+        (tyres + r"tire_pressure", of_item("TpmsAlarm", "tyres[k].pressure_kpa")),
+        (tyres + r"tire_temperature", of_item("TpmsAlarm", "tyres[k].temperature_c")),
+        (tyres + r"battery_level", of_item("TpmsAlarm", "tyres[k].battery_percent")),
         (
             at + r"additional\.0x66\.alarm_or_event_count",
-            lambda d, m, f: len(locate(d, m).item(ITEM_NAMED["Tpms"]).tyres),
+            lambda d, m, f: len(locate(d, m).item(ITEM_NAMED["TpmsAlarm"]).tyres),
         ),
     ]
     makers = {
