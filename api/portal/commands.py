@@ -73,6 +73,8 @@ PRESETS: Final[dict[int, dict[str, Any]]] = {
         "channel": 1, "command": 1, "interval_s": 0, "store": 0, "resolution": 2, "quality": 5, "brightness": 128,
         "contrast": 64, "saturation": 64, "chroma": 128,
     },
+    # In 2013 the doors are a flag, in 2019 the first of a list.
+    0x8500: {"controls": [{"kind": 1}]},
     0x8802: {"channel": 0},
     0x8803: {"channel": 0},
     0x8804: {"command": 1, "time_s": 30, "store": 0, "rate": 0},
@@ -176,27 +178,17 @@ async def vehicle_commands_page(request: Request[Any, Any, Any], vehicle_id: Fro
 
 @post("/commands/preview", include_in_schema=False, opt={"right": "commands.send"}, status_code=200)
 async def command_preview(request: Request[Any, Any, Any], data: JSONBody[Order]) -> Response[Any]:
-    """Answer with the frame that these fields make, explained byte by byte.
-
-    Raises:
-        Problem: message_unsupported with what is wrong, `field` naming where.
-    """
+    """Answer with the frame that these fields make, explained byte by byte, or with what is wrong with them."""
     words = words_of(request)
     number = sendable_id(data.message)
-    frames, size = await sync_to_thread(frames_of, number, data.fields, data.version)
+    shown: dict[str, Any] = {"fault": "", "frame": None, "size": 0, "approvals": 0}
     try:
-        approvals = approvals_of(data.message, data.fields, data.version)
+        frame, shown["size"] = await sync_to_thread(frame_of, number, data.fields, data.version)
+        shown["frame"] = explained(frame.hex(), words)[0] if frame else None
+        shown["approvals"] = approvals_of(data.message, data.fields, data.version)
     except Invalid as fault:
-        raise Problem("message_unsupported", str(fault), field=fault.path) from None
-    return render(
-        request,
-        "command_preview.html",
-        block="preview",
-        shown=explained(frames.hex(), words)[0] if frames else None,
-        size=size,
-        most=BODY_BYTES_MAX,
-        approvals=approvals,
-    )
+        shown["fault"] = str(fault)
+    return render(request, "command_preview.html", block="preview", most=BODY_BYTES_MAX, **shown)
 
 
 def sendable_id(text: str) -> int:
@@ -214,21 +206,19 @@ def sendable_id(text: str) -> int:
     return message
 
 
-def frames_of(message: int, fields: Mapping[str, Any], version: int) -> tuple[bytes, int]:
+def frame_of(message: int, fields: Mapping[str, Any], version: int) -> tuple[bytes, int]:
     """Return the frame that a message makes, b"" for one that does not go into a single frame, and its body's size.
 
     Raises:
-        Problem: message_unsupported.
+        Invalid: the fields make none.
     """
     header = Header(message, PREVIEW_PHONE, 1, version)
+    body = from_plain(DECLARED[message].body, dict(fields), DECLARED[message].layouts(version, -1)[0])
     try:
-        body = from_plain(DECLARED[message].body, dict(fields), DECLARED[message].layouts(version, -1)[0])
         data = encode_body(body, header)
         return (wrap(encode_frame(body, header)) if len(data) <= BODY_BYTES_MAX else b"", len(data))
-    except Invalid as fault:
-        raise Problem("message_unsupported", str(fault), field=fault.path) from None
     except ValueError as fault:
-        raise Problem("message_unsupported", str(fault)) from None
+        raise Invalid(str(fault)) from None
 
 
 @get("/commands/parameter", include_in_schema=False, opt={"right": "commands.send"})

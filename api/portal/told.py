@@ -249,7 +249,8 @@ def said(struct: str, name: str, wire: Wire, value: Any, words: Words) -> Said:
     if isinstance(wire, Status) and isinstance(value, int):
         load = LOADS[(value & LOAD_BITS) >> 8]
         parts = _bits(name, value & ~LOAD_BITS, STATUS_BITS, words)
-        return "、".join([*parts, *([choice_name(name, load, words)] if load else [])]) if parts or load else "0"
+        parts += [choice_name(name, load, words)] if load else []
+        return (", " if words.language == "en" else "、").join(parts) or _none(words)
     if isinstance(wire, Unsigned) and isinstance(value, int):
         if value in (special := getattr(wire, "told", {})):
             return choice_name(name, special[value], words)

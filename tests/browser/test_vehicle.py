@@ -99,3 +99,37 @@ def test_a_text_is_measured_sent_and_its_steps_are_seen(page: Page, demo: ChildS
     sent = page.locator("#history li[data-command]").first
     expect(sent).to_contain_text("请速回店保养 A1", timeout=WAIT_MS)
     expect(sent).to_have_attribute("data-state", re.compile("acked|effective"), timeout=WAIT_MS)
+
+
+def test_parameters_are_set_told_and_changed(page: Page, demo: ChildServer, faults: Faults, language: str) -> None:
+    if language == "en":
+        return
+    vehicle = reported_car(page, demo)
+    open_as_node(page, demo, f"/vehicles/{vehicle}/commands", "commands")
+    # The list is searched and walked by keys alone.
+    page.keyboard.press("/")
+    page.keyboard.type("设置终端")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    page.wait_for_selector("body[data-ready=commands]", state="attached")
+    page.locator("[data-picker] > summary").click()
+    page.locator("[data-find]").fill("最高速度")
+    page.locator("[data-find]").press("Enter")
+    row = page.locator('[data-parameter="0x0055"]')
+    row.locator("[data-value]").fill("-3")
+    page.locator("#order [type=submit]").click()
+    expect(row.locator(".refusal")).to_contain_text("取值范围")
+    row.locator("[data-value]").fill("88")
+    page.locator("#order [type=submit]").click()
+    sent = page.locator("#history li[data-command]").first
+    expect(sent).to_have_attribute("data-state", re.compile("acked|effective"), timeout=WAIT_MS)
+    # The terminal says what it keeps, and the value stands in a form again.
+    open_as_node(page, demo, f"/vehicles/{vehicle}/commands?message=0x8106", "commands")
+    page.locator("[data-picker] > summary").click()
+    page.locator('[data-pick="0x0055"]').click()
+    page.locator("#order [type=submit]").click()
+    told = page.locator("#history li[data-command]").first.locator(".told-parameters tr", has_text="0x0055")
+    expect(told).to_contain_text("88 公里/时", timeout=WAIT_MS)
+    told.locator("a").click()
+    page.wait_for_selector("body[data-ready=commands]", state="attached")
+    expect(page.locator('[data-parameter="0x0055"] [data-value]')).to_have_value("88")

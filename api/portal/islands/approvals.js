@@ -30,6 +30,8 @@ document.addEventListener("submit", async (event) => {
     const after = await api("POST", `/api/v1/commands/${form.dataset.judge}/${verdict}`, { reason });
     const more = after.approvals_needed - after.approvals;
     toast({ kind: "good", title: verdict === "reject" ? t("approvals_rejected") : more > 0 ? t("approvals_one_more") : t("approvals_sent") });
+    // What is written keeps the list from renewing itself: it has been said.
+    form.reset();
     renew();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
