@@ -14,6 +14,8 @@ from tests.browser.browsing import NARROW, WIDE, Faults, shoot, visiting
 CENTRE = (150.02, 30.03)
 """In the demo's city, beside its fences."""
 ZOOM = 15
+TOLD_MS = 90_000
+"""A car has to be there, to be sent its command and to answer: seconds, on a machine that has time."""
 
 
 def opened(page: Page, demo: ChildServer, path: str = "/geofences") -> Page:
@@ -206,6 +208,45 @@ def test_a_file_is_looked_at_before_it_is_saved(
     page.locator("[data-do=import-save]").click()
     expect(page.locator(".fence-row", has_text="导入 1")).to_be_visible()
     expect(page.locator(".fence-row", has_text="停车区")).to_be_visible()
+
+
+def test_a_fence_is_put_on_terminals_which_say_what_they_hold(
+    page: Page, demo: ChildServer, faults: Faults, pictures: Path, language: str
+) -> None:
+    place = {"type": "Point", "coordinates": list(CENTRE)}
+    yard = {"type": "Feature", "geometry": place, "properties": {"name": "交付中心", "radius_m": 400}}
+    number = demo.ask("POST", "/api/v1/geofences", yard)[1]["features"][0]["id"]
+    opened(page, demo, f"/geofences?fence={number}")
+    expect(page.locator("[data-part=told-section]")).to_be_hidden()
+    page.locator("[data-do=edit]").click()
+    expect(page.locator("[data-part=rules]")).to_be_hidden()
+    page.locator("[name=on_terminals]").check()
+    page.locator("[name=enter_driver]").check()
+    page.locator("[name=speed_kmh]").fill("301")
+    page.locator("[name=hours]").select_option("daily")
+    save_refused = page.locator("#r-terminal")
+    page.locator("[data-pane-of=form] button[type=submit]").click()
+    expect(save_refused).not_to_be_empty()
+    faults.expect("422")
+    page.locator("[name=speed_kmh]").fill("30")
+    page.locator("[name=night_speed_kmh]").fill("20")
+    shoot(page, pictures, f"geofences-terminals-form-{language}")
+    terminal = save(page)["properties"]["terminal"]
+    told = {name: terminal[name] for name in ("enter_driver", "speed_kmh", "night_speed_kmh", "daily_from")}
+    assert told == {"enter_driver": True, "speed_kmh": 30, "night_speed_kmh": 20, "daily_from": "08:00"}
+    # Cars drive in the demo: those that are there confirm it, and one says what it holds, or that it cannot.
+    expect(page.locator(".told-key.told-told")).to_be_visible(timeout=TOLD_MS)
+    page.locator(".told-key.told-told").click()
+    expect(page.locator(".told-key.told-told")).to_have_attribute("aria-pressed", "true")
+    row = page.locator(".told-rows li").first
+    row.locator("[data-told=compare]").click()
+    expect(row.locator("p.note").last).to_be_visible(timeout=TOLD_MS)
+    shoot(page, pictures, f"geofences-terminals-{language}")
+    # Switched off, it is taken off them.
+    page.locator("[data-do=edit]").click()
+    page.locator("[name=on_terminals]").uncheck()
+    assert save(page)["properties"]["on_terminals"] is False
+    expect(page.locator(".told-rows .badge.quiet").first).to_be_visible(timeout=TOLD_MS)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

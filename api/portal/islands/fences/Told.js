@@ -69,6 +69,7 @@ export class Told {
       buttons.querySelector('[data-told="compare"]').disabled = !(page.counts.told + page.counts.differs + page.counts.unknown);
       buttons.querySelector('[data-told="retry"]').hidden = !TRIABLE.some((state) => page.counts[state]);
     }
+    if (feature.properties.on_terminals && !total) return true;
     return page.counts.queued + page.counts.withdrawing > 0 || page.items.some((one) => one.comparing);
   }
 
@@ -77,39 +78,42 @@ export class Told {
     this.section.hidden = true;
   }
 
+  /** What is there already stays the same element: whoever is about to press it must not lose it to a renewal. */
   showBar(counts, total) {
     const bar = this.part("told-bar");
     const legend = this.part("told-legend");
-    const focused = legend.contains(document.activeElement) ? document.activeElement.dataset.is : null;
-    bar.replaceChildren();
-    legend.replaceChildren();
+    if (!legend.children.length)
+      for (const [group] of GROUPS) {
+        bar.append(make("span", { class: `told-${group}` }));
+        const name = make("span", {}, t(`geofences_told_${group}`));
+        legend.append(make("button", { type: "button", class: `told-key told-${group}`, "data-told": "group", "data-group": group }, make("i", {}), name, make("b", {})));
+      }
     this.part("told-count").textContent = total ? String(total) : "";
     bar.hidden = legend.hidden = !total;
     const words = [];
-    for (const [group, states] of GROUPS) {
+    GROUPS.forEach(([group, states], k) => {
       const count = states.reduce((sum, state) => sum + counts[state], 0);
-      if (!count) continue;
-      const segment = make("span", { class: `told-${group}` });
+      const [segment, button] = [bar.children[k], legend.children[k]];
       segment.style.flexGrow = String(count);
-      bar.append(segment);
-      words.push(`${t(`geofences_told_${group}`)} ${count}`);
-      const chosen = group === this.group;
-      const button = make(
-        "button",
-        { type: "button", class: `told-key told-${group}`, "data-told": "group", "data-group": chosen ? "" : group, "data-is": group, "aria-pressed": String(chosen) },
-        make("i", {}),
-        make("span", {}, t(`geofences_told_${group}`)),
-        make("b", {}, String(count)),
-      );
-      legend.append(button);
-      if (focused === group) button.focus();
-    }
+      segment.hidden = !count;
+      button.hidden = !count && this.group !== group;
+      button.lastChild.textContent = String(count);
+      button.setAttribute("aria-pressed", String(this.group === group));
+      if (count) words.push(`${t(`geofences_told_${group}`)} ${count}`);
+    });
     bar.setAttribute("aria-label", words.join(", "));
   }
 
   showRows({ items, next }) {
     const list = this.part("told-rows");
-    list.replaceChildren(...items.map((row) => this.row(row)));
+    const before = new Map([...list.children].map((element) => [element.dataset.seen, element]));
+    const after = items.map((row) => {
+      const seen = JSON.stringify(row);
+      const element = before.get(seen) ?? this.row(row);
+      element.dataset.seen = seen;
+      return element;
+    });
+    if (after.some((element, k) => element !== list.children[k]) || after.length !== list.children.length) list.replaceChildren(...after);
     this.part("told-more").hidden = next === null;
   }
 
@@ -155,7 +159,7 @@ export class Told {
 
   async press(button) {
     const what = button.dataset.told;
-    if (what === "group") this.group = button.dataset.group;
+    if (what === "group") this.group = this.group === button.dataset.group ? "" : button.dataset.group;
     else if (what === "more") this.limit = Math.min(500, this.limit + PAGE);
     else {
       const terminal = Number(button.dataset.terminal ?? 0);
