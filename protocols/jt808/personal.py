@@ -66,6 +66,7 @@ PERSONAL: Final[Mapping[int, Mapping[str, Hide]]] = MappingProxyType(
             "certificate": number_hidden,
             "id_card": number_hidden,
             "id_card_2011": number_hidden,
+            "face_id": number_hidden,
             "data": withheld,
         },
         # A whole body of any message, packed.

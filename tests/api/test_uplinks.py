@@ -15,6 +15,7 @@ from protocols.jt808 import media, recorder
 from protocols.jt808.codec import Header, encode_body, encode_frame
 from protocols.jt808.framing import wrap
 from protocols.jt808.messages import Location, LocationBatch, LocationReply, Unknown
+from protocols.jt808.personal import PERSONAL as PERSONAL_FIELDS
 from protocols.jt808.personal import hide, name_hidden, number_hidden
 from protocols.jt808.vendors import vendor_of
 from protocols.jt808.wire import Item
@@ -154,6 +155,11 @@ def test_who_a_driver_is_is_for_managers_and_administrators_in_every_form(role: 
         assert item.fields["name"] == (NAME if may else "张**")
         assert item.fields["certificate"] == (LICENCE if may else "**************1234")
         assert ("certificate" in item.hidden) != may
+
+
+def test_every_field_of_a_drivers_card_is_personal_or_known_not_to_be() -> None:
+    told = {"state", "time_ms", "result", "issuer", "valid_until", "face_match_percent"}
+    assert set(media.Driver.__struct_fields__) - told <= set(PERSONAL_FIELDS[0x0702])
 
 
 def test_whose_licence_was_in_the_recorder_is_masked_in_every_block_that_names_one() -> None:
