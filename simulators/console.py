@@ -279,7 +279,7 @@ def kind_help(kind: wire.Wire) -> str:
             if kind.unit and kind.scale != 1.0
             else f", {kind.unit}" * bool(kind.unit)
         )
-        return f"number of {kind.size} bytes{step}{f' ({bits}{told})' if told else ''}"
+        return f"{kind.size}-byte number{step}{f' ({bits}{told})' if told else ''}"
     return type(kind).__name__.lower()
 
 
@@ -1049,14 +1049,18 @@ def complete(version: int) -> Callable[[str, int], str | None]:
 
 def keyboard(prompt: str, screen: Screen, version: int) -> Iterator[str]:
     """Yield lines as they are typed, with history and completion where readline is there, until the end of input."""
+    hooked = False
     with contextlib.suppress(ImportError):
         import readline
 
         readline.set_completer_delims(" \t\n")
         readline.set_completer(complete(version))
         readline.parse_and_bind("tab: complete")
+        # When the prompt stands: whatever came before it would have it printed twice.
+        readline.set_pre_input_hook(lambda: setattr(screen, "typing", True))
+        hooked = True
     while True:
-        screen.typing = True
+        screen.typing = not hooked
         try:
             line = input(prompt)
         except EOFError:

@@ -115,6 +115,8 @@ def test_everyone_logs_in_and_every_report_is_acknowledged(city: roads.City) -> 
     assert ledger.acknowledged == ledger.sent
     assert all(platform.bad == 0 for platform in bench.platforms)
     assert all(not frame.faults for platform in bench.platforms for frame in platform.frames)
+    # Nobody was ordered anything: no terminal has had to make a device, with its parameters and all.
+    assert not any(terminal.has_device for terminal in bench.fleet.terminals)
 
 
 def test_reports_follow_the_streets_and_the_clock(city: roads.City) -> None:
