@@ -135,7 +135,7 @@ class Transfer:
     after each TRANSFER_PAUSE_S; one that acknowledges all at once is believed when everything has gone out.
     """
 
-    __slots__ = ("acked", "again", "data", "header", "heard_s", "link", "next", "resends", "told", "total")
+    __slots__ = ("acked", "again", "data", "header", "heard_s", "link", "next", "pushed_s", "resends", "told", "total")
 
     def __init__(self, data: bytes, header: Header, link: int, now_s: float) -> None:
         self.data = data
@@ -150,6 +150,8 @@ class Transfer:
         self.resends = 0
         self.heard_s = now_s
         """When the terminal acknowledged or asked last."""
+        self.pushed_s = now_s
+        """When it was sent a window without having asked."""
         self.told = 0
         """Quarters of the way that are in the log."""
 
@@ -163,10 +165,10 @@ class Transfer:
         """Every fragment has gone out, and none is to go again."""
         return self.next > self.total and not self.again
 
-    def send(self, ticked: bool) -> list[Step]:
-        """Send what the window has room for; a whole window where the clock asks and no acknowledgement ever came."""
+    def send(self, anew: bool) -> list[Step]:
+        """Send what the window has room for, or a whole window anew."""
         in_the_air = self.next - 1 - len(self.acked) - len(self.again)
-        room = TRANSFER_WINDOW if ticked and not self.acked else TRANSFER_WINDOW - in_the_air
+        room = TRANSFER_WINDOW if anew else TRANSFER_WINDOW - in_the_air
         steps: list[Step] = []
         while self.again and len(steps) < room:
             steps.append(self._fragment(self.again.popleft()))
@@ -403,7 +405,7 @@ class Commands:
         transfer.acked.add(index)
         transfer.heard_s = now_s
         if not transfer.out:
-            return self._send_on(command, now_s, time_ms, ticked=False)
+            return self._send_on(command, now_s, time_ms, anew=False)
         if len(transfer.acked) == transfer.total or transfer.acked == {transfer.total}:
             return self._acked(command, time_ms, now_s)
         command.grace = len(transfer.acked) == 1
@@ -472,7 +474,8 @@ class Commands:
         transfer.acked -= set(wanted)
         transfer.heard_s = now_s
         command.grace = False
-        return self._send_on(command, now_s, time_ms, ticked=False)
+        # It hears, and waits for nothing else.
+        return self._send_on(command, now_s, time_ms, anew=True)
 
     def lost(self, terminal: int, time_ms: int) -> list[Step]:
         """Note that a terminal's session is over: what was in the air goes out again to whoever comes in time."""
@@ -515,7 +518,11 @@ class Commands:
             return self._acked(command, now_ms, now_s)
         if transfer is not None and not transfer.out:
             wait_s = policy_of(command.message).timeout_s * factorial(command.tries)
-            steps = self._send_on(command, now_s, now_ms, ticked=True)
+            # A terminal that acknowledges none is sent a window a second; one that has stopped, every few seconds.
+            anew = not transfer.acked or now_s - max(transfer.heard_s, transfer.pushed_s) >= TRANSFER_GRACE_S
+            if anew:
+                transfer.pushed_s = now_s
+            steps = self._send_on(command, now_s, now_ms, anew=anew)
             if steps or now_s - transfer.heard_s < wait_s:
                 return steps
         session = self._sessions.get(command.terminal)
@@ -526,7 +533,7 @@ class Commands:
         if transfer is not None:
             transfer.repeat()
             transfer.heard_s = now_s
-            return self._send_on(command, now_s, now_ms, ticked=True)
+            return self._send_on(command, now_s, now_ms, anew=True)
         command.deadline_s = now_s + policy_of(command.message).timeout_s * factorial(command.tries)
         return [Action("send", (session.link, command.wire))]
 
@@ -593,7 +600,7 @@ class Commands:
         if total > 1:
             command.transfer = Transfer(data, header, session.link, now_s)
             self._room.transfers += 1
-            return self._send_on(command, now_s, now_ms, ticked=True)
+            return self._send_on(command, now_s, now_ms, anew=True)
         command.wire = encode(Unknown(command.message, data), header)
         command.deadline_s = now_s + policy_of(command.message).timeout_s * factorial(command.tries)
         sent = self._progress(command, "command.sent", now_ms)
@@ -604,11 +611,11 @@ class Commands:
             return [sent, send, end]
         return [sent, send]
 
-    def _send_on(self, command: Command, now_s: float, now_ms: int, *, ticked: bool) -> list[Step]:
+    def _send_on(self, command: Command, now_s: float, now_ms: int, *, anew: bool) -> list[Step]:
         """Send the next fragments of a long message, and tell the log at each quarter of the way."""
         transfer = command.transfer
         assert transfer is not None
-        sent = transfer.send(ticked)
+        sent = transfer.send(anew)
         self._counts["fragments_sent"] += len(sent)
         if transfer.out:
             command.deadline_s = now_s + policy_of(command.message).timeout_s * factorial(command.tries)

@@ -119,7 +119,8 @@ TRANSFER_PAUSE_S: Final = 1.0
 none: 4 KB a second, 64 s for the largest. Four escaped to twice their size are 8 KB, half of what a link may have
 waiting (SEND_POOL_CHUNK_BYTES), so that other answers still fit."""
 TRANSFER_GRACE_S: Final = 5.0
-"""An acknowledgement of the first fragment may be for all: if no other comes within this, it was."""
+"""An acknowledgement of the first fragment may be for all: if no other comes within this, it was. A terminal that has
+acknowledged some is sent the next ones after so long all the same: some do not acknowledge what they have already."""
 TRANSFER_RESENDS_MAX: Final = 3
 """Times each fragment, on the average, may be asked for again (0x0005). Then the message is given up."""
 

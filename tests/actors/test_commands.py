@@ -621,9 +621,12 @@ async def test_a_stalled_message_is_sent_again_where_it_is_not_acknowledged_and_
         await world.ask(world.command("0x8108", fields=package(9_000)))
         await say(world, acked(car, 0x8108, sent(world, 0x8108)[0].header.serial))
         assert [frame.header.index for frame in sent(world, 0x8108)] == [1, 2, 3, 4, 5]
-        await passes(policy_of(0x8108).timeout_s + 2)
-        assert [frame.header.index for frame in sent(world, 0x8108)][5:] == [2, 3, 4, 5]
+        await passes(TRANSFER_GRACE_S + TRANSFER_PAUSE_S)
+        assert [frame.header.index for frame in sent(world, 0x8108)][5:] == [6, 7, 8, 9]
+        await passes(policy_of(0x8108).timeout_s)
+        assert [frame.header.index for frame in sent(world, 0x8108)][9:] == [2, 3, 4, 5]
         await passes(3 * policy_of(0x8108).timeout_s)
+        assert [frame.header.index for frame in sent(world, 0x8108)][9:] == [2, 3, 4, 5, 6, 7, 8, 9]
     assert states(world)[-1] == "unknown"
     assert world.room.transfers == 0
 
