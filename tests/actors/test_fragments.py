@@ -93,6 +93,111 @@ def test_any_order_repeats_and_mixture_give_each_message_once(
     assert fragments.deadline_s == inf
 
 
+@st.composite
+def losses(draw: st.DrawFn) -> tuple[list[list[bytes]], list[tuple[int, int]], set[tuple[int, int]], list[int]]:
+    """Messages in pieces, the order in which pieces come, which are lost, and at which question each message's come."""
+    messages = draw(st.lists(st.lists(st.binary(max_size=20), min_size=2, max_size=6), min_size=1, max_size=4))
+    places = [(i, n) for i, pieces in enumerate(messages) for n in range(len(pieces))]
+    lost = draw(st.sets(st.sampled_from(places)))
+    order = draw(st.permutations([place for place in places if place not in lost]))
+    answered = [draw(st.integers(1, FRAGMENT_ASKS_MAX + 1)) for _ in messages]
+    return messages, order, lost, answered
+
+
+@settings(max_examples=200, deadline=None)
+@given(losses())
+def test_what_is_lost_is_asked_for_exactly_and_what_never_comes_is_let_go_in_time(
+    storm: tuple[list[list[bytes]], list[tuple[int, int]], set[tuple[int, int]], list[int]],
+) -> None:
+    messages, order, lost, answered = storm
+    fragments = Fragments()
+    here: dict[int, set[int]] = {i: set() for i in range(len(messages))}
+    asked: dict[int, list[float]] = {i: [] for i in range(len(messages))}
+    came: dict[int, bytes] = {}
+    held: dict[int, set[int]] = {i: set() for i in range(len(messages))}
+    sequence = iter(range(10_000))
+
+    def piece(i: int, n: int, now_s: float) -> None:
+        at = next(sequence)
+        frame = fragment(at, 0x0704, len(messages[i]), n + 1, messages[i][n], first_serial=1000 * i)
+        assert take(fragments, frame, now_s), "it is new"
+        here[i].add(n)
+        held[i].add(at)
+
+    for i, n in order:
+        piece(i, n, 0.0)
+    now_s = 0.0
+    while (deadline_s := fragments.deadline_s) < inf:
+        now_s = max(now_s, deadline_s)
+        assert now_s <= FRAGMENT_S_MAX
+        for due in fragments.due(now_s):
+            i = due.message.key.first_serial // 1000
+            if due.what == "reenter":
+                came[i] = due.frame
+                held[i] -= set(fragments.assembled(phone_key(PHONE), 0x0704, 1000 * i, now_s))
+            elif due.what == "ask":
+                assert due.missing == tuple(n + 1 for n in range(len(messages[i])) if n not in here[i])
+                asked[i].append(now_s)
+                if len(asked[i]) == answered[i]:
+                    for n in [number - 1 for number in due.missing]:
+                        piece(i, n, now_s)
+            else:
+                assert (due.what, now_s) == ("expired", FRAGMENT_S_MAX)
+                held[i] -= set(due.released)
+    for i, pieces in enumerate(messages):
+        gone = {n for n in range(len(pieces)) if (i, n) in lost}
+        assert held[i] == set()
+        if not gone or (len(gone) < len(pieces) and answered[i] <= FRAGMENT_ASKS_MAX):
+            # Header as it came but for the packet item, which is taken off: four bytes shorter.
+            assert came[i] == whole(0x0704, b"".join(pieces), first_serial=1000 * i)
+        else:
+            assert i not in came
+        assert len(asked[i]) <= FRAGMENT_ASKS_MAX
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 70), st.integers(1, 70), st.integers(0, 1023)), max_size=300)
+)
+def test_whatever_comes_is_held_in_bounds_of_bytes_sets_and_seconds(
+    storm: list[tuple[int, int, int, int]],
+) -> None:
+    fragments = Fragments()
+    held: set[int] = set()
+    now_s = 0.0
+    for sequence, (i, total, number, size) in enumerate(storm):
+        now_s += 0.5
+        frame = fragment(sequence, 0x0801, total, min(number, total), bytes(size), first_serial=500 * i)
+        if take(fragments, frame, now_s):
+            held.add(sequence)
+        for due in fragments.due(now_s):
+            held -= set(due.released)
+            if due.what == "reenter":
+                serial = due.message.key.first_serial
+                held -= set(fragments.assembled(phone_key(PHONE), 0x0801, serial, now_s))
+        open_now = list(fragments._messages.values())
+        assert len(open_now) <= FRAGMENT_SETS_MAX
+        assert all(one.bytes <= FRAGMENT_BYTES_MAX for one in open_now)
+        assert all(now_s - one.opened_s <= FRAGMENT_S_MAX for one in open_now)
+        assert held == {at for one in open_now for at in one.sequences}
+
+
+def test_a_terminal_that_numbers_anew_is_understood() -> None:
+    fragments = Fragments()
+    # In the middle of a message it starts again, and numbers from the same serial: another total is another message.
+    take(fragments, fragment(1, 0x0704, 3, 1, b"old", first_serial=0))
+    take(fragments, fragment(2, 0x0704, 2, 1, b"ne", first_serial=0))
+    take(fragments, fragment(3, 0x0704, 2, 2, b"w", first_serial=0))
+    [due] = fragments.due(0.0)
+    assert due.frame == whole(0x0704, b"new", first_serial=0)
+    assert fragments.assembled(phone_key(PHONE), 0x0704, 0, 0.0) == (2, 3)
+    # Later the same numbers come round, with other bytes.
+    for at, (number, body) in enumerate(((2, b"er"), (1, b"lat")), start=4):
+        assert take(fragments, fragment(at, 0x0704, 2, number, body, first_serial=0), FRAGMENT_S_MAX)
+    frames = [due.frame for due in fragments.due(FRAGMENT_S_MAX) if due.what == "reenter"]
+    assert frames == [whole(0x0704, b"later", first_serial=0)]
+
+
 def test_a_repeat_does_not_overwrite_what_came_first() -> None:
     fragments = Fragments()
     assert take(fragments, fragment(1, 0x0801, 2, 1, b"right"))

@@ -1,5 +1,6 @@
 """What terminals and actors may rely on from the intake, shown on a protocol it has never heard of."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,24 @@ def test_a_silent_link_is_ended(make_rig: Any) -> None:
     # The peer may see the end of its connection before the loop has counted it.
     rig.stop()
     assert rig.intake.counters()["links_silent"] == 1
+
+
+def test_a_link_on_which_only_answers_to_downlinks_come_is_not_silent(make_rig: Any) -> None:
+    idle_s = 0.5
+    rig = make_rig(idle_s=idle_s)
+    client = rig.client()
+    link = rig.login(client, 1, 11)
+    end = time.monotonic() + 3 * idle_s
+    asked = 0
+    while time.monotonic() < end:
+        assert rig.intake.send(link, b"question")
+        assert client.read(8) == b"question"
+        client.send(toy.frame("R", 1, asked, asked))
+        assert client.replies(1) == [("R", asked, RESULT_OK)]
+        asked += 1
+    assert rig.intake.counters()["links_silent"] == 0
+    # A dead one is told from it by its silence alone.
+    assert client.ended()
 
 
 def test_a_link_more_than_the_bound_is_refused_and_a_free_place_is_used(make_rig: Any) -> None:
