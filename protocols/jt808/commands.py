@@ -145,7 +145,7 @@ def immobilises(message: int, body: msgspec.Struct) -> bool:
 def is_personal(reply: int, body: msgspec.Struct) -> bool:
     """Tell whether a reply names persons or places, so that it is read from the message itself and not from events."""
     if isinstance(body, RecorderData):
-        return body.command not in RECORDER_IMPERSONAL
+        return body.asked not in RECORDER_IMPERSONAL
     return reply in PERSONAL
 
 

@@ -255,7 +255,7 @@ async def test_an_answer_that_names_people_is_named_and_not_copied(mock_clock: C
         await say(
             world,
             car.frame(
-                RecorderData(reply_serial=sent(world, 0x8700)[1].header.serial, command=0, block=b"\x12\0"),
+                RecorderData(reply_serial=sent(world, 0x8700)[1].header.serial, command=0x00, block=b"\x12\0"),
                 0x0700,
                 link(1),
             ),
@@ -274,7 +274,7 @@ async def test_an_answer_too_long_for_an_event_is_named_too(mock_clock: Clock) -
         for name, size, copied in (("c1", 100, True), ("c2", COMMAND_REPLY_BYTES_MAX // 2, False)):
             await world.ask(world.command("0x8700", name, fields={"command": 0x02}))
             reply = RecorderData(
-                reply_serial=sent(world, 0x8700)[-1].header.serial, command=2, block=bytes(min(size, 1000))
+                reply_serial=sent(world, 0x8700)[-1].header.serial, command=0x02, block=bytes(min(size, 1000))
             )
             frame = car.frame(reply, 0x0700, link(1))
             # What fragments made is longer than a frame.
