@@ -122,6 +122,7 @@ def test_a_long_command_arrives_in_fragments_and_is_sent_again_byte_for_byte(lin
                     pieces[same.header.index] = same.body.data  # type: ignore[attr-defined]
                     ack(terminal, same)
                 assert (same.header.serial, same.body.data) == (first + index - 1, pieces[index])  # type: ignore[attr-defined]
+                ack(terminal, same)
         ack(terminal, piece)
     whole = b"".join(pieces[index] for index in sorted(pieces))
     assert whole[-len(data) :] == data
