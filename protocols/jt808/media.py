@@ -123,15 +123,18 @@ class Waybill(Struct, frozen=True):
 
 
 class Driver(Struct, frozen=True, kw_only=True):
-    """0x0702. By the text the card's fields come only with a card that was read; terminals send them anyway."""
+    """0x0702. By the text the card's fields come only with a card that was read; terminals send them anyway.
+
+    The layout 2012 is ours: that of 2011 cut short, for terminals that are known to be of 2011.
+    """
 
     state: Annotated[int | None, Unsigned(1, names={1: "card in", 2: "card out"}), Since(2013)] = None
     time_ms: Annotated[int | None, Time(), Since(2013)] = None
     result: Annotated[int | None, Unsigned(1, names=CARD_RESULTS), Since(2013), IfMore()] = None
-    name: Annotated[str | None, Gbk(prefix=1), IfMore()] = None
-    id_card_2011: Annotated[str | None, Gbk(20), Until(2011), IfMore()] = None
-    certificate: Annotated[str | None, ByVersion({2011: Gbk(40), 2013: Gbk(20)}), IfMore()] = None
-    issuer: Annotated[str | None, Gbk(prefix=1), IfMore()] = None
+    name: Annotated[str | None, Gbk(prefix=1), IfMore(but=2011)] = None
+    id_card_2011: Annotated[str | None, Gbk(20), Until(2012), IfMore(but=2011)] = None
+    certificate: Annotated[str | None, ByVersion({2011: Gbk(40), 2013: Gbk(20)}), IfMore(but=2011)] = None
+    issuer: Annotated[str | None, Gbk(prefix=1), IfMore(but=2011)] = None
     valid_until: Annotated[str | None, Digits(4), Since(2013), IfMore()] = None
     id_card: Annotated[str | None, Gbk(20), Since(2013), IfMore()] = None
     face_match_percent: Annotated[int | None, Unsigned(1, "%"), Since(2013), IfMore()] = None

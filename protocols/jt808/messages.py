@@ -216,6 +216,12 @@ def old_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
     return (2011, 2013) if version == 2011 else (2013, 2011)
 
 
+def driver_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
+    """As old_layouts. What is cut short is of 2011 (the layout we call 2012) only where the terminal is."""
+    readings = old_layouts(version, body_bytes)
+    return (*readings, 2012) if version == 2011 else readings
+
+
 def old_media_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
     """2011 writes how many packets and items there are, and some leave that out (the layout we call 2012)."""
     if body_bytes < 0:
@@ -305,7 +311,7 @@ MESSAGES: Final[dict[int, Message]] = {
     0x0608: Message(control.AreasReply, "areas or routes", layouts=areas_layouts, answer=0, since=2019),
     0x0700: Message(media.RecorderData, "recorder data", layouts=old_layouts, answer=0),
     0x0701: Message(media.Waybill, "electronic waybill"),
-    0x0702: Message(media.Driver, "driver identity", layouts=old_layouts),
+    0x0702: Message(media.Driver, "driver identity", layouts=driver_layouts),
     0x0704: Message(LocationBatch, "location batch", since=2013),
     0x0705: Message(media.CanData, "CAN data", since=2013),
     0x0800: Message(media.MediaEvent, "multimedia event"),

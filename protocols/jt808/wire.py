@@ -1110,6 +1110,9 @@ class IfEqual(NamedTuple):
 class IfMore(NamedTuple):
     """The field is there when bytes remain: senders leave it out, alone or with all that follow."""
 
+    but: int = 0
+    """Not so in this layout, in which it is always there."""
+
 
 Condition = IfBit | IfEqual | IfMore
 
@@ -1138,7 +1141,7 @@ def layout(struct: type[msgspec.Struct], version: int) -> tuple[Field, ...]:
                 exists = exists and version >= mark.version
             elif isinstance(mark, Until):
                 exists = exists and version <= mark.version
-            else:
+            elif not (isinstance(mark, IfMore) and mark.but == version):
                 conditions.append(mark)
         assert wire is not None, f"{struct.__name__}.{name} has no wire type"
         if exists:

@@ -201,7 +201,7 @@ def test_digits_may_leave_out_their_zeros_and_hexadecimal_may_have_spaces() -> N
     fields = to_plain(Register(44, 300, "CARIL", "X1", "T1", 1, "粤B12345"))
     assert from_plain(Register, fields, 2019).terminal_id == "T1"
     assert from_plain(Waybill, {"content": "01 FF"}, 2013) == Waybill(b"\1\xff")
-    assert from_plain(Driver, {"state": None, "time_ms": None}, 2011) == Driver()
+    assert from_plain(Driver, {"state": 2, "time_ms": None}, 2013) == Driver(state=2)
 
 
 def test_a_body_of_the_largest_size_is_read_and_one_byte_or_value_more_is_not() -> None:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,16 @@ def time_ms(text: str) -> int:
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?|\d{12}")
 
 
+# There are more patterns than the 512 that `re` remembers.
+compiled = cache(re.compile)
+
+
 def our_value(reads: Reads, decoded: Decoded, name: str, frame: bytes, row: Row) -> Any:
     """Return ours under a peer's name; a pattern has @ and the message, or the peer, where it means two things."""
     peer = row["source"].split("/")[0]
     for subject in (f"{name}@{decoded.header.message:#06x}", f"{name}@{peer}", name):
         for pattern, read in reads:
-            match = re.fullmatch(pattern, subject)
+            match = compiled(pattern).fullmatch(subject)
             if match:
                 return read(decoded, match, frame)
     raise AssertionError(f"no mapping for {name} of {decoded.header.message:#06x}")
