@@ -206,6 +206,20 @@ def sendable_id(text: str) -> int:
     return message
 
 
+def first_body(message: int, fields: Mapping[str, Any], version: int) -> msgspec.Struct:
+    """Return the body in the first layout that takes it: an alarm's id has one for each province. Raises Invalid."""
+    first: Invalid | None = None
+    for layout in DECLARED[message].layouts(version, -1):
+        try:
+            body: msgspec.Struct = from_plain(DECLARED[message].body, dict(fields), layout)
+        except Invalid as fault:
+            first = first or fault
+        else:
+            return body
+    assert first is not None
+    raise first
+
+
 def frame_of(message: int, fields: Mapping[str, Any], version: int) -> tuple[bytes, int]:
     """Return the frame that a message makes, b"" for one that does not go into a single frame, and its body's size.
 
@@ -213,7 +227,7 @@ def frame_of(message: int, fields: Mapping[str, Any], version: int) -> tuple[byt
         Invalid: the fields make none.
     """
     header = Header(message, PREVIEW_PHONE, 1, version)
-    body = from_plain(DECLARED[message].body, dict(fields), DECLARED[message].layouts(version, -1)[0])
+    body = first_body(message, fields, version)
     try:
         data = encode_body(body, header)
         return (wrap(encode_frame(body, header)) if len(data) <= BODY_BYTES_MAX else b"", len(data))

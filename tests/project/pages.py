@@ -8,13 +8,16 @@ import msgspec
 
 from api.portal.places import PLACES, places_of
 from api.portal.render import words_in
-from api.portal.terms import message_name
+from api.portal.terms import field_name, message_name
 from core.config import FIELDS, bound_text, description
 from core.events import EVENTS
 from core.rights import RIGHTS, ROLES
 from protocols.jt808.forms import id_text
+from protocols.jt808.location import STANDARD
 from protocols.jt808.messages import MESSAGES, answer_to, is_downlink
 from protocols.jt808.parameters import PARAMETERS
+from protocols.jt808.safety import SAFETY
+from protocols.jt808.vendors import COMMON, VENDORS
 from protocols.jt808.wire import VERSIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -64,6 +67,21 @@ def messages_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def items_table() -> str:
+    """Return every item that is declared: its table, id, lengths, and its fields in both languages."""
+    zh, en = words_in("zh"), words_in("en")
+    lines = ["| table | id | bytes | item | fields | 字段 |", "|---|---|---|---|---|---|"]
+    for table in (STANDARD, SAFETY, COMMON, *(vendor.table for vendor in VENDORS.values())):
+        for row in table.rows:
+            names = [name for name in row.struct.__struct_fields__ if name != "as_sent"]
+            fields = [", ".join(field_name(row.struct.__name__, name, words) for name in names) for words in (en, zh)]
+            lengths = list(row.lengths)
+            said = ", ".join(map(str, lengths if len(lengths) < 4 else [*lengths[:2], "…"]))
+            id = f"0x{row.id:02X}" if row.id_bytes else "none"
+            lines.append(f"| {table.name} | {id} | {said} | {row.struct.__name__} | {fields[0]} | {fields[1]} |")
+    return "\n".join(lines) + "\n"
+
+
 def messages_short() -> str:
     """Return how many messages there are each way, and their ids: the README's form of messages_table."""
     up = [message for message in sorted(MESSAGES) if not is_downlink(message)]
@@ -87,6 +105,7 @@ TABLES = (
     ("events.md", "events", events_table),
     ("security.md", "rights", rights_table),
     ("jt808.md", "messages", messages_table),
+    ("items.md", "items", items_table),
     ("../README.md", "messages", messages_short),
 )
 
