@@ -221,7 +221,11 @@ def _drawn(name: str, wire: Wire, struct: str, version: int) -> Input:
             items_max=256**counted - 1 if counted else None,
             **common,
         )
-    if isinstance(wire, Nested | Packed | Joined):
+    if isinstance(wire, Joined):
+        # Whatever is left out is an empty text between its semicolons.
+        optional = (msgspec.structs.replace(one, required=False) for one in _fields(wire.struct, version))
+        return Input(kind="object", fields=tuple(optional), **common)
+    if isinstance(wire, Nested | Packed):
         return Input(kind="object", fields=_fields(wire.struct, version), **common)
     if isinstance(wire, Decimal):
         return Input(kind="number", low=0, high=2**32 - 1, **common, **_measure(wire))

@@ -460,12 +460,19 @@ def decimal_from(_kind: wire.Decimal, value: Any, walk: Walk) -> int | str:
 
 def joined_from(kind: wire.Joined, value: Any, walk: Walk) -> Any:
     """A field that is not given is empty, up to the last one that is."""
-    joined = struct_from(kind.struct, value, walk)
-    last = max(
-        (place for place, name in enumerate(joined.__struct_fields__) if getattr(joined, name) is not None), default=-1
-    )
-    names = joined.__struct_fields__[: last + 1]
-    return msgspec.structs.replace(joined, **{name: "" for name in names if getattr(joined, name) is None})
+    if not isinstance(value, dict):
+        raise Invalid(f"{shown(value)} is no object")
+    walk.spend(0)
+    fields = wire.layout(kind.struct, walk.version)
+    for name in value:
+        if name not in kind.struct.__struct_fields__:
+            raise Invalid(f"no such field; there are {', '.join(kind.struct.__struct_fields__)}", shown(name))
+    last = max((place for place, field in enumerate(fields) if value.get(field.name) is not None), default=-1)
+    values: dict[str, Any] = {}
+    for field in fields[: last + 1]:
+        given = value.get(field.name)
+        values[field.name] = "" if given is None else stepped(field.name, field.wire, given, walk)
+    return kind.struct(**values)
 
 
 def block_from(kind: RecorderBlock, value: Any, walk: Walk) -> Any:

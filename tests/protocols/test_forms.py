@@ -88,6 +88,13 @@ def test_conditions_bounds_and_units_are_those_of_the_declaration() -> None:
     assert not form(0x8202, 2013).fields[1].required
 
 
+def test_no_field_of_a_server_to_go_to_has_to_be_given() -> None:
+    server = {one.name: one for one in form(0x8105, 2013).fields}["server"]
+    assert (server.kind, server.required, server.when[0].values) == ("object", False, (2,))
+    assert {one.name for one in server.fields} >= {"connection", "address", "tcp_port", "limit_min"}
+    assert not any(one.required for one in server.fields)
+
+
 def test_an_undeclared_message_has_no_form() -> None:
     with pytest.raises(FormError, match="0xbeef"):
         form(0xBEEF, 2019)
