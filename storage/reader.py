@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from core import limits
-from core.events import PURPOSES, Event
+from core.events import PURPOSES, CommandRequested, Event
 from core.rights import PRECISION_1E7, Precision, Principal, Scope
 from storage.clickhouse import LastPosition, ReportStore, TrackDay, TrackPoint
 from storage.database import Database
@@ -33,6 +33,9 @@ _COORDINATES_1E6: Final = frozenset({"latitude", "longitude"})
 """Fields of payloads that say where a vehicle was; those in 1e-6 degree stand in what a terminal answered."""
 _IDENTITIES: Final = frozenset({"phone", "plate"})
 """Fields of payloads that only those see who may read terminals."""
+_SECRETS: Final = frozenset({"password"})
+"""Fields of commands that nobody sees again (0x9206: of an FTP server)."""
+MASK: Final = "***"
 
 
 class EventPage(NamedTuple):
@@ -393,10 +396,14 @@ class _Where:
 
 
 def shown(event: Event, principal: Principal) -> Event:
-    """Return the event as this principal may see it: coordinates as exact as allowed, phones and plates if allowed.
+    """Return the event as this principal may see it: coordinates as exact as allowed, phones and plates if allowed, and
+    nobody a password that a command brought to a terminal.
 
     A payload from which fields had to go is a plain mapping; every other one is the Struct of its type.
     """
+    if isinstance(event.payload, CommandRequested) and _SECRETS & event.payload.fields.keys():
+        fields = {name: MASK if name in _SECRETS else value for name, value in event.payload.fields.items()}
+        event = msgspec.structs.replace(event, payload=msgspec.structs.replace(event.payload, fields=fields))
     precision = principal.scope.precision
     hidden = frozenset() if principal.may("terminals.read") else _IDENTITIES
     if precision == "exact" and not hidden:
