@@ -325,6 +325,10 @@ class Digits(Raw):
         return bytes.fromhex(value.zfill(2 * self.size))
 
 
+NO_TIME: Final = "is no time"
+"""How a fault ends that is nothing but a time of no day."""
+
+
 class Time(Wire):
     """Six bytes of BCD, YY MM DD hh mm ss of 2000-2099 in GMT+8 (or UTC), as UTC epoch milliseconds.
 
@@ -343,7 +347,7 @@ class Time(Wire):
         if value is not None:
             value += self.shift_ms
         if value is None and data != bytes(6):
-            reader.faults.append(f"{name}: {data.hex()} is no time")
+            reader.faults.append(f"{name}: {data.hex()} {NO_TIME}")
             reader.misfit = True
         reader.note(name, 6, value, self)
         return value
@@ -372,7 +376,7 @@ class Period(Time):
         data = reader.take(6, name)
         value = daily_time_ms(data) if data[:3] == bytes(3) else bcd_time_ms(data)
         if value is None:
-            reader.faults.append(f"{name}: {data.hex()} is no time")
+            reader.faults.append(f"{name}: {data.hex()} {NO_TIME}")
             reader.misfit = True
         reader.note(name, 6, value, self)
         return value
@@ -776,7 +780,7 @@ class Items(Wire):
                 reader.misfit = False
                 try:
                     item = read(row.struct, reader, f"{name}.{row.struct.__name__}")
-                    if reader.offset == reader.end and not reader.misfit:
+                    if reader.offset == reader.end and fits(reader, faults):
                         return item
                 except BodyShort:
                     pass
@@ -803,7 +807,7 @@ class Items(Wire):
                         item = read(row.struct, reader, f"{name}.{row.struct.__name__}")
                     except BodyShort:
                         item = None
-                    if item is not None and not reader.misfit and comes_out(reader.data, reader.offset, reader.end):
+                    if item is not None and fits(reader, faults) and comes_out(reader.data, reader.offset, reader.end):
                         there = reader.offset - start
                         reader.faults.append(f"{name}: {row.struct.__name__} says {said} bytes and has {there}")
                         return item
@@ -827,6 +831,14 @@ class Items(Wire):
     def write(self, writer: Writer, value: tuple[msgspec.Struct, ...]) -> None:
         for item in value:
             write_item(item, writer)
+
+
+def fits(reader: Reader, faults: int) -> bool:
+    """Tell whether what was read since there were so many faults is of the layout it was read in.
+
+    An item's layout is told by its length: a time of no day in it is the terminal's clock, not another layout.
+    """
+    return not reader.misfit or all(fault.endswith(NO_TIME) for fault in reader.faults[faults:])
 
 
 def comes_out(data: bytes, offset: int, end: int) -> bool:

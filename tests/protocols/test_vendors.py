@@ -186,6 +186,15 @@ def test_the_province_shows_in_the_length(kind: type[msgspec.Struct], plain: int
         assert decode(frame).body == location
 
 
+def test_an_alarm_whose_clock_is_wrong_is_an_alarm() -> None:
+    sent = bytes.fromhex("642F" + ADAS.replace("191211183100", "191399183100"))
+    (adas,) = items_of(sent)
+    assert isinstance(adas, AdasAlarm)
+    assert adas.time_ms is None
+    assert adas.as_sent == sent
+    assert decode(frame_with(sent)).faults == ("items[0].AdasAlarm.time_ms: 191399183100 is no time",)
+
+
 def test_guangdong_gives_a_wheel_two_bytes() -> None:
     # From T/GDRTA 002 as SmallChi/JT808 tests it (YueBiao, 0x66): 65 bytes, then 10 for each of two wheels.
     sent = bytes.fromhex(
