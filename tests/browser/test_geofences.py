@@ -230,6 +230,10 @@ def test_a_fence_is_put_on_terminals_which_say_what_they_hold(
     faults.expect("422")
     page.locator("[name=speed_kmh]").fill("30")
     page.locator("[name=night_speed_kmh]").fill("20")
+    # However long the form is, it scrolls beside the map, and its buttons stay in sight.
+    foot = page.locator("[data-pane-of=form] button[type=submit]").bounding_box()
+    assert foot is not None
+    assert foot["y"] + foot["height"] <= WIDE[1], foot
     shoot(page, pictures, f"geofences-terminals-form-{language}")
     terminal = save(page)["properties"]["terminal"]
     told = {name: terminal[name] for name in ("enter_driver", "speed_kmh", "night_speed_kmh", "daily_from")}
