@@ -111,7 +111,7 @@ def test_an_unreadable_location_in_a_batch_is_kept_and_the_rest_is_read() -> Non
 
 
 def test_items_undeclared_are_kept_raw() -> None:
-    location = Location(0, 2, 1, 1, items=(Item(0xE1, b"\x7e\x7d"), Item(0x30, b"\x01\x02"), Item(0xE0, b"")))
+    location = Location(0, 2, 1, 1, items=(Item(0xC3, b"\x7e\x7d"), Item(0x30, b"\x01\x02"), Item(0xE0, b"")))
     wire = encode(location, Header(0x0200, "1", 0x7E7D))
     decoded = decode(unwrap(wire))
     assert decoded.body == location
