@@ -1,7 +1,7 @@
 """What a conversation decides: its steps, and the sessions they are taken in. Carried out by actors/vehicle.py."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -10,6 +10,9 @@ from actors.media import Transfer
 from core.events import Event
 from protocols.jt808.codec import Header, encode
 from storage.media import NewMedia
+
+RESEND_INDEXES_MAX: Final = 255
+"""Missing fragments named in one 0x8003 or 0x8800: their number is one byte. The next question names the others."""
 
 
 class Action(NamedTuple):

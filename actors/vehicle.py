@@ -14,28 +14,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import trio
 
 from actors.commands import CommandRoom, Commands, LastFix
 from actors.credentials import Credentials
+from actors.exposures import Exposures
 from actors.fleet import Fleet, Terminal
 from actors.fragments import Fragments, read_fragment
-from actors.media import (
-    MEDIA_DATA,
-    Keeper,
-    Key,
-    Room,
-    Transfer,
-    Transfers,
-    is_numbered_part,
-    new_media,
-    packet_of,
-    read_item,
-)
-from actors.steps import Action, Announce, Done, Guarded, Keep, Note, Session, Step, answer
+from actors.media import MEDIA_DATA, Keeper, Room, Transfer
+from actors.steps import RESEND_INDEXES_MAX, Action, Announce, Done, Guarded, Keep, Note, Session, Step, answer
 from actors.uplinks import Heard, Uplinks, reply_to, result_of
 from core.clock import Clock
 from core.events import (
@@ -47,13 +37,13 @@ from core.events import (
     derive_id,
 )
 from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED, Frame, Links
-from core.limits import MEDIA_BYTES_MAX, MEDIA_OWED_MAX, REFUSALS_PER_LINK_MAX
+from core.limits import REFUSALS_PER_LINK_MAX
 from core.log import LogWriter
 from core.mailbox import Mailbox, MailboxStatistics
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode
 from protocols.jt808.commands import GENERAL_REPLY, SENDABLE, reply_of
 from protocols.jt808.dialects import QueryTime, TimeReply
-from protocols.jt808.media import MediaData, MediaEvent, MediaReply
+from protocols.jt808.media import MediaData, MediaEvent
 from protocols.jt808.messages import (
     MESSAGES,
     Authenticate,
@@ -78,9 +68,6 @@ LINK_BOOT_SHIFT: Final = 40
 EPOCH_BOOT_SHIFT: Final = 32
 LINKS_RETRY_S: Final = 0.01
 """The intake's command queue was full: it empties in every round, 10 ms apart by default."""
-RESEND_INDEXES_MAX: Final = 255
-"""Missing fragments named in one 0x8003: their number is one byte in 2013. The next question names the others."""
-
 RESULT_OK: Final = 0
 RESULT_FAILURE: Final = 1
 RESULT_WRONG: Final = 2
@@ -169,15 +156,14 @@ class Conversation:
         "_counts",
         "_credentials",
         "_epochs",
+        "_exposures",
         "_fleet",
         "_fragments",
         "_last_fix",
         "_node",
-        "_owed",
         "_room",
         "_serials",
         "_sessions",
-        "_transfers",
         "_uplinks",
         "_versions",
         "vehicle_id",
@@ -213,9 +199,7 @@ class Conversation:
         self._uplinks: Uplinks | None = None
         # None: pictures are not kept.
         self._room = room
-        self._transfers: Transfers | None = None
-        # (terminal, what it calls its item): stored while it was away, and not answered yet.
-        self._owed: list[tuple[int, int]] = []
+        self._exposures: Exposures | None = None
 
     @property
     def sessions(self) -> dict[int, Session]:
@@ -230,20 +214,20 @@ class Conversation:
     @property
     def oldest_open_sequence(self) -> int | None:
         """Lowest journal sequence of a fragment that must still be read again after a restart."""
-        held = [one.oldest_open_sequence for one in (self._fragments, self._transfers) if one is not None]
+        held = [one.oldest_open_sequence for one in (self._fragments, self._exposures) if one is not None]
         return min((sequence for sequence in held if sequence is not None), default=None)
 
     @property
     def transfers(self) -> list[Transfer]:
         """The pictures, sounds and films on their way from this car. Other threads may look at them."""
-        return [] if self._transfers is None else self._transfers.open
+        return [] if self._exposures is None else self._exposures.open
 
     @property
     def deadline_s(self) -> float:
         """When `due` must be called, in Trio's time; inf for never."""
         fragments_s = inf if self._fragments is None else self._fragments.deadline_s
-        if self._transfers is not None:
-            fragments_s = min(fragments_s, self._transfers.deadline_s)
+        if self._exposures is not None:
+            fragments_s = min(fragments_s, self._exposures.deadline_s)
         return fragments_s if self._commands is None else min(fragments_s, self._commands.deadline_s)
 
     # --- frames -------------------------------------------------------------------------------------------------------
@@ -276,7 +260,7 @@ class Conversation:
             steps += self._assembled(frame, decoded.header, now_s)
         if isinstance(decoded.body, MediaData) and self._room is not None:
             # Done when it is kept, and not before.
-            return steps + self._media_data(frame, record, decoded, self._room, now_s)
+            return steps + self._exposed(self._room).message(frame, record, decoded, now_s)
         handler = HANDLERS.get(type(decoded.body), Conversation._other)
         steps += handler(self, frame, record, decoded, now_s, now_ms)
         steps.append(Done(frame.sequence))
@@ -367,7 +351,8 @@ class Conversation:
         )
         self._sessions[record.terminal] = session
         occupancy.opened(frame.link, record.terminal, frame.arrival_ms, decoded.header.version)
-        return [*events, *ends, admit, *self._pay(session), *self._flush(now_s, now_ms)]
+        owed = [] if self._exposures is None else self._exposures.logged_in(session)
+        return [*events, *ends, admit, *owed, *self._flush(now_s, now_ms)]
 
     def _logout(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
         self._counts["logouts"] += 1
@@ -530,7 +515,7 @@ class Conversation:
         """Acknowledged by the intake already; kept until the whole message stands in the journal."""
         self._counts["fragments"] += 1
         if self._room is not None and frame.data[:2] == MEDIA_DATA.to_bytes(2, "big"):
-            return self._media_packet(frame, self._room, now_s)
+            return self._exposed(self._room).packet(frame, now_s)
         fragment = read_fragment(frame)
         if fragment is None:
             self._counts["fragments_bad"] += 1
@@ -569,168 +554,30 @@ class Conversation:
 
     # --- pictures, sounds and films -----------------------------------------------------------------------------------
 
-    def _media_event(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, now_ms: int) -> list[Step]:
-        """0x0800: something was taken. It is written down before the answer; whether it comes, the terminal decides."""
-        body: MediaEvent = decoded.body  # type: ignore[assignment]
+    def _exposed(self, room: Room) -> Exposures:
+        """Return what is said about pictures; made for the first of them."""
+        if self._exposures is None:
+            self._exposures = Exposures(
+                room,
+                self._fleet,
+                self._sessions,
+                self._versions,
+                self._counts,
+                serial=self._serial,
+                source=self._source,
+                reply=self._reply,
+            )
+        return self._exposures
+
+    def _media_event(self, frame: Frame, record: Terminal, decoded: Decoded, now_s: float, now_ms: int) -> list[Step]:
         if self._room is None:
-            return self._other(frame, record, decoded, _now_s, now_ms)
-        said = MediaData(
-            media_id=body.media_id, kind=body.kind, format=body.format, event=body.event, channel=body.channel
-        )
-        subject = f"vehicle:{record.vehicle_id}"
-        event_id = derive_id("media", "media.announced", 1, (self._source(frame),), subject)
-        steps: list[Step] = [Announce(new_media(record, frame, said), event_id)]
-        if frame.kind != KIND_ASSEMBLED:
-            steps += self._reply(frame, record, decoded.header, RESULT_OK)
-        return steps
-
-    def _media_packet(self, frame: Frame, room: Room, now_s: float) -> list[Step]:
-        """A fragment of 0x0801, acknowledged by the intake; kept in memory until the item is whole."""
-        self._counts["media_packets"] += 1
-        read = packet_of(frame)
-        if read is None:
-            self._counts["fragments_bad"] += 1
-            return [Done(frame.sequence)]
-        key, fragment = read
-        return self._take_packet(frame, room, key, fragment.number, fragment.header, fragment.body, now_s)
-
-    def _take_packet(
-        self, frame: Frame, room: Room, key: Key, number: int, header: bytes, data: bytes, now_s: float
-    ) -> list[Step]:
-        if self._transfers is None:
-            self._transfers = Transfers(room)
-        if self._transfers.take(frame, key, number, header, data, now_s):
-            return []
-        steps: list[Step] = [Done(frame.sequence)]
-        media_id = self._transfers.stored_before(key, now_s)
-        if media_id is None or number != key.total:
-            self._counts["fragments_repeated"] += 1
-            return steps
-        # It did not hear that all is there, and has sent it once more.
-        session = self._sessions.get(frame.terminal)
-        if session is not None:
-            steps.append(self._stored(session, media_id, session.header.serial))
-        return steps
-
-    def _media_data(self, frame: Frame, record: Terminal, decoded: Decoded, room: Room, now_s: float) -> list[Step]:
-        """0x0801 that came whole, or one of the packets that a terminal of 2011 numbers itself."""
-        header = decoded.header
-        length = 17 if frame.data[2] & 0x40 else 12
-        body = read_item(frame.data[:length], [frame.data[length:]], header.version)
-        if body is None:
-            self._counts["frames_unreadable"] += 1
-            return [*self._reply(frame, record, header, RESULT_WRONG), Done(frame.sequence)]
-        if is_numbered_part(body):
-            self._counts["media_packets"] += 1
-            assert body.total is not None
-            assert body.number is not None
-            # What only an edition of 2011 sends: its next packets are read so too, and its answers made so.
-            self._versions[record.terminal] = 2011
-            key = Key(frame.phone, body.total, body.media_id, numbered=True)
-            head = frame.data[:length]
-            # The first keeps its head, so that the whole is one item with a head of its own.
-            part = frame.data[length:] if body.number == 1 else body.data
-            steps = self._take_packet(frame, room, key, body.number, head, part, now_s)
-            return [*self._reply(frame, record, header, RESULT_OK), *steps]
-        return [Keep(new_media(record, frame, body), body.data, header, record, (frame.sequence,))]
-
-    def _due_transfers(self, transfers: Transfers, now_s: float) -> list[Step]:
-        steps: list[Step] = []
-        for due in transfers.due(now_s, self._sessions):
-            transfer = due.transfer
-            if due.what == "keep":
-                steps += self._keep(transfers, transfer, now_s)
-            elif due.what == "ask":
-                self._counts["media_asked"] += 1
-                session = self._sessions[transfer.terminal]
-                steps.append(self._ask_for(session, transfer, due.missing[:RESEND_INDEXES_MAX]))
-                if not transfer.told:
-                    transfer.told = True
-                    steps += self._note_down(transfer, "partial")
-            else:
-                self._counts["media_refused" if due.what == "refused" else "media_lost"] += 1
-                steps += self._note_down(transfer, "lost")
-                steps += self._refuse_item(transfer)
-                steps += [Done(sequence) for sequence in transfer.sequences]
-        return steps
-
-    def _keep(self, transfers: Transfers, transfer: Transfer, now_s: float) -> list[Step]:
-        record = self._fleet.terminal(transfer.frame.phone)
-        parts = [transfer.parts[number] for number in sorted(transfer.parts)]
-        body = read_item(transfer.header, parts, self._versions.get(transfer.terminal))
-        if record is None or body is None or len(body.data) > MEDIA_BYTES_MAX:
-            self._counts["frames_orphaned" if record is None else "media_refused"] += 1
-            transfers.kept(transfer, now_s, stored=False)
-            return [*self._refuse_item(transfer), *(Done(sequence) for sequence in transfer.sequences)]
-        header = decode(transfer.header).header
-        item = new_media(record, transfer.frame, body)
-        return [Keep(item, body.data, header, record, tuple(transfer.sequences), transfer)]
+            return self._other(frame, record, decoded, now_s, now_ms)
+        return self._exposed(self._room).announced(frame, record, decoded)
 
     def kept(self, keep: Keep, kept: Kept, now_s: float) -> list[Step]:
-        """Take what became of an item: answer its terminal, now or at its next login, and let go of the journal."""
-        self._counts["media_stored" if kept.stored else "media_refused"] += 1
-        if keep.transfer is not None and self._transfers is not None:
-            self._transfers.kept(keep.transfer, now_s, stored=kept.stored)
-        steps: list[Step] = []
-        session = self._sessions.get(keep.record.terminal)
-        if session is None:
-            if kept.stored:
-                self._owed = [*self._owed, (keep.record.terminal, keep.item.media_id)][-MEDIA_OWED_MAX:]
-        elif kept.stored:
-            steps.append(self._stored(session, keep.item.media_id, keep.header.serial))
-        else:
-            steps.append(self._refused_item(session, keep.header.serial))
-        if not kept.stored:
-            packets = len(keep.sequences)
-            steps.append(Note(keep.item, "lost", packets, packets))
-        return [*steps, *(Done(sequence) for sequence in keep.sequences)]
-
-    def _pay(self, session: Session) -> list[Step]:
-        """Answer what was stored while the terminal was away."""
-        terminal = session.record.terminal
-        mine = [media_id for who, media_id in self._owed if who == terminal]
-        self._owed = [one for one in self._owed if one[0] != terminal]
-        return [self._stored(session, media_id, session.header.serial) for media_id in mine]
-
-    def _stored(self, session: Session, media_id: int, reply_serial: int) -> Action:
-        """Say with 0x8800 that an item is there, whole."""
-        serial = self._serial(session.record)
-        reply = MediaReply(reply_serial=reply_serial, media_id=media_id)
-        return Action("send", (session.link, answer(session.header, 0x8800, serial, reply)))
-
-    def _ask_for(self, session: Session, transfer: Transfer, missing: tuple[int, ...]) -> Action:
-        """Ask for packets by the item's number; by serial where the packet that holds the number has not come."""
-        first = transfer.key.first
-        if transfer.media_id is None and not transfer.key.numbered:
-            body: msgspec.Struct = ResendRequest(first, missing)
-            return Action("send", (session.link, answer(session.header, 0x8003, self._serial(session.record), body)))
-        media_id = first if transfer.media_id is None else transfer.media_id
-        reply_serial = int.from_bytes(transfer.frame.data[10:12], "big")
-        body = MediaReply(reply_serial=reply_serial, media_id=media_id, missing=missing)
-        return Action("send", (session.link, answer(session.header, 0x8800, self._serial(session.record), body)))
-
-    def _refuse_item(self, transfer: Transfer) -> list[Step]:
-        """Say of packets that were acknowledged one by one that the whole of them failed."""
-        session = self._sessions.get(transfer.terminal)
-        if session is None:
-            return []
-        return [self._refused_item(session, decode(transfer.header).header.serial)]
-
-    def _refused_item(self, session: Session, reply_serial: int) -> Action:
-        body = PlatformGeneralReply(reply_serial, MEDIA_DATA, RESULT_FAILURE)
-        return Action("send", (session.link, answer(session.header, 0x8001, self._serial(session.record), body)))
-
-    def _note_down(self, transfer: Transfer, state: Literal["partial", "lost"]) -> list[Step]:
-        """Write down how far an item came, as far as one can tell what it is."""
-        record = self._fleet.terminal(transfer.frame.phone)
-        first = transfer.parts.get(1)
-        if record is None or first is None or transfer.media_id is None:
-            return []
-        body = read_item(transfer.header, [first], self._versions.get(transfer.terminal))
-        if body is None:
-            return []
-        item = new_media(record, transfer.frame, body)
-        return [Note(item, state, len(transfer.parts), transfer.key.total)]
+        """Take what became of an item that was to be kept."""
+        assert self._exposures is not None
+        return self._exposures.kept(keep, kept, now_s)
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -757,8 +604,8 @@ class Conversation:
         steps: list[Step] = []
         if self._fragments is not None:
             steps += self._due_fragments(self._fragments, now_s)
-        if self._transfers is not None:
-            steps += self._due_transfers(self._transfers, now_s)
+        if self._exposures is not None:
+            steps += self._exposures.due(now_s)
         if self._commands is not None:
             steps += self._commands.due(now_s, now_ms)
         return steps
