@@ -176,6 +176,19 @@ def test_a_terminal_that_does_not_answer_is_asked_at_growing_intervals_then_unkn
     assert world.states(fence.id) == {1: "told"}
 
 
+def test_what_a_terminal_may_hold_is_taken_off_though_it_never_confirmed_it(world: World) -> None:
+    fence = world.draw(applies="vehicles", vehicles=(1,))
+    world.work()
+    (command,) = world.open()
+    world.devices[1].hear(0x8600, command.payload.fields)
+    world.decide(command, "command.unknown", why="no_answer")
+    world.remove(fence.id)
+    world.work()
+    world.now_ms += round(limits.AREA_PAUSE_S * 1000)
+    world.rest()
+    assert world.devices[1].ids == {}
+
+
 def test_a_command_whose_end_was_lost_is_asked_for_again(world: World) -> None:
     fence = world.draw(applies="vehicles", vehicles=(1,))
     world.work()
