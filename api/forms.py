@@ -3,6 +3,7 @@
 Whoever draws a form, or checks fields before they are sent, asks here: everything follows from the declarations.
 """
 
+import functools
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -14,8 +15,11 @@ from api.messages import LANGUAGES
 from api.portal.render import words_in
 from api.portal.terms import choice_name, field_name, message_name, unit_name
 from api.problems import KEYED, Problem, answers
-from protocols.jt808.forms import FormError, Input, form, id_text, read_id, sendable
+from protocols.jt808.commands import needs_approval
+from protocols.jt808.control import SetParameters
+from protocols.jt808.forms import FormError, Input, form, id_text, parameter_input, read_id, sendable
 from protocols.jt808.messages import MESSAGES, Message, answer_to, is_downlink
+from protocols.jt808.parameters import PARAMETERS, Parameter
 from protocols.jt808.wire import VERSIONS
 
 Texts = dict[str, str]
@@ -87,6 +91,26 @@ class MessageForm(MessageInfo, frozen=True, kw_only=True):
     fields: list[FormField]
 
 
+class ParameterInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A parameter of a terminal: what stands in `parameters` of 0x8103 and 0x0104 as {id or name, value}."""
+
+    id: str
+    name: str
+    names: Texts
+    since: int
+    until: int
+    approved: bool
+    """Setting it may lead the terminal elsewhere: two people have to approve."""
+    value: FormField
+    """What it may be set to."""
+
+
+class ParameterList(msgspec.Struct, frozen=True):
+    """Every parameter that is declared, by id."""
+
+    items: list[ParameterInfo]
+
+
 @get("/messages", opt={"right": SELF}, summary="Messages of JT/T 808", responses=answers(*KEYED))
 async def list_declared(request: Request) -> MessageList:
     """Return every message that is declared, by id: which way it goes, which editions know it, what answers it."""
@@ -117,6 +141,41 @@ async def read_form(
         raise Problem("message_unknown", str(error)) from None
     fields = [_field(one) for one in found.fields]
     return MessageForm(**_info(number, MESSAGES[number]), version=version, known=found.known, fields=fields)
+
+
+@get("/parameters", opt={"right": SELF}, summary="Parameters of terminals", responses=answers("bad_request", *KEYED))
+async def list_parameters(
+    request: Request,
+    version: Annotated[int, QueryParameter(ge=2011, le=2019, description="Edition: 2011, 2013 or 2019")] = 2019,
+) -> ParameterList:
+    """Return every parameter that is declared, by id, with what an edition sets it to. Others are bytes."""
+    if version not in VERSIONS:
+        raise Problem("bad_request", f"version: {version} is none of {', '.join(map(str, VERSIONS))}", field="version")
+    return _parameters(version)
+
+
+@functools.cache
+def _parameters(version: int) -> ParameterList:
+    """Made once an edition: it takes a tenth of a second."""
+    return ParameterList(
+        [
+            ParameterInfo(
+                id=id_text(id),
+                name=row.name,
+                names={language: field_name("Parameter", row.name, words_in(language)) for language in LANGUAGES},
+                since=row.since,
+                until=row.until,
+                approved=leads_away(id),
+                value=_field(parameter_input(id, version)),
+            )
+            for id, row in sorted(PARAMETERS.items())
+        ]
+    )
+
+
+def leads_away(parameter: int) -> bool:
+    """Tell whether two people have to approve that a parameter is set."""
+    return needs_approval(0x8103, SetParameters(parameters=(Parameter(parameter, b""),)))
 
 
 def _info(number: int, declared: Message) -> dict[str, Any]:
@@ -166,4 +225,4 @@ def _field(one: Input) -> FormField:
     )
 
 
-RESOURCES: Final = (list_declared, read_form)
+RESOURCES: Final = (list_declared, read_form, list_parameters)

@@ -30,12 +30,13 @@ from api.problems import Problem
 from api.vehicles import VehicleDetail, detail_of
 from core.rights import Principal
 from protocols.jt808.codec import BODY_BYTES_MAX, Header, encode_body, encode_frame
-from protocols.jt808.commands import DEFAULT, policy_of
+from protocols.jt808.commands import DEFAULT, needs_approval, policy_of
+from protocols.jt808.control import SetParameters
 from protocols.jt808.forms import FormError, Input, When, form, id_text, parameter_input, read_id, sendable
 from protocols.jt808.framing import wrap
 from protocols.jt808.messages import MESSAGES as DECLARED
 from protocols.jt808.messages import answer_to
-from protocols.jt808.parameters import PARAMETERS, VALUE_BYTES_MAX, TerminalParameter, redirects
+from protocols.jt808.parameters import PARAMETERS, VALUE_BYTES_MAX, Parameter, TerminalParameter
 from protocols.jt808.plain import Invalid, from_plain, parameter_id
 from protocols.jt808.wire import DAY_MS
 
@@ -364,7 +365,7 @@ class Drawing:
             input=parameter_input(number, version) if row else None,
             bytes=Input(name="value", kind="bytes", struct="Parameter", bytes_max=VALUE_BYTES_MAX),
             why_not=self._why_not(row, version) if row else self._words.t("commands_parameter_undeclared"),
-            redirects=redirects(number),
+            redirects=needs_approval(0x8103, SetParameters(parameters=(Parameter(number, b""),))),
         )
 
     def _why_not(self, row: TerminalParameter, version: int) -> str:

@@ -277,6 +277,7 @@ LIVE: Final = (
     Case("GET /api/v1/live/names", "list"),
     Case("GET /api/v1/map", "self"),
     Case("GET /api/v1/messages", "self"),
+    Case("GET /api/v1/parameters", "self"),
     Case("GET /api/v1/messages/{message}/form", "self", lambda side: "/api/v1/messages/0x8103/form"),
     # There is no city here: tests/live/test_city.py.
     Case("GET /api/v1/city/{name}", "self", lambda side: "/api/v1/city/street.geojson", status=404),

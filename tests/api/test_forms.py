@@ -3,6 +3,7 @@
 from litestar.testing import TestClient
 
 from protocols.jt808.messages import MESSAGES
+from protocols.jt808.parameters import PARAMETERS
 
 
 def test_every_declared_message_is_listed_with_its_words(client: TestClient) -> None:
@@ -32,3 +33,13 @@ def test_what_is_not_declared_has_no_form(client: TestClient) -> None:
         answer = client.get(f"/api/v1/messages/{message}/form")
         assert (answer.status_code, answer.json()["code"]) == (404, "message_unknown"), message
     assert client.get("/api/v1/messages/0x8103/form", params={"version": 2014}).status_code == 400
+
+
+def test_every_parameter_is_listed_typed_with_its_unit(client: TestClient) -> None:
+    items = {item["id"]: item for item in client.get("/api/v1/parameters", params={"version": 2019}).json()["items"]}
+    assert len(items) == len(PARAMETERS)
+    limit = items["0x0055"]
+    assert (limit["names"]["zh"], limit["value"]["units"]["zh"], limit["approved"]) == ("最高速度", "公里/时", False)
+    assert items["0x0013"]["approved"], "it names the server"
+    assert [field["name"] for field in items["0x005D"]["value"]["fields"]] == ["duration", "acceleration_g10"]
+    assert client.get("/api/v1/parameters", params={"version": 2014}).status_code == 400

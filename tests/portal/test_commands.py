@@ -13,10 +13,12 @@ from api.portal.commands import COMMON, GROUPS, PRESETS, frame_of, why_not
 from api.portal.render import words_in
 from core.events import CommandProgress, CommandRequested, Event, derive_id
 from protocols.jt808.codec import decode
+from protocols.jt808.commands import needs_approval
+from protocols.jt808.control import SetParameters
 from protocols.jt808.forms import sendable
 from protocols.jt808.framing import unwrap
 from protocols.jt808.messages import MESSAGES
-from protocols.jt808.parameters import PARAMETERS
+from protocols.jt808.parameters import PARAMETERS, Parameter
 from protocols.jt808.wire import VERSIONS
 from tests.api.conftest import NOW_MS, Node
 
@@ -52,10 +54,11 @@ def test_every_parameter_has_its_fields_in_chinese(reader: TestClient) -> None:
         labels = re.findall(r"<(?:label|span)[^>]*(?:for=\"f-|id=\"l-)[^>]*>([^<]+)", part.text)
         assert labels, row.name
         assert not [label for label in labels if re.fullmatch(r"[a-z_0-9 ]+", label.strip())], row.name
-        assert ("须两人审批" in part.text) == row.redirects, row.name
+        approved = needs_approval(0x8103, SetParameters(parameters=(Parameter(id, b""),)))
+        assert ("须两人审批" in part.text) == approved, row.name
     unknown = reader.get("/commands/parameter?id=0xF030&version=2019", headers=ZH).text
     assert 'data-input="data"' in unknown
-    assert "须两人审批" in unknown, "nobody knows what it does"
+    assert "须两人审批" in unknown, "some makers' terminals take it for a command of any kind"
     assert reader.get("/commands/parameter?id=nonsense").status_code == 400
 
 
