@@ -95,7 +95,10 @@ def decode_noting(
         return Decoded(header, body, tuple(faults))
     best: tuple[Reader, msgspec.Struct, int] | None = None
     unfit: str | None = None
-    for layout_version in declared.layouts(header.version, len(frame) - body_offset):
+    layouts = declared.layouts(header.version, len(frame) - body_offset)
+    if declared.reading is not None:
+        layouts = (declared.reading(header.version, frame[body_offset:]),)
+    for layout_version in layouts:
         reader = Reader(frame, body_offset, len(frame), layout_version, None if notes is None else [], vendor)
         try:
             body = read(declared.body, reader)

@@ -129,7 +129,8 @@ assert REPLY_PLAIN_OFFSET + 24 <= REPLY_BYTES_MAX
 
 MEDIA_ITEM_BYTES: Final = 35
 """0x0802: D media id, B kind, B channel, B event, then a location head."""
-MEDIA_ITEM_HEAD_BYTES: Final = 7
+MEDIA_ITEM_BYTES_2011: Final = 31
+"""The same without the media id."""
 
 # The three multipliers of the report's hash: odd 64-bit words with 32 bits set in each, chosen at random once. They
 # are part of what is stored and must never change. As int64.
@@ -510,6 +511,14 @@ def _decode_batch(frame, identity, body, end, rows, rows_max):  # type: ignore[n
     return count
 
 
+@njit(types.boolean(types.int64, types.int64), cache=True, nogil=True)
+def _has_no_serial(body, end):  # type: ignore[no-untyped-def]
+    """Tell a 0x0201 of 2011 by its times, as messages.location_reply_reading does."""
+    if end - body < LOCATION_HEAD_BYTES or _time_ms(body + 22) == TIME_NONE:
+        return False
+    return end - body < 2 + LOCATION_HEAD_BYTES or _time_ms(body + 24) == TIME_NONE
+
+
 @njit(DECODE_SIGNATURE, cache=True, nogil=True)
 def decode(frame, length, identity, rows, rows_max):  # type: ignore[no-untyped-def]
     """Write a row for each location in a whole, plain frame: 0x0200, 0x0704, 0x0201, 0x0500, 0x0802."""
@@ -530,25 +539,35 @@ def decode(frame, length, identity, rows, rows_max):  # type: ignore[no-untyped-
     if message == 0x0704:
         return _decode_batch(frame, identity, body, end, rows, rows_max)
     if message == 0x0201 or message == 0x0500:
-        if end - body < 2 + LOCATION_HEAD_BYTES:
+        location = body + 2
+        if message == 0x0201 and load_i64(identity + 8 * IDENTITY_FORM) == 0 and _has_no_serial(body, end):
+            location = body
+        if end - location < LOCATION_HEAD_BYTES:
             store_i64(identity + 8 * IDENTITY_UNREADABLE, 1)
             return 0
-        _store_row(frame, identity, body + 2, end - body - 2, rows, FLAG_ASSEMBLED)
+        _store_row(frame, identity, location, end - location, rows, FLAG_ASSEMBLED)
         return 1
     if message == 0x0802:
         count = 0
         position = body + 4
-        while position + MEDIA_ITEM_BYTES <= end and count < rows_max:
+        item_bytes = MEDIA_ITEM_BYTES
+        if load_i64(identity + 8 * IDENTITY_FORM) == 0:
+            # 2011: how many items stand here, and items without an id.
+            here, odd = divmod(end - body - 6, MEDIA_ITEM_BYTES_2011)
+            if here >= 0 and odd == 0 and load_u16_be(body + 4) == here:
+                position = body + 6
+                item_bytes = MEDIA_ITEM_BYTES_2011
+        while position + item_bytes <= end and count < rows_max:
             _store_row(
                 frame,
                 identity,
-                position + MEDIA_ITEM_HEAD_BYTES,
+                position + item_bytes - LOCATION_HEAD_BYTES,
                 LOCATION_HEAD_BYTES,
                 rows + count * REPORT_BYTES,
                 FLAG_ASSEMBLED,
             )
             count += 1
-            position += MEDIA_ITEM_BYTES
+            position += item_bytes
         return count
     return 0
 

@@ -37,7 +37,7 @@ from protocols.jt808.location import VideoAlarm as VideoAlarm
 from protocols.jt808.location import VideoCovered as VideoCovered
 from protocols.jt808.location import VideoSignalLost as VideoSignalLost
 from protocols.jt808.parameters import PLATE_COLOURS as PLATE_COLOURS
-from protocols.jt808.wire import ByVersion, Count, Gbk, Many, Nested, Since, Time, Unsigned
+from protocols.jt808.wire import ByVersion, Count, Gbk, Many, Nested, Since, Time, Unsigned, bcd_time_ms
 from protocols.jt808.wire import ClippedItem as ClippedItem
 from protocols.jt808.wire import Item as Item
 from protocols.jt808.wire import Unreadable as Unreadable
@@ -202,6 +202,8 @@ class Message(NamedTuple):
     """What it is called, in English; the portal's catalogue has it under `message.0x....` in both languages."""
     layouts: Callable[[int, int], tuple[int, ...]] = same_layout
     """(header version, body length or -1 when encoding) -> versions of the layout to try, best first."""
+    reading: Callable[[int, bytes], int] | None = None
+    """(header version, body) -> the only layout to read, where the location kernels must choose as we do."""
     answer: int | None = None
     """Message id that the other side answers with; 0: it does not; None: with its general reply."""
     since: int = 2011
@@ -214,6 +216,16 @@ def old_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
     if body_bytes < 0 or version == 2019:
         return (version,)
     return (2011, 2013) if version == 2011 else (2013, 2011)
+
+
+def location_reply_reading(version: int, body: bytes) -> int:
+    """2011 has no serial in front: where 2013 has its time is none, and where 2011 has its time is one.
+
+    By this alone, as kernels.decode does: a row must not depend on what stands behind the head.
+    """
+    if version != 2013 or len(body) < 28 or bcd_time_ms(body[22:28]) is None:
+        return version
+    return 2011 if len(body) < 30 or bcd_time_ms(body[24:30]) is None else 2013
 
 
 def driver_layouts(version: int, body_bytes: int) -> tuple[int, ...]:
@@ -301,7 +313,7 @@ MESSAGES: Final[dict[int, Message]] = {
     0x0108: Message(control.UpgradeResult, "upgrade result", since=2013),
     0x0109: Message(dialects.QueryTime, "time query of a dialect", answer=0x8109),
     0x0200: Message(Location, "location"),
-    0x0201: Message(LocationReply, "location on request", layouts=old_layouts, answer=0),
+    0x0201: Message(LocationReply, "location on request", reading=location_reply_reading, answer=0),
     0x0210: Message(dialects.ShortBatch, "location batch of a dialect", layouts=short_batch_layouts),
     0x0301: Message(control.EventReport, "event report", until=2013),
     0x0302: Message(control.QuestionReply, "answer to a question", until=2013),

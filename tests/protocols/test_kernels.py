@@ -146,7 +146,8 @@ def slow_rows(frame: bytes) -> tuple[list[tuple[int, ...]], int]:
         whole = not header.total and not header.encryption
         return [], int(whole and header.message in (0x0200, 0x0201, 0x0500, 0x0704))
     if isinstance(body, LocationReply):
-        return [slow_row(header, body.location, frame[start + 2 :], start + 2, FLAG_ASSEMBLED)], 0
+        at = start if body.reply_serial is None else start + 2
+        return [slow_row(header, body.location, frame[at:], at, FLAG_ASSEMBLED)], 0
     if not isinstance(body, LocationBatch):
         return [], 0
     rows = []
@@ -414,3 +415,23 @@ def test_the_readers_fields_are_left_alone(field: str) -> None:
     assert field in (REPORT.names or ())
     rows, _ = decode(framed(Location(0, 2, 1, 1), Header(0, "1", 1)), ARRIVAL_MS)
     assert rows[field].tolist() == [0]
+
+
+def test_positions_of_2011_without_a_serial_or_an_id_are_rows_of_the_right_place() -> None:
+    """0x0201 of 2011 is a location and nothing in front of it, 0x0802 counts its items and gives them no id."""
+    head = "0000000000000003 0260F5D7 06F0159E 0032 025C 005A 260115083045"
+    phone_and_serial = "012345678901 0007"
+    answer = bytes.fromhex(f"0201 001C {phone_and_serial} {head}")
+    rows, identity = decode(answer, ARRIVAL_MS)
+    assert [(row["lat_1e7"], row["lon_1e7"]) for row in rows] == [(399_088_230, 1_163_974_700)]
+    assert identity[IDENTITY_UNREADABLE] == 0
+    agree(answer)
+    agree(answer + bytes.fromhex("0104000004D2"))
+    agree(bytes.fromhex(f"0201 001E {phone_and_serial} 0001 {head}"))
+    item = f"00 01 03 {head}"
+    found = bytes.fromhex(f"0802 0044 {phone_and_serial} 0001 0002 0002 {item} {item}")
+    rows, _ = decode(found, ARRIVAL_MS)
+    assert [(row["lat_1e7"], row["lon_1e7"]) for row in rows] == [(399_088_230, 1_163_974_700)] * 2
+    found = bytes.fromhex(f"0802 0027 {phone_and_serial} 0001 0001 00000009 {item}")
+    rows, _ = decode(found, ARRIVAL_MS)
+    assert [(row["lat_1e7"], row["lon_1e7"]) for row in rows] == [(399_088_230, 1_163_974_700)]
