@@ -129,7 +129,7 @@ async def read_media(request: Request, number: FromPath[int]) -> MediaItem:
         200: ResponseSpec(
             bytes, generate_examples=False, media_type="*/*", description="The file; 206 for a part, 304 if unchanged"
         ),
-        **answers(*KEYED, "media_unknown"),
+        **answers("bad_request", *KEYED, "media_unknown"),
     },
     raises=[],
 )
