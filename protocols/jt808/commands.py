@@ -13,6 +13,7 @@ from protocols.jt808.control import COMMANDS, ControlVehicle, SetParameters, Ter
 from protocols.jt808.forms import id_text, sendable
 from protocols.jt808.media import RecorderData, Transparent
 from protocols.jt808.messages import MESSAGES, Text, answer_to
+from protocols.jt808.parameters import redirects
 from protocols.jt808.plain import Invalid, from_plain
 from protocols.jt808.wire import VERSIONS
 
@@ -29,9 +30,8 @@ TRIES: Final = 2
 TEXT_BYTES_MAX: Final = 1_021
 """0x8300: a body holds 1,023 bytes; flags and class take two."""
 
-REDIRECTING: Final = frozenset({*range(0x0010, 0x001E), *range(0x0023, 0x0027), 0xF030})
-"""Parameters by which a terminal would speak to somebody else: access points, servers and ports, main, backup, card
-and slave. F030 is a text that some makers' terminals take for a command of any kind (protocol sheet, section 16)."""
+ANY_COMMAND: Final = 0xF030
+"""A parameter whose text some makers' terminals take for a command of any kind (protocol sheet, section 16)."""
 TRANSPARENT_COMMAND: Final = 0xF0
 """0x8900 of this kind is such a text too."""
 
@@ -155,12 +155,13 @@ PERSONAL: Final = frozenset({0x0702})
 # --- policies ---------------------------------------------------------------------------------------------------------
 
 
-def redirects(body: SetParameters) -> bool:
-    return any(parameter.id in REDIRECTING for parameter in body.parameters)
+def redirects_terminal(body: SetParameters) -> bool:
+    """Some parameter makes the terminal speak to, or obey, somebody else; or nobody knows what it does."""
+    return any(redirects(parameter.id) for parameter in body.parameters)
 
 
 def sets_command(body: SetParameters) -> bool:
-    return any(parameter.id == 0xF030 for parameter in body.parameters)
+    return any(parameter.id == ANY_COMMAND for parameter in body.parameters)
 
 
 def is_vendors(body: TerminalControl) -> bool:
@@ -196,7 +197,7 @@ def check_parameters(body: SetParameters) -> None:
 
 DEFAULT: Final = Policy()
 POLICIES: Final[Mapping[int, Policy]] = {
-    0x8103: Policy(approved=redirects, immobilising=sets_command, check=check_parameters),
+    0x8103: Policy(approved=redirects_terminal, immobilising=sets_command, check=check_parameters),
     0x8105: Policy(approved=always, immobilising=is_vendors, tries=1),
     # Received, written to flash, restarted: it says how that went when it is back.
     0x8108: Policy(reply=0x0108, timeout_s=60.0, effect_s=3600.0, tries=2),

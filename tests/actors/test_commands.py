@@ -737,6 +737,8 @@ async def test_one_rejection_ends_it(mock_clock: Clock) -> None:
         ("0x8105", {"command": 4}, True),
         ("0x8103", {"parameters": [{"id": "0x0013", "value": "10.0.0.1"}]}, True),
         ("0x8103", {"parameters": [{"id": "0x0018", "value": 7000}]}, True),
+        ("0x8103", {"parameters": [{"id": "0x0040", "value": "13900000001"}]}, True),
+        ("0x8103", {"parameters": [{"id": "0xF001", "data": "00"}]}, True),
         ("0x8103", {"parameters": [{"id": "0x0001", "value": 60}]}, False),
         ("0x8900", {"kind": 0xF0, "data": "00"}, True),
         ("0x8900", {"kind": 0x41, "data": "00"}, False),
