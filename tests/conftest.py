@@ -34,6 +34,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what one worker runs (`-n 2 --dist loadgroup`): a file, or the folder where files share a server."""
     for item in items:
