@@ -360,8 +360,9 @@ class Conversation:
         steps: list[Step] = []
         if session is not None and session.link == frame.link:
             steps.append(self._closed(session, "logout", self._source(frame), frame.arrival_ms))
-            steps += self._reply(frame, record, decoded.header, RESULT_OK)
+            # The gate first: whoever hears that they are logged out is not admitted any more.
             steps += self._leave(session, "", frame.arrival_ms)
+            steps += self._reply(frame, record, decoded.header, RESULT_OK)
         elif frame.terminal and not self._is_live(frame.link):
             # Said to an earlier start of the program, which did not live to write it down. The link names the session.
             gone = Session(record, frame.link, 0, decoded.header)

@@ -237,13 +237,13 @@ async def test_a_login_read_behind_its_links_end_leaves_no_session(mock_clock: C
     assert world.log.types == ["terminal.session.opened", "terminal.session.closed"]
 
 
-async def test_a_logout_ends_the_session_and_closes_the_gate_behind_its_answer(mock_clock: Clock) -> None:
+async def test_a_logout_ends_the_session_and_closes_the_gate_before_its_answer(mock_clock: Clock) -> None:
     world, car = one_car()
     async with running(world):
         await say(world, car.authenticate(link(1)))
         world.links.take()
         await say(world, car.frame(Logout(), 0x0003, link(1)))
-        assert [verb for verb, _ in world.links.calls] == ["send", "evict"]
+        assert [verb for verb, _ in world.links.calls] == ["evict", "send"]
         assert world.links.sent(link(1))[0].body == PlatformGeneralReply(2, 0x0003, 0)
         assert world.log.events[-1].payload.reason == "logout"
         await say(world, world.close(link(1)))
