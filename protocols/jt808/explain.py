@@ -148,41 +148,41 @@ INFLATED: Final = (0x0704, 0x0200)
 
 def inflated_body(body: bytes, version: int) -> tuple[int, Any] | None:
     """Return which message a body without a frame around it is, and the Struct that it makes; None where none fits."""
+    found = _read_inflated(body, version, None)
+    return None if found is None else found[:2]
+
+
+def _read_inflated(body: bytes, version: int, vendor: ItemTable | None) -> tuple[int, Any, Reader] | None:
+    """Read a body as the first message that it fits to the last byte; the Reader holds notes and faults."""
     for message in INFLATED:
-        reader = Reader(body, 0, len(body), version)
+        reader = Reader(body, 0, len(body), version, [], vendor)
         try:
             read_body = read(MESSAGES[message].body, reader)
         except BodyShort:
             continue
         if reader.offset == reader.end and not reader.misfit:
-            return message, read_body
+            return message, read_body, reader
     return None
 
 
 def explain_inflated(body: bytes, version: int, vendor: ItemTable | None) -> dict[str, Any]:
     """Explain a body without a frame around it, whose message nobody says."""
-    for message in INFLATED:
-        notes: list[Note] = []
-        reader = Reader(body, 0, len(body), version, notes, vendor)
-        try:
-            read(MESSAGES[message].body, reader)
-        except BodyShort:
-            continue
-        if reader.offset == reader.end and not reader.misfit:
-            name, faults = MESSAGES[message].body.__name__, reader.faults
-            break
+    found = _read_inflated(body, version, vendor)
+    if found is not None:
+        message, read_body, reader = found
+        name = type(read_body).__name__
     else:
-        message, name, faults, notes = 0, "", [], []
+        message, name, reader = 0, "", Reader(body, 0, len(body), version, [])
         if body:
-            Raw().read(Reader(body, 0, len(body), version, notes), "data")
+            Raw().read(reader, "data")
     places = list(range(len(body) + 1))
     return {
         "bytes": len(body),
         "raw": body.hex().upper(),
         "message": f"{message:#06x}" if message else "",
         "body": name,
-        "fields": [_noted(note, body, places) for note in notes],
-        "faults": faults,
+        "fields": [_noted(note, body, places) for note in reader.notes or ()],
+        "faults": reader.faults,
     }
 
 
