@@ -2,7 +2,7 @@
 
 from typing import Final
 
-NEWEST: Final = "0003"
+NEWEST: Final = "0004"
 """Version of the business database that this program reads and writes."""
 
 

@@ -1,5 +1,5 @@
-"""The tables of the business database: the log, cars and terminals, geofences, people. Declared once, migrated by
-alembic."""
+"""The tables of the business database: the log, cars and terminals, geofences, rules, people. Declared once, migrated
+by alembic."""
 
 from typing import Final
 
@@ -194,6 +194,22 @@ GEOFENCE_VEHICLE: Final = Table(
     METADATA,
     Column("geofence", Integer, ForeignKey("geofence.id", ondelete="CASCADE"), primary_key=True),
     Column("vehicle", Integer, ForeignKey("vehicle.id"), primary_key=True),
+)
+
+RULE: Final = Table(
+    "rule",
+    METADATA,
+    # What a group's people set of a detector's thresholds: one row a change, the highest version counts. No row: the
+    # program's defaults, version 0.
+    Column("group_id", Integer, primary_key=True),
+    Column("detector", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    # JSON object of the fields that differ from the defaults: those are what is meant where nothing is said.
+    Column("thresholds", Text, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    # Why, in the words of who changed it.
+    Column("note", Text, nullable=False),
 )
 
 STORE: Final = Table(
