@@ -16,17 +16,18 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from actors.detectors import DETECTORS, Making
-from actors.detectors.geofence import FenceRule, GeofenceDetector
+from actors.detectors import DETECTORS
+from actors.detectors.finding import SWEPT, Detector, Making
+from actors.detectors.geofence import GeofenceDetector
 from core.events import Event, derive_id
 from core.kernels.facts import FACT
 from core.kernels.geofence import Fence, FenceIndex, build_index
-from core.limits import FACTS_MAX, FACTS_PER_ROW_MAX
-from core.vehicle_table import GROUP_DEFAULT, VehicleTable, reports_array
-from protocols.report import FLAG_TIME_BAD
+from core.limits import FACTS_MAX, FACTS_PER_ROW_MAX, OUTAGE_MS, SWEEP_LAG_MS, SWEEP_MS
+from core.rules import RULES, Rules
+from core.vehicle_table import VehicleTable, reports_array
 
 ACTOR: Final = "detection"
-SNAPSHOT_FORMAT: Final = 1
+SNAPSHOT_FORMAT: Final = 2
 POSITION_NONE: Final = -1
 """Position before any record of the journal."""
 
@@ -36,9 +37,8 @@ class SnapshotError(Exception):
 
 
 class DetectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rules of the node."""
+    """Sizes."""
 
-    fence: FenceRule = FenceRule()
     facts_max: int = FACTS_MAX
     """Facts of one judging pass; a full buffer begins another pass."""
 
@@ -49,23 +49,31 @@ class Detection:
     Args:
         table: the vehicle table; group and store of the events come from its columns.
         fences: an index from `build_index`, or fences to build it from.
-        settings: rules and sizes.
+        rules: thresholds of all groups; the defaults where none are given.
+        settings: sizes.
     """
 
     def __init__(
         self,
         table: VehicleTable,
         fences: FenceIndex | Iterable[Fence] = (),
+        rules: Rules | None = None,
         settings: DetectionSettings | None = None,
     ) -> None:
         settings = settings or DetectionSettings()
         if settings.facts_max < FACTS_PER_ROW_MAX:
             raise ValueError(f"facts_max is {settings.facts_max}; one report can bring {FACTS_PER_ROW_MAX}")
         self._table = table
-        making = Making(table, as_index(fences), settings.fence)
+        making = Making(table, as_index(fences), rules or Rules())
         self._detectors = [row.make(making) for row in DETECTORS]
+        self._purposes = {type_: purpose for row in DETECTORS for type_, purpose in row.events.items()}
         self._facts = np.zeros(settings.facts_max, FACT)
+        # Up to when we have heard all, when to sweep next, and since when we listen without interruption; 0: never yet.
+        self._heard_ms = 0
+        self._sweep_ms = 0
+        self._since_ms = 0
         self._passes = 0
+        self._sweeps = 0
         self._events = 0
 
     def judge(self, rows: np.ndarray) -> list[Event]:
@@ -83,6 +91,43 @@ class Detection:
             TypeError: not REPORT rows.
         """
         rows = reports_array(rows)
+        events: list[Event] = []
+        # Never backwards, whatever our clock did.
+        arrival_ms = np.maximum.accumulate(np.maximum(rows["arrival_ms"], self._heard_ms))
+        start = 0
+        while start < len(rows):
+            self._listen(int(arrival_ms[start]))
+            events += self._sweep_until(int(arrival_ms[start]))
+            # Up to the next sweep, or to where we were away.
+            end = int(np.searchsorted(arrival_ms, self._sweep_ms, "left"))
+            events += self._judge(rows[start:end])
+            self._heard_ms = int(arrival_ms[end - 1])
+            start = end
+        self._events += len(events)
+        return events
+
+    def advance(self, now_ms: int) -> list[Event]:
+        """Say that all that arrived SWEEP_LAG_MS before now is judged, and return what follows from silence.
+
+        Sweeps are made at multiples of SWEEP_MS of the time of arrival, whether reports bring that time or this does:
+        so the same facts are found again from the journal.
+        """
+        until_ms = now_ms - SWEEP_LAG_MS
+        if until_ms <= self._heard_ms:
+            return []
+        self._listen(until_ms)
+        events = self._sweep_until(until_ms)
+        self._heard_ms = until_ms
+        self._events += len(events)
+        return events
+
+    def _listen(self, now_ms: int) -> None:
+        """Begin to listen anew if nobody did for long."""
+        if now_ms - self._heard_ms > OUTAGE_MS:
+            self._since_ms = now_ms
+            self._sweep_ms = (now_ms // SWEEP_MS + 1) * SWEEP_MS
+
+    def _judge(self, rows: np.ndarray) -> list[Event]:
         found: list[tuple[int, Event]] = []
         for detector in self._detectors:
             start = 0
@@ -90,34 +135,46 @@ class Detection:
                 start, count = detector.judge(rows, start, self._facts)
                 self._passes += 1
                 for fact in self._facts[:count]:
-                    row = rows[fact["row"]]
-                    event_type, key, payload = detector.describe(fact, row)
-                    found.append((int(fact["row"]), self._event(detector.version, event_type, key, payload, fact, row)))
+                    found.append((int(fact["row"]), self._event(detector, fact, rows[fact["row"]])))
         # Stable: of one report the facts stay in the order of DETECTORS, whatever the batches were.
         found.sort(key=lambda numbered: numbered[0])
-        self._events += len(found)
         return [event for _, event in found]
 
-    def _event(
-        self, version: int, event_type: str, key: str, payload: msgspec.Struct, fact: np.void, row: np.void
-    ) -> Event:
-        vehicle_id = int(row["vehicle_id"])
-        known = vehicle_id < self._table.capacity
-        report_ids = [f"{int(row['report_id']):016x}"]
-        if fact["first_report"] != row["report_id"]:
+    def _sweep_until(self, now_ms: int) -> list[Event]:
+        events: list[Event] = []
+        while self._sweep_ms <= now_ms:
+            for detector in self._detectors:
+                vehicle = 0
+                while vehicle != SWEPT:
+                    vehicle, count = detector.sweep(self._sweep_ms, self._since_ms, vehicle, self._facts)
+                    events += [self._event(detector, fact, None) for fact in self._facts[:count]]
+            self._sweeps += 1
+            self._sweep_ms += SWEEP_MS
+        return events
+
+    def _event(self, detector: Detector, fact: np.void, row: np.void | None) -> Event:
+        finding = detector.describe(fact, row)
+        vehicle_id = int(fact["vehicle"])
+        report_ids = [f"{int(fact['report']):016x}"]
+        if fact["first_report"] != fact["report"]:
             report_ids.insert(0, f"{int(fact['first_report']):016x}")
-        has_time = not int(row["flags"]) & FLAG_TIME_BAD
         return Event(
-            id=derive_id(ACTOR, event_type, version, report_ids, key),
-            type=event_type,
-            time_ms=int(row["time_ms"] if has_time else row["arrival_ms"]),
+            id=derive_id(ACTOR, finding.type, detector.version, report_ids, finding.key),
+            type=finding.type,
+            time_ms=int(fact["time_ms"]),
             subject=f"vehicle:{vehicle_id}",
-            group=(int(self._table.group[vehicle_id]) if known else 0) or GROUP_DEFAULT,
-            store=int(self._table.store[vehicle_id]) if known else 0,
+            group=self._table.group_of(vehicle_id),
+            store=int(self._table.store[vehicle_id]) if 0 <= vehicle_id < self._table.capacity else 0,
             actor=ACTOR,
-            purpose="safety",
-            payload=payload,
+            purpose=self._purposes[finding.type],
+            payload=finding.payload,
         )
+
+    def swap_rules(self, rules: Rules) -> None:
+        """Judge by other thresholds from the next batch on."""
+        for detector in self._detectors:
+            if detector.name in RULES:
+                detector.rules = rules.of(detector.name)
 
     def swap_fences(self, fences: FenceIndex | Iterable[Fence]) -> None:
         """Judge by other fences from the next batch on. State goes by fence id: who is inside stays inside.
@@ -134,7 +191,7 @@ class Detection:
 
     def statistics(self) -> dict[str, int]:
         """Return counts by name: passes, events, and each detector's under its own name."""
-        counts = {"passes": self._passes, "events": self._events}
+        counts = {"passes": self._passes, "sweeps": self._sweeps, "events": self._events}
         for detector in self._detectors:
             counts |= {f"{detector.name}.{name}": count for name, count in detector.statistics().items()}
         return counts
@@ -153,6 +210,7 @@ class Detection:
         arrays = {
             "format": np.array([SNAPSHOT_FORMAT], np.int64),
             "position": np.array([position], np.int64),
+            "clock": np.array([self._heard_ms, self._sweep_ms, self._since_ms], np.int64),
         }
         for detector in self._detectors:
             arrays[f"{detector.name}/version"] = np.array([detector.version], np.int64)
@@ -168,8 +226,7 @@ class Detection:
         Raises:
             SnapshotError: the file cannot be used. State is empty: judge from the journal's beginning.
         """
-        for detector in self._detectors:
-            detector.clear()
+        self._clear()
         with contextlib.suppress(FileNotFoundError):
             return self._load(path)
         return POSITION_NONE
@@ -177,25 +234,36 @@ class Detection:
     def _load(self, path: Path) -> int:
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            found = int(arrays["format"][0])
-            if found != SNAPSHOT_FORMAT:
-                raise SnapshotError(f"{path}: format {found}, this program reads {SNAPSHOT_FORMAT}")
-            for detector in self._detectors:
-                prefix = f"{detector.name}/"
-                version = int(arrays[f"{prefix}version"][0])
-                if version != detector.version:
-                    raise SnapshotError(f"{path}: {detector.name} version {version}, this is {detector.version}")
-                detector.load({n.removeprefix(prefix): array for n, array in arrays.items() if n.startswith(prefix)})
-            return int(arrays["position"][0])
+                return self.take_over({name: stored[name] for name in stored.files})
         except (ValueError, KeyError, IndexError, EOFError, TypeError, zipfile.BadZipFile) as fault:
-            for detector in self._detectors:
-                detector.clear()
+            self._clear()
             raise SnapshotError(f"{path}: {fault}") from fault
-        except SnapshotError:
-            for detector in self._detectors:
-                detector.clear()
-            raise
+        except SnapshotError as fault:
+            self._clear()
+            raise SnapshotError(f"{path}: {fault}") from fault
+
+    def take_over(self, arrays: dict[str, np.ndarray]) -> int:
+        """Take over what `state` returned, in place of all state; return its position.
+
+        Raises:
+            SnapshotError, ValueError, KeyError: it does not fit; state is then part old, part new.
+        """
+        found = int(arrays["format"][0])
+        if found != SNAPSHOT_FORMAT:
+            raise SnapshotError(f"format {found}, this program reads {SNAPSHOT_FORMAT}")
+        for detector in self._detectors:
+            prefix = f"{detector.name}/"
+            version = int(arrays[f"{prefix}version"][0])
+            if version != detector.version:
+                raise SnapshotError(f"{detector.name} version {version}, this is {detector.version}")
+            detector.load({n.removeprefix(prefix): array for n, array in arrays.items() if n.startswith(prefix)})
+        self._heard_ms, self._sweep_ms, self._since_ms = arrays["clock"].tolist()
+        return int(arrays["position"][0])
+
+    def _clear(self) -> None:
+        self._heard_ms = self._sweep_ms = self._since_ms = 0
+        for detector in self._detectors:
+            detector.clear()
 
 
 def write_snapshot(path: Path, state: dict[str, np.ndarray]) -> None:

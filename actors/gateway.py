@@ -24,6 +24,7 @@ from actors.media import Transfer
 from actors.reception import Reception
 from actors.vehicle import Story, Vehicle
 from core.actor import run_actor
+from core.clock import wall_ms
 from core.events import (
     CommandApproval,
     CommandProgress,
@@ -45,6 +46,8 @@ from protocols.seam import Kernels
 
 SNAPSHOT_EVERY_S: Final = 30.0
 """Detection's state is written this often while there is something new: a crash judges at most so much again."""
+LOOK_EVERY_S: Final = 5.0
+"""How long the tail waits where nothing comes: as often detection hears what time it is."""
 COMMANDS_READ: Final = 64
 """Events of commands read at once: upgrade packages stand in them, 64 are 32 MB."""
 MAILBOX_RETRY_S: Final = 0.01
@@ -100,6 +103,7 @@ class Gateway:
         reception: its `hand_over` is set to `put_known` by the caller.
         snapshot: file of detection's state.
         position: of the conversation; the actors' `done` is its `done`.
+        clock: UTC epoch ms, the same that the intake stamps arrivals with.
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class Gateway:
         snapshot: Path,
         position: Position,
         make_vehicle: Callable[[int, Callable[[], None]], Vehicle],
+        clock: Callable[[], int] = wall_ms,
     ) -> None:
         self._journal = journal
         self._kernels = kernels
@@ -130,6 +135,7 @@ class Gateway:
         self._snapshot = snapshot
         self._position = position
         self._make_vehicle = make_vehicle
+        self._clock = clock
         self._conversation_file = journal.position("conversation")
         self._detection_file = journal.position("detection")
         self._vehicles: dict[int, Vehicle] = {}
@@ -184,12 +190,16 @@ class Gateway:
                 await self._take(batch)
                 # A long way to catch up must not keep the cars' tasks from running.
                 await trio.lowlevel.checkpoint()
+            # Nothing waits: what follows from silence does not wait for the next report either.
+            self._taking = True
+            await self._append(self._detection.advance(self._clock()))
+            self._taking = False
             self._conversation_file.advance(self._position.sequence)
             if self._taken > self._detection_file.sequence and trio.current_time() - self._snapshot_s > (
                 SNAPSHOT_EVERY_S
             ):
                 await self.take_snapshot()
-            with trio.move_on_after(SNAPSHOT_EVERY_S):
+            with trio.move_on_after(LOOK_EVERY_S):
                 await trio.lowlevel.wait_readable(self._hand_up_fd)
                 os.eventfd_read(self._hand_up_fd)
 
@@ -202,10 +212,7 @@ class Gateway:
             self._counts["rows"] += len(rows)
             self._table.update_positions(rows)
             fresh = rows if rows[0]["sequence"] > self._judged else rows[rows["sequence"] > self._judged]
-            events = self._detection.judge(fresh)
-            if events:
-                self._counts["events"] += len(events)
-                await self._log.append(events)
+            await self._append(self._detection.judge(fresh))
         done_before = self._conversation_file.sequence
         for frame in batch.frames:
             if frame.sequence > done_before:
@@ -215,6 +222,11 @@ class Gateway:
         self._taken = batch.sequence
         self._judged = max(self._judged, batch.sequence)
         self._taking = False
+
+    async def _append(self, facts: list[Event]) -> None:
+        if facts:
+            self._counts["events"] += len(facts)
+            await self._log.append(facts)
 
     async def take_snapshot(self) -> None:
         """Write detection's state, which is that behind the last batch: its facts are in the log."""

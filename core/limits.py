@@ -307,6 +307,20 @@ FACTS_MAX: Final = 4_096
 """Facts of one judging pass: a full batch of 4,096 rows that all cross. Full: the rest of the batch is judged in
 another pass; nothing is dropped."""
 
+RULE_GROUPS_MAX: Final = 4_096
+"""Dealer groups of one node that may set thresholds of their own: a table of 16 KB for each detector. A million cars in
+groups of 250. A group beyond is refused its own; it is judged by the defaults."""
+
+SWEEP_MS: Final = 10_000
+"""How often detection looks at what follows from silence, in time of arrival. A look at 100,000 rows costs about a
+millisecond."""
+SWEEP_LAG_MS: Final = 5_000
+"""How long after a moment all reports that arrived before it have been judged, where nothing comes any more: a sync and
+a hand-up take some 20 ms, a slow disk a second."""
+OUTAGE_MS: Final = 120_000
+"""Nothing from any car for so long, and nobody has looked either: it was we who were away. Their silence
+counts from when they are heard again."""
+
 FENCE_CORNERS_MAX: Final = 10_000
 """Corners of one polygon, all rings together. A province's outline simplified to 100 m has about 5,000."""
 

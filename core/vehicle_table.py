@@ -188,6 +188,10 @@ class VehicleTable:
         # An update holds it for some 30 ns a row, a copy of 100,000 live rows for a few ms.
         self._lock = threading.Lock()
 
+    def group_of(self, vehicle_id: int) -> int:
+        """Return the dealer group of a vehicle, GROUP_DEFAULT where fleet has said none or there is no such row."""
+        return (int(self.group[vehicle_id]) if 0 <= vehicle_id < self.capacity else 0) or GROUP_DEFAULT
+
     def update_positions(self, rows: np.ndarray) -> None:
         """Apply a batch of REPORT rows, in order. Rows that may not touch live state are counted (`statistics`)."""
         rows = reports_array(rows)

@@ -33,6 +33,10 @@ REPORT: Final = np.dtype(
         ("flags", "u4"),  # FLAG_* below
         ("items_offset", "i4"),  # additional items: first byte, from the start of the frame ...
         ("items_length", "i4"),  # ... and their length in bytes
+        # What some items say; the detectors judge by it.
+        ("acceleration_mg", "u2"),  # largest since the report before, with gravity; ACCELERATION_NONE_MG when absent
+        ("satellites", "u1"),  # in use; SATELLITES_NONE when absent
+        ("cell_signal", "u1"),  # strength of the mobile network as sent; CELL_SIGNAL_NONE when absent
     ],
     align=True,
 )
@@ -43,6 +47,11 @@ REPORT_OFFSET: Final = {name: REPORT.fields[name][1] for name in REPORT.names or
 
 TIME_NONE: Final = -(2**63)
 ODOMETER_NONE: Final = -1
+ACCELERATION_NONE_MG: Final = 0xFFFF
+ACCELERATION_MAX_MG: Final = 0xFFFE
+"""65.5 g: what is more is said as this."""
+SATELLITES_NONE: Final = 0xFF
+CELL_SIGNAL_NONE: Final = 0xFF
 
 FLAG_NO_FIX: Final = 1 << 0
 """The terminal says that it has no position fix: the coordinates are its last known or zero."""
@@ -58,6 +67,22 @@ FLAG_POSITION_BAD: Final = 1 << 5
 """Latitude over 90 or longitude over 180 degrees: stored as sent, clipped to the range, kept from live state."""
 FLAG_ASSEMBLED: Final = 1 << 6
 """The location came inside another message (0x0201, 0x0500, 0x0802)."""
+
+FLAG_CRASH_ITEM: Final = 1 << 7
+"""An item of the terminal's maker says that it saw a crash."""
+FLAG_REPEATED: Final = 1 << 8
+"""Set aside: the terminal has sent this very report before. This and the next three are marked by detection on its own
+rows, never stored."""
+FLAG_JUMP: Final = 1 << 9
+"""Set aside: no car can have come here from where it was."""
+FLAG_FROZEN: Final = 1 << 10
+"""Set aside: the same position again and again, while the car is said to drive."""
+FLAG_CLOCK: Final = 1 << 11
+"""Set aside: the terminal's clock is wrong, if readable."""
+
+FLAGS_ASIDE: Final = FLAG_REPEATED | FLAG_JUMP | FLAG_FROZEN | FLAG_CLOCK
+FLAGS_NO_POSITION: Final = FLAG_NO_FIX | FLAG_TIME_BAD | FLAG_POSITION_BAD | FLAGS_ASIDE
+"""Under any of them a detector does not judge where the car is."""
 
 TIME_MS_MIN: Final = 1_262_304_000_000
 """2010-01-01T00:00:00Z. JT/T 808 dates from 2011: an earlier clock is a terminal that has never had a fix."""

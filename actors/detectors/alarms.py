@@ -4,8 +4,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from actors.detectors.finding import SWEPT, Finding
 from core.events import AlarmSeen
 from core.kernels import alarms
+from core.rules import RuleSet
 from core.vehicle_table import VehicleTable
 from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD
 
@@ -24,6 +26,7 @@ class AlarmDetector:
 
     name = NAME
     version = VERSION
+    rules: RuleSet
 
     def __init__(self, table: VehicleTable) -> None:
         self._table = table
@@ -33,8 +36,12 @@ class AlarmDetector:
         """Judge rows from `start`; return the first row not judged and the facts written (judge_alarms)."""
         return alarms.judge_alarms(rows, start, self._table.alarms, facts, self.counters)
 
-    def describe(self, fact: Any, row: Any) -> tuple[str, str, AlarmSeen]:
-        """Return (event type, key, payload) of one fact and its report."""
+    def sweep(self, now_ms: int, since_ms: int, start: int, facts: np.ndarray) -> tuple[int, int]:
+        """Find nothing: silence raises no alarm bit."""
+        return SWEPT, 0
+
+    def describe(self, fact: Any, row: Any) -> Finding:
+        """Return what one fact says; row is its report."""
         bit = int(fact["number"])
         terminal = int(row["terminal"])
         payload = AlarmSeen(
@@ -49,7 +56,7 @@ class AlarmDetector:
             has_fix=not int(row["flags"]) & (FLAG_NO_FIX | FLAG_POSITION_BAD),
             late=bool(fact["late"]),
         )
-        return EVENT_TYPES[bit], f"{terminal}:{payload.evidence}", payload
+        return Finding(EVENT_TYPES[bit], f"{terminal}:{payload.evidence}", payload)
 
     def statistics(self) -> dict[str, int]:
         """Return what became of the rows, by name (alarms.COUNTERS)."""

@@ -2,13 +2,14 @@
 
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
+from actors.detectors.finding import SWEPT, Finding
 from core.events import FenceCrossed
 from core.kernels import crossing
 from core.kernels.geofence import FenceIndex
 from core.limits import FENCES_AT_POINT_MAX
+from core.rules import RuleSet
 from core.vehicle_table import VehicleTable
 
 NAME: Final = "geofence"
@@ -18,33 +19,15 @@ VERSION: Final = 1
 EVENT_TYPES: Final = {crossing.KIND_ENTERED: "fence.entered", crossing.KIND_EXITED: "fence.exited"}
 
 
-class FenceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a crossing is certain. What each means: core/kernels/crossing.py."""
-
-    enter_fixes: int = 2
-    enter_ms: int = 5_000
-    exit_fixes: int = 2
-    exit_ms: int = 10_000
-    margin_m_min: float = 15.0
-    position_sigma_m: float = 5.0
-    """Standard deviation of a fix. Reports do not carry one, so it is one figure for all."""
-
-    @property
-    def margin_m(self) -> float:
-        """Return how far beyond the boundary a fix counts as outside: max(15 m, two standard deviations)."""
-        return max(self.margin_m_min, 2 * self.position_sigma_m)
-
-
 class GeofenceDetector:
     """Judges reports against the index of fences it holds; its state lies in the vehicle table."""
 
     name = NAME
     version = VERSION
 
-    def __init__(self, table: VehicleTable, index: FenceIndex, rule: FenceRule) -> None:
+    def __init__(self, table: VehicleTable, index: FenceIndex, rules: RuleSet) -> None:
         self._table = table
-        self._rule = np.array([rule.enter_fixes, rule.enter_ms, rule.exit_fixes, rule.exit_ms], np.int64)
-        self._margin_m = rule.margin_m
+        self.rules = rules
         self._found = np.zeros(FENCES_AT_POINT_MAX, np.int32)
         self.counters = np.zeros(len(crossing.COUNTERS), np.int64)
         self.index = index
@@ -57,8 +40,8 @@ class GeofenceDetector:
             rows,
             start,
             *index.addresses,
-            self._rule,
-            self._margin_m,
+            self.rules.numbers,
+            self.rules.of_group,
             table.group,
             table.store,
             table.fences,
@@ -69,9 +52,13 @@ class GeofenceDetector:
             self.counters,
         )
 
-    def describe(self, fact: Any, row: Any) -> tuple[str, str, FenceCrossed]:
-        """Return (event type, key, payload) of one fact and the report that settled it."""
-        vehicle_id, fence_id = int(row["vehicle_id"]), int(fact["number"])
+    def sweep(self, now_ms: int, since_ms: int, start: int, facts: np.ndarray) -> tuple[int, int]:
+        """Find nothing: who is silent stays where it was."""
+        return SWEPT, 0
+
+    def describe(self, fact: Any, row: Any) -> Finding:
+        """Return what one fact says; row is the report that settled it."""
+        vehicle_id, fence_id = int(fact["vehicle"]), int(fact["number"])
         payload = FenceCrossed(
             vehicle_id=vehicle_id,
             fence_id=fence_id,
@@ -79,9 +66,9 @@ class GeofenceDetector:
             lat_1e7=int(row["lat_1e7"]),
             lon_1e7=int(row["lon_1e7"]),
             speed_kmh10=int(row["speed_kmh10"]),
-            rule_version=VERSION,
+            rule_version=self.rules.version(self._table.group_of(vehicle_id)),
         )
-        return EVENT_TYPES[int(fact["kind"])], f"{vehicle_id}:{fence_id}", payload
+        return Finding(EVENT_TYPES[int(fact["kind"])], f"{vehicle_id}:{fence_id}", payload)
 
     def statistics(self) -> dict[str, int]:
         """Return what became of the rows, by name (crossing.COUNTERS)."""

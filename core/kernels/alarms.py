@@ -148,7 +148,12 @@ def judge_alarms(rows, start, alarms, facts, counters):  # type: ignore[no-untyp
         for k in range(_BIT_COUNT):
             if rising & (np.int64(1) << ALARM_BITS[k]):
                 fact = facts[written]
+                fact.values[:] = 0
+                fact.report = row.report_id
                 fact.first_report = row.report_id
+                fact.time_ms = row.arrival_ms if np.int64(row.flags) & FLAG_TIME_BAD else row.time_ms
+                fact.vehicle = row.vehicle_id
+                fact.terminal = row.terminal
                 fact.row = i
                 fact.kind = KIND_ROSE
                 fact.number = ALARM_BITS[k]

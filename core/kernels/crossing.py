@@ -33,7 +33,7 @@ from core.vehicle_table import (
     ROWS_AHEAD,
 )
 from protocols.memory import load_i32, prefetch
-from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD
+from protocols.report import FLAGS_NO_POSITION
 
 PHASE_ENTERING: Final = 1
 PHASE_INSIDE: Final = 2
@@ -115,13 +115,33 @@ def _give_back(vehicle, fences, blocks):  # type: ignore[no-untyped-def]
 
 
 @njit(
+    types.void(FACTS_TYPE, types.int64, types.int64, REPORTS_TYPE.dtype, types.uint64, types.int64, types.int64),
+    cache=True,
+    nogil=True,
+)
+def _write(facts, number, i, row, first_report, kind, fence_id):  # type: ignore[no-untyped-def]
+    """Write fact `number` of the crossing that row i settled."""
+    fact = facts[number]
+    fact.report = row.report_id
+    fact.first_report = first_report
+    fact.time_ms = row.time_ms
+    fact.values[:] = 0
+    fact.vehicle = row.vehicle_id
+    fact.terminal = row.terminal
+    fact.row = i
+    fact.kind = kind
+    fact.number = fence_id
+    fact.late = 0
+
+
+@njit(
     types.UniTuple(types.int64, 2)(
         REPORTS_TYPE,
         types.int64,
         types.int64,
         types.int64,
-        types.int64[::1],
-        types.float64,
+        types.float64[:, ::1],
+        types.int32[::1],
         types.int32[::1],
         types.int32[::1],
         FENCES_TYPE,
@@ -139,8 +159,8 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     start,
     table,
     circles,
-    rule,
-    margin_m,
+    rules,
+    rule_of_group,
     groups,
     stores,
     fences,
@@ -155,8 +175,9 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     Args:
         rows: (n,) REPORT.
         table, circles: addresses of a FenceIndex.
-        rule: int64: enter_fixes, enter_ms, exit_fixes, exit_ms.
-        margin_m: how far beyond the boundary a fix must be to count as outside.
+        rules: (sets, fields) float64, FenceRule of each set in the order of its fields. A fix counts as outside beyond
+            margin_m_min or two position_sigma_m, whichever is more.
+        rule_of_group: int32, the set of each group; of those past its end, the first.
         groups, stores: (capacity,) int32, whose each vehicle is. A fence applies to its own group, to its own store
             unless that is 0, and of those to the vehicles it lists, if it lists any (`is_for`).
         fences, pending, blocks: state, as in VehicleTable.
@@ -171,7 +192,6 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     room = found.shape[0]
     found_address = found.ctypes.data
     ids = load_i32(table + 4 * HEAD_IDS)
-    enter_fixes, enter_ms, exit_fixes, exit_ms = rule[0], rule[1], rule[2], rule[3]
     written = 0
     first_row = fences.ctypes.data
     for i in range(start, rows.shape[0]):
@@ -184,7 +204,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         if vehicle <= 0 or vehicle >= capacity:
             counters[COUNT_BEYOND] += 1
             continue
-        if np.int64(row.flags) & (FLAG_NO_FIX | FLAG_TIME_BAD | FLAG_POSITION_BAD):
+        if np.int64(row.flags) & FLAGS_NO_POSITION:
             counters[COUNT_NO_FIX] += 1
             continue
         state = fences[vehicle]
@@ -208,6 +228,9 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         if group == 0:
             group = np.int64(GROUP_DEFAULT)
         store = np.int64(stores[vehicle])
+        rule = rules[rule_of_group[group]] if group < rule_of_group.shape[0] else rules[0]
+        enter_fixes, enter_ms, exit_fixes, exit_ms = rule[0], rule[1], rule[2], rule[3]
+        margin_m = max(rule[4], 2 * rule[5])
 
         # Fence numbers become ids; those that are not for this vehicle go.
         kept = 0
@@ -244,12 +267,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
                         current.fixes[slot] = fixes
                         if fixes >= enter_fixes or time_ms - pending[block].first_ms[slot] >= enter_ms:
                             current.phase[slot] = PHASE_INSIDE
-                            fact = facts[written]
-                            fact.first_report = pending[block].first_report[slot]
-                            fact.row = i
-                            fact.kind = KIND_ENTERED
-                            fact.number = fence_id
-                            fact.late = 0
+                            _write(facts, written, i, row, pending[block].first_report[slot], KIND_ENTERED, fence_id)
                             written += 1
                     continue
                 if phase == PHASE_ENTERING:
@@ -276,12 +294,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
                 if np.int64(current.fixes[slot]) >= exit_fixes or time_ms - pending[block].first_ms[slot] >= exit_ms:
                     current.fence[slot] = 0
                     state.used -= 1
-                    fact = facts[written]
-                    fact.first_report = pending[block].first_report[slot]
-                    fact.row = i
-                    fact.kind = KIND_EXITED
-                    fact.number = fence_id
-                    fact.late = 0
+                    _write(facts, written, i, row, pending[block].first_report[slot], KIND_EXITED, fence_id)
                     written += 1
             block = np.int64(current.overflow)
 
@@ -303,12 +316,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
             state.used += 1
             if enter_fixes <= 1 or enter_ms <= 0:
                 current.phase[slot] = PHASE_INSIDE
-                fact = facts[written]
-                fact.first_report = row.report_id
-                fact.row = i
-                fact.kind = KIND_ENTERED
-                fact.number = found[k]
-                fact.late = 0
+                _write(facts, written, i, row, row.report_id, KIND_ENTERED, np.int64(found[k]))
                 written += 1
         if chained:
             _give_back(vehicle, fences, blocks)

@@ -5,16 +5,25 @@ from typing import Final
 import numpy as np
 from numba import from_dtype, types
 
+FACT_VALUES: Final = 6
+ROW_NONE: Final = -1
+"""In the place of a row: found by a sweep, of reports judged before."""
+
 FACT: Final = np.dtype(
     [
-        ("first_report", "u8"),  # report that began the change; the row's own where it took one report only
-        ("row", "i4"),  # row of the batch that settled it
+        ("report", "u8"),  # report that settled it; of a sweep the last one that the car was judged by
+        ("first_report", "u8"),  # report that began it; the same where it took one only
+        ("time_ms", "i8"),  # when it happened, UTC epoch ms
+        ("values", "i8", (FACT_VALUES,)),  # the detector's own figures
+        ("vehicle", "i4"),
+        ("terminal", "i4"),
+        ("row", "i4"),  # row of the batch that settled it, or ROW_NONE
         ("kind", "i4"),  # the detector's own number of what it is
         ("number", "i4"),  # which one: fence id, alarm bit
         ("late", "i4"),  # 1: the report came behind newer ones
     ],
     align=True,
 )
-"""One finding, 24 bytes."""
+"""One finding, 96 bytes. Every field is written: the array is used again and again."""
 
 FACTS_TYPE: Final = types.Array(from_dtype(FACT), 1, "C")

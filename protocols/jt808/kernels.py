@@ -5,6 +5,7 @@ stored field by field at addresses. What they read must agree with the declarati
 against each other. Nothing here allocates, raises or reads outside [frame, frame + length).
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -29,9 +30,13 @@ from protocols.memory import (
     store_u32,
 )
 from protocols.report import (
+    ACCELERATION_MAX_MG,
+    ACCELERATION_NONE_MG,
+    CELL_SIGNAL_NONE,
     FLAG_ASSEMBLED,
     FLAG_BATCH,
     FLAG_BLIND,
+    FLAG_CRASH_ITEM,
     FLAG_ITEMS_CLIPPED,
     FLAG_NO_FIX,
     FLAG_POSITION_BAD,
@@ -39,6 +44,7 @@ from protocols.report import (
     ODOMETER_NONE,
     REPORT_BYTES,
     REPORT_OFFSET,
+    SATELLITES_NONE,
     TIME_AHEAD_MS_MAX,
     TIME_MS_MIN,
     TIME_NONE,
@@ -120,6 +126,8 @@ opening flag included. Unescaped it is never longer than on the wire, so the out
 assert CONTENT_BYTES_MAX < SPLIT_OUTPUT_BYTES
 
 LOCATION_HEAD_BYTES: Final = 28
+HARSH_CRASH: Final = 0x16
+"""Kind of an item 0x70 (vendors.HARSH)."""
 PLATFORM_REPLY: Final = 0x8001
 REPLY_BODY_BYTES: Final = 5
 # Plain reply: 17 header, 5 body, 1 checksum. It is built in the second half of the output and escaped into the first.
@@ -159,6 +167,9 @@ ROW_SERIAL: Final = REPORT_OFFSET["serial"]
 ROW_FLAGS: Final = REPORT_OFFSET["flags"]
 ROW_ITEMS_OFFSET: Final = REPORT_OFFSET["items_offset"]
 ROW_ITEMS_LENGTH: Final = REPORT_OFFSET["items_length"]
+ROW_ACCELERATION_MG: Final = REPORT_OFFSET["acceleration_mg"]
+ROW_SATELLITES: Final = REPORT_OFFSET["satellites"]
+ROW_CELL_SIGNAL: Final = REPORT_OFFSET["cell_signal"]
 
 
 @intrinsic
@@ -415,6 +426,81 @@ def _report_id(phone_high, phone_low, location, length):  # type: ignore[no-unty
     return multiply_fold(state ^ HASH_A, HASH_B ^ length)
 
 
+@njit(types.int64(types.int64), cache=True, nogil=True)
+def _word_signed(address):  # type: ignore[no-untyped-def]
+    word = load_u16_be(address)
+    return word - ((word & 0x8000) << 1)
+
+
+@njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
+def _acceleration_mg(item, length):  # type: ignore[no-untyped-def]
+    """Return the acceleration in an item 0xF6 of sensors, ACCELERATION_NONE_MG if it has none.
+
+    Other makers put other things under this id: it is one of sensors where its mask (vendors.AovxSensors) says exactly
+    as many bytes as there are, which neither a pressure nor an IMEI does.
+    """
+    if length < 8:
+        return ACCELERATION_NONE_MG
+    mask = load_u8(item + 1)
+    if mask & 0xC8 != 0x08:
+        return ACCELERATION_NONE_MG
+    at = 2 + 2 * ((mask & 1) + (mask >> 1 & 1) + (mask >> 2 & 1))
+    if length != at + 6 + 10 * (mask >> 4 & 1) + 2 * (mask >> 5 & 1):
+        return ACCELERATION_NONE_MG
+    x = _word_signed(item + at)
+    y = _word_signed(item + at + 2)
+    z = _word_signed(item + at + 4)
+    return min(np.int64(math.sqrt(float(x * x + y * y + z * z))), ACCELERATION_MAX_MG)
+
+
+@njit(types.int64(*(types.int64,) * 3), cache=True, nogil=True)
+def read_items(item, end, row):  # type: ignore[no-untyped-def]
+    """Write what detection and the mileage need of a location's items to the row; of a repeated item the first counts.
+
+    Args:
+        item, end: addresses of the first item and behind the last.
+        row: address of a REPORT; its odometer, acceleration, satellites and cell signal are written.
+
+    Returns:
+        FLAG_ITEMS_CLIPPED, FLAG_CRASH_ITEM, both or 0.
+    """
+    flags = 0
+    odometer_m = ODOMETER_NONE
+    acceleration_mg = ACCELERATION_NONE_MG
+    satellites = SATELLITES_NONE
+    cell_signal = CELL_SIGNAL_NONE
+    while item < end:
+        if item + 1 == end:
+            flags |= FLAG_ITEMS_CLIPPED
+            break
+        number = load_u8(item)
+        length = load_u8(item + 1)
+        item += 2
+        if item + length > end:
+            flags |= FLAG_ITEMS_CLIPPED
+            break
+        if number == 0x01:
+            if length == 4 and odometer_m == ODOMETER_NONE:
+                odometer_m = load_u32_be(item) * 100
+        elif number == 0x30:
+            if length == 1 and cell_signal == CELL_SIGNAL_NONE:
+                cell_signal = load_u8(item)
+        elif number == 0x31:
+            if length == 1 and satellites == SATELLITES_NONE:
+                satellites = load_u8(item)
+        elif number == 0x70:
+            if length == 6 and load_u8(item + 5) == HARSH_CRASH:
+                flags |= FLAG_CRASH_ITEM
+        elif number == 0xF6 and acceleration_mg == ACCELERATION_NONE_MG:
+            acceleration_mg = _acceleration_mg(item, length)
+        item += length
+    store_i64(row + ROW_ODOMETER_M, odometer_m)
+    store_u16(row + ROW_ACCELERATION_MG, acceleration_mg)
+    store_u8(row + ROW_SATELLITES, satellites)
+    store_u8(row + ROW_CELL_SIGNAL, cell_signal)
+    return flags
+
+
 @njit(types.void(*(types.int64,) * 6), cache=True, nogil=True)
 def _store_row(frame, identity, location, length, row, flags):  # type: ignore[no-untyped-def]
     """Write one location, at least 28 bytes long, as one row."""
@@ -444,20 +530,7 @@ def _store_row(frame, identity, location, length, row, flags):  # type: ignore[n
     ahead_ms = time_ms - load_i64(identity + 8 * IDENTITY_ARRIVAL_MS)
     if time_ms < TIME_MS_MIN or ahead_ms > TIME_AHEAD_MS_MAX:
         flags |= FLAG_TIME_BAD
-    odometer_m = ODOMETER_NONE
-    item = location + LOCATION_HEAD_BYTES
-    end = location + length
-    while item < end:
-        if item + 1 == end:
-            flags |= FLAG_ITEMS_CLIPPED
-            break
-        item_length = load_u8(item + 1)
-        if item + 2 + item_length > end:
-            flags |= FLAG_ITEMS_CLIPPED
-            break
-        if item_length == 4 and load_u8(item) == 0x01 and odometer_m == ODOMETER_NONE:
-            odometer_m = load_u32_be(item + 2) * 100
-        item += 2 + item_length
+    flags |= read_items(location + LOCATION_HEAD_BYTES, location + length, row)
     store_i64(row + ROW_PHONE_HIGH, phone_high)
     store_i64(row + ROW_PHONE_LOW, phone_low)
     store_i64(row + ROW_REPORT_ID, _report_id(phone_high, phone_low, location, length))
@@ -466,7 +539,6 @@ def _store_row(frame, identity, location, length, row, flags):  # type: ignore[n
     store_u32(row + ROW_STATUS, status)
     store_u32(row + ROW_LAT_1E7, latitude)
     store_u32(row + ROW_LON_1E7, longitude)
-    store_i64(row + ROW_ODOMETER_M, odometer_m)
     store_u16(row + ROW_SPEED_KMH10, load_u16_be(location + 18))
     store_u16(row + ROW_COURSE_DEG, course)
     store_u16(row + ROW_ALTITUDE_M, load_u16_be(location + 16))

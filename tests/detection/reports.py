@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from actors.detection import Detection, DetectionSettings
 from core.events import Event
 from core.kernels.geodesy import METRES_PER_UNIT
 from core.kernels.geofence import Circle, Fence, Polygon
-from core.vehicle_table import VehicleTable
-from protocols.report import ODOMETER_NONE, REPORT
+from core.rules import GroupRule, Rules
+from core.vehicle_table import GROUP_DEFAULT, VehicleTable
+from protocols.report import ACCELERATION_NONE_MG, CELL_SIGNAL_NONE, ODOMETER_NONE, REPORT, SATELLITES_NONE
 
 NOON = 1_750_000_000_000
 EQUATOR = (0, 1_100_000_000)
@@ -42,6 +44,8 @@ def rows(*fields: dict[str, Any]) -> np.ndarray:
     """Return REPORT rows; what a row does not say is: vehicle 1, terminal 1, ten seconds and one sequence on."""
     made = np.zeros(len(fields), REPORT)
     made["vehicle_id"], made["terminal"], made["odometer_m"] = 1, 1, ODOMETER_NONE
+    made["acceleration_mg"] = ACCELERATION_NONE_MG
+    made["satellites"], made["cell_signal"] = SATELLITES_NONE, CELL_SIGNAL_NONE
     for number, row in enumerate(fields):
         time_ms = row.get("time_ms", NOON + number * 10_000)
         defaults = {"sequence": number, "report_id": 1000 + number, "time_ms": time_ms, "arrival_ms": time_ms + 500}
@@ -54,8 +58,13 @@ def table(capacity: int = 64, terminals: int = 64) -> VehicleTable:
     return VehicleTable(capacity, terminals)
 
 
-def detection(*fences: Fence, settings: DetectionSettings | None = None) -> Detection:
-    return Detection(table(), fences, settings)
+def ruled(**rules: msgspec.Struct) -> Rules:
+    """Return what the default group has set: the thresholds of each detector that is named."""
+    return Rules([GroupRule(GROUP_DEFAULT, detector, 1, rule) for detector, rule in rules.items()])
+
+
+def detection(*fences: Fence, rules: Rules | None = None, settings: DetectionSettings | None = None) -> Detection:
+    return Detection(table(), fences, rules, settings)
 
 
 def told(events: list[Event]) -> list[tuple[str, int]]:

@@ -121,8 +121,11 @@ def test_a_crash_anywhere_and_a_replay_from_the_snapshot_give_the_same_events_on
             position = judge.restore(path)
         elif data.draw(st.booleans(), label="snapshot"):
             judge.snapshot(path, position)
-    assert sorted(log) == sorted(set(ids(expected)))
-    assert [log[event.id] for event in expected] == expected
+    once: dict[str, Event] = {}
+    for event in expected:
+        # A report of a forgotten episode, sent again, rises again under the same id: the log keeps the first.
+        once.setdefault(event.id, event)
+    assert log == once
 
 
 def test_a_full_buffer_of_facts_drops_none() -> None:
@@ -236,7 +239,7 @@ def test_a_snapshot_of_another_version_or_size_is_refused(tmp_path: Path, monkey
     with pytest.raises(SnapshotError, match="geofence version 1, this is 99"):
         judge.restore(path)
     monkeypatch.setattr(module, "SNAPSHOT_FORMAT", 99)
-    with pytest.raises(SnapshotError, match="format 1"):
+    with pytest.raises(SnapshotError, match="format 2"):
         detection(*FENCES).restore(path)
     alarmed = Detection(VehicleTable(64, 128))
     alarmed.judge(rows({"terminal": 100, "alarm": 1}))

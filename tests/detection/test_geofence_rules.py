@@ -7,23 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.detection import Detection, DetectionSettings
-from actors.detectors.geofence import FenceRule
+from actors.detection import Detection
 from core.events import Event
 from core.kernels.crossing import BLOCKS_FREE, BLOCKS_TAKEN
 from core.kernels.geofence import Fence, FenceError
 from core.limits import FENCES_AT_POINT_MAX, FENCES_PER_VEHICLE_MAX
+from core.rules import FenceRule
 from core.vehicle_table import FENCE_SLOTS
 from protocols.report import FLAG_BATCH, FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD
-from tests.detection.reports import NOON, at, circle, detection, rows, square, table, told
+from tests.detection.reports import NOON, at, circle, detection, rows, ruled, square, table, told
 
 IN, OUT = ("fence.entered", 7), ("fence.exited", 7)
 INSIDE, LINE, BAND, BEYOND = -100, 0, 10, 50
 
 
 def judged(*fields: dict[str, Any], rule: FenceRule | None = None, fence: Fence | None = None) -> list[Event]:
-    chosen = DetectionSettings(fence=rule or FenceRule())
-    return detection(fence or square(7), settings=chosen).judge(rows(*fields))
+    return detection(fence or square(7), rules=ruled(geofence=rule or FenceRule())).judge(rows(*fields))
 
 
 def drive(*metres: float) -> list[tuple[str, int]]:
@@ -300,7 +299,9 @@ def modelled(fixes: list[dict[str, Any]], half_m: dict[int, float], rule: FenceR
             for fence, half in half_m.items():
                 beyond_m = fix["metres"] - (half - 500)
                 if inside[fence]:
-                    votes[fence] = [*votes[fence], last_ms] if beyond_m > rule.margin_m else []
+                    votes[fence] = (
+                        [*votes[fence], last_ms] if beyond_m > max(rule.margin_m_min, 2 * rule.position_sigma_m) else []
+                    )
                     sure = rule.exit_fixes, rule.exit_ms
                 else:
                     votes[fence] = [*votes[fence], last_ms] if beyond_m <= 0 else []
@@ -340,7 +341,7 @@ def test_every_stream_gives_what_the_model_gives(
     fixes: list[dict[str, Any]], rule: FenceRule, cuts: list[int], fence_count: int
 ) -> None:
     half_m = {k: 370.0 + 7.3 * k for k in range(1, fence_count + 1)}
-    judge = detection(*(square(k, half) for k, half in half_m.items()), settings=DetectionSettings(fence=rule))
+    judge = detection(*(square(k, half) for k, half in half_m.items()), rules=ruled(geofence=rule))
     now = NOON
     for one in fixes:
         now += one["step_ms"]

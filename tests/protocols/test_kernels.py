@@ -1,5 +1,8 @@
 """identify, decode and reply against the declared decoder and encoder, which read the same bytes another way."""
 
+import math
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,20 +21,26 @@ from protocols.jt808.messages import (
     Odometer,
     PlatformGeneralReply,
     Satellites,
+    SignalStrength,
     TerminalGeneralReply,
     Unknown,
     Unreadable,
 )
 from protocols.report import (
+    ACCELERATION_MAX_MG,
+    ACCELERATION_NONE_MG,
+    CELL_SIGNAL_NONE,
     FLAG_ASSEMBLED,
     FLAG_BATCH,
     FLAG_BLIND,
+    FLAG_CRASH_ITEM,
     FLAG_ITEMS_CLIPPED,
     FLAG_NO_FIX,
     FLAG_POSITION_BAD,
     FLAG_TIME_BAD,
     ODOMETER_NONE,
     REPORT,
+    SATELLITES_NONE,
     TIME_AHEAD_MS_MAX,
     TIME_MS_MIN,
     TIME_NONE,
@@ -99,6 +108,18 @@ def said_items(items: bytes) -> tuple[list[tuple[int, bytes]], bool]:
     return cut, at < len(items)
 
 
+def slow_acceleration_mg(data: bytes) -> int | None:
+    """Return the acceleration in an item 0xF6 of sensors (vendors.AovxSensors), None if it is something else."""
+    if len(data) < 2 or data[1] & 0xC8 != 0x08:
+        return None
+    sizes = {0: 2, 1: 2, 2: 2, 3: 6, 4: 10, 5: 2}
+    if len(data) != 2 + sum(size for bit, size in sizes.items() if data[1] >> bit & 1):
+        return None
+    at = 2 + sum(sizes[bit] for bit in (0, 1, 2) if data[1] >> bit & 1)
+    x, y, z = struct.unpack(">3h", data[at : at + 6])
+    return min(math.isqrt(x * x + y * y + z * z), ACCELERATION_MAX_MG)
+
+
 def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags: int) -> tuple[int, ...]:
     """Return the row of a location as the declared decoder reads it."""
     time_ms = location.time_ms
@@ -115,6 +136,9 @@ def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags:
     declared = location.item(Odometer)
     if not clipped:
         assert declared == (None if odometer is None else Odometer(int.from_bytes(odometer, "big")))
+    if any(id == 0x70 and len(data) == 6 and data[5] == 0x16 for id, data in items):
+        flags |= FLAG_CRASH_ITEM
+    accelerations = (slow_acceleration_mg(data) for id, data in items if id == 0xF6)
     high, low = phone_key(header.phone)
     return (
         *(0, 0, 0, 0, low, high),
@@ -132,6 +156,9 @@ def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags:
         flags,
         offset + 28,
         len(raw) - 28,
+        next((mg for mg in accelerations if mg is not None), ACCELERATION_NONE_MG),
+        next((data[0] for id, data in items if id == 0x31 and len(data) == 1), SATELLITES_NONE),
+        next((data[0] for id, data in items if id == 0x30 and len(data) == 1), CELL_SIGNAL_NONE),
     )
 
 
@@ -201,6 +228,13 @@ items = st.lists(
     st.one_of(
         word32.map(Odometer),
         st.builds(Satellites, st.integers(0, 255)),
+        st.builds(SignalStrength, st.integers(0, 255)),
+        st.builds(Item, st.just(0x70), st.binary(min_size=5, max_size=5).map(lambda data: data + b"\x16")),
+        st.builds(
+            lambda mask, data: Item(0xF6, bytes([2, mask]) + data),
+            st.sampled_from([8, 9, 15, 24, 40, 63]),
+            st.sampled_from([6, 8, 12, 16, 24]).flatmap(lambda n: st.binary(min_size=n, max_size=n)),
+        ),
         st.builds(
             Item,
             st.sampled_from([0x01, 0x11, 0x2B, 0x7D, 0x7E, 0xE1, 0x00]),
