@@ -39,7 +39,7 @@ class GeofenceDetector:
         return crossing.judge_crossings(
             rows,
             start,
-            *index.addresses,
+            index.address,
             self.rules.numbers,
             self.rules.of_group,
             table.group,

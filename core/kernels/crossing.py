@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit, types
 
 from core.kernels.facts import FACTS_TYPE
-from core.kernels.geofence import HEAD_IDS, is_for, locate, near, number_of
+from core.kernels.geofence import FENCE_ID, fence_word, is_for, locate, near, number_of
 from core.limits import FACTS_PER_ROW_MAX, FENCE_BLOCKS_MAX, FENCES_PER_VEHICLE_MAX
 from core.vehicle_table import (
     FENCE_PENDING_TYPE,
@@ -32,7 +32,7 @@ from core.vehicle_table import (
     REPORTS_TYPE,
     ROWS_AHEAD,
 )
-from protocols.memory import load_i32, prefetch
+from protocols.memory import prefetch
 from protocols.report import FLAGS_NO_POSITION
 
 PHASE_ENTERING: Final = 1
@@ -139,7 +139,6 @@ def _write(facts, number, i, row, first_report, kind, fence_id):  # type: ignore
         REPORTS_TYPE,
         types.int64,
         types.int64,
-        types.int64,
         types.float64[:, ::1],
         types.int32[::1],
         types.int32[::1],
@@ -158,7 +157,6 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     rows,
     start,
     table,
-    circles,
     rules,
     rule_of_group,
     groups,
@@ -174,7 +172,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
 
     Args:
         rows: (n,) REPORT.
-        table, circles: addresses of a FenceIndex.
+        table: address of a FenceIndex.
         rules: (sets, fields) float64, FenceRule of each set in the order of its fields. A fix counts as outside beyond
             margin_m_min or two position_sigma_m, whichever is more.
         rule_of_group: int32, the set of each group; of those past its end, the first.
@@ -191,7 +189,6 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     capacity = groups.shape[0]
     room = found.shape[0]
     found_address = found.ctypes.data
-    ids = load_i32(table + 4 * HEAD_IDS)
     written = 0
     first_row = fences.ctypes.data
     for i in range(start, rows.shape[0]):
@@ -218,7 +215,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
             counters[HIGHEST_VEHICLE] = vehicle
         lat = np.int64(row.lat_1e7)
         lon = np.int64(row.lon_1e7)
-        holding = locate(table, circles, lat, lon, found_address, room)
+        holding = locate(table, lat, lon, found_address, room)
         if holding == 0 and state.used == 0:
             continue
         if holding > room:
@@ -237,7 +234,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         for k in range(holding):
             number = np.int64(found[k])
             if is_for(table, number, group, store, vehicle):
-                found[kept] = load_i32(table + 4 * (ids + number))
+                found[kept] = fence_word(table, number, FENCE_ID)
                 kept += 1
 
         # What is tracked already: each slot hears whether the fix is inside, in the margin or beyond.
@@ -281,7 +278,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
                     state.used -= 1
                     counters[COUNT_FENCE_GONE] += 1
                     continue
-                if near(table, circles, number, lat, lon, margin_m):
+                if near(table, number, lat, lon, margin_m):
                     current.phase[slot] = PHASE_INSIDE
                     continue
                 if phase == PHASE_INSIDE:

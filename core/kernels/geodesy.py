@@ -60,21 +60,18 @@ def segment_distance_m(lat_1e7, lon_1e7, lat_a_1e7, lon_a_1e7, lat_b_1e7, lon_b_
 def circle_box(lat_1e7: int, lon_1e7: int, radius_m: float) -> tuple[int, int, int, int]:
     """Return (lat_min, lon_min, lat_max, lon_max) in 1e-7 degree: the box around a circle, rounded outwards.
 
+    Where the circle crosses the antimeridian the longitudes go on beyond 180 degrees.
+
     Source: the meridians that touch a circle, sin(width) = sin(radius) / cos(lat), Bronshtein, spherical triangles.
 
     Raises:
-        ValueError: the circle reaches a pole, or beyond 180 degrees east or west.
+        ValueError: the circle reaches a pole.
     """
     angle = radius_m / EARTH_RADIUS_M
     height = math.ceil(angle / RADIANS_PER_UNIT) + 1
     if abs(lat_1e7) + height >= LAT_MAX_1E7:
         raise ValueError(f"a circle of {radius_m:g} m at latitude {lat_1e7 / 1e7:.5f} reaches the pole")
     width = math.ceil(math.asin(math.sin(angle) / math.cos(lat_1e7 * RADIANS_PER_UNIT)) / RADIANS_PER_UNIT) + 1
-    if abs(lon_1e7) + width > LON_MAX_1E7:
-        raise ValueError(
-            f"a circle of {radius_m:g} m at longitude {lon_1e7 / 1e7:.5f} crosses the antimeridian: "
-            "draw one polygon on each side"
-        )
     return lat_1e7 - height, lon_1e7 - width, lat_1e7 + height, lon_1e7 + width
 
 

@@ -1,7 +1,7 @@
-"""Which fences hold a point: an immutable index of polygons and circles, built beside and swapped as one object.
+"""Which fences hold a point: an immutable index of polygons, circles and corridors, built beside and swapped whole.
 
-Coordinates are int32 at 1e-7 degree and every predicate on polygons is exact in int64. A polygon's boundary belongs to
-it, and so do the boundaries of its holes. A circle holds what is within its radius by the haversine distance.
+Coordinates are int32 at 1e-7 degree. Every predicate on polygons and corridors is exact in int64; a circle holds what
+is within its radius by the haversine distance. A boundary belongs to its fence, and so do the boundaries of holes.
 
 The index is a page table over longitude and latitude, three levels deep:
 
@@ -10,20 +10,31 @@ The index is a page table over longitude and latitude, three levels deep:
     cell    2^15 units (360 m)                 8 x 8 cells, only where a fence has a boundary
 
 Each entry may carry a list. Lists on the way down name the fences that hold the entry's whole square, so the inside of
-a large fence costs nothing below; the list of a cell also names those whose boundary crosses it, with the edges that
-touch the cell and the *corner parity*: whether the polygon holds the cell's south-west corner. From there to the point
-is a short walk, and only edges of the list can be crossed on it.
+a large fence costs nothing below; the list of a cell also names those whose boundary crosses it, each with what decides
+there: a circle's figures, the pieces of a corridor that reach into the cell, or the polygon's edges that touch it and
+the *corner parity*: whether the polygon holds the cell's south-west corner. From there to the point is a short walk,
+and only edges of the list can be crossed on it.
 
 The walk, exactly. Let H(y, x) be the number of edges that straddle y (half-open, south end included) and cut the line
 of y west of x: its parity is the even-odd rule (Shimrat, Algorithm 112, CACM 5(8), 1962). It equals H at the point
 (y + e', x - e) with e' << e << 1, which no corner and no edge goes through; so a path from there to another such point
 changes the parity at each edge it crosses and nowhere else. The path goes up the cell's western side, then east. This
 is where the sides of the comparisons in `_crossed` come from.
+
+A corridor, exactly. Its line is straight in longitude and latitude, as maps draw it, and is cut into pieces of at most
+2^18 units at places rounded to the unit. Each piece has a plane: north 2^10 steps to a unit, east 2^10 times the cosine
+of its middle latitude, rounded, so a length along a parallel is right to 0.1 % at 60 degrees of latitude and to 0.6 %
+at 85. In that plane a point is held when it is no farther than the half-width from the segment; all terms are integers
+below 2^62.
+
+Where a shape crosses the antimeridian it lies in the index twice, once with its longitudes going on beyond 180 degrees
+and once 360 degrees farther west; each square takes of either what reaches it. Nothing is cut, so nothing is rounded.
 """
 
 import math
+import struct
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -38,7 +49,7 @@ from core.kernels.geodesy import (
     segment_distance_m,
 )
 from core.limits import FENCE_CORNERS_MAX, FENCE_RADIUS_M_MAX, FENCE_RADIUS_M_MIN
-from protocols.memory import load_f64, load_i32, store_u32
+from protocols.memory import load_f64, load_i32, load_i64, store_u32
 
 ROOT_SHIFT: Final = 24
 PAGE_SHIFT: Final = 18
@@ -51,6 +62,11 @@ CELL_SIDE: Final = 1 << (PAGE_SHIFT - CELL_SHIFT)
 EXTENT_MAX_1E7: Final = 1_800_000_000
 """Widest polygon: 180 degrees. Products of two differences then stay below 2^62 and their difference in int64."""
 
+TURN_1E7: Final = 2 * LON_MAX_1E7
+"""Once round the earth."""
+BEYOND_MAX_1E7: Final = 2**31 - 1 - LON_MAX_1E7
+"""How far a shape may reach beyond the antimeridian, 34.7 degrees: its longitudes go on in int32."""
+
 CIRCLE_PLANE_M_MAX: Final = 20_000.0
 CIRCLE_PLANE_LAT_MAX_1E7: Final = 800_000_000
 """Up to here a local plane errs by less than 2e-5 of the distance: it decides all but a ring of 0.1 % on both sides."""
@@ -58,8 +74,35 @@ CIRCLE_PLANE_LAT_MAX_1E7: Final = 800_000_000
 SQUARE_IN_CIRCLE_SLACK_M: Final = 0.01
 """A circle holds a square whose corners are a centimetre inside: rounding is a thousandth of that."""
 
-PARITY_CIRCLE: Final = 2
-"""In a cell's list, in the place of the corner parity: this fence is a circle."""
+PLANE_SHIFT: Final = 10
+"""A corridor's plane has 2^10 steps to a unit of latitude."""
+PIECE_MAX_1E7: Final = 1 << 18
+"""Longest side of a corridor's piece."""
+HALF_WIDTH_M_MIN: Final = 1.0
+HALF_WIDTH_M_MAX: Final = 5_000.0
+"""Widest half of a corridor: 2^18.8 units, 2^28.8 steps. The farthest point asked of a piece, a page's far corner, is
+2^29.8 steps off in each direction, and the squares of both sum to less than 2^61."""
+CORRIDOR_LAT_MAX_1E7: Final = 850_000_000
+
+WEEK_MINUTES: Final = 7 * 24 * 60
+MINUTE_MS: Final = 60_000
+WEEK_MS: Final = WEEK_MINUTES * MINUTE_MS
+MONDAY_MS: Final = 3 * 24 * 60 * MINUTE_MS
+"""From Monday's midnight to that of 1970-01-01, a Thursday."""
+UTC_OFFSET_MIN_MAX: Final = 14 * 60
+WINDOWS_MAX: Final = 336
+"""Windows of one fence: every half hour of a week."""
+TIMES_MS_MAX: Final = 7 * 24 * 3600 * 1000
+SPEED_KMH10_MAX: Final = 3_000
+
+KIND_POLYGON: Final = 0
+KIND_CIRCLE: Final = 2
+KIND_CORRIDOR: Final = 3
+"""In a cell's list the corner parity stands in the place of the kind: 0 or 1 is a polygon."""
+
+Window = tuple[int, int]
+"""Minutes since Monday's midnight, of the fence's own clock: [start, end), start below 10,080, end at most a week
+later: one that goes over Sunday's midnight ends above 10,080."""
 
 
 class FenceError(ValueError):
@@ -69,8 +112,8 @@ class FenceError(ValueError):
 class Polygon(NamedTuple):
     """Rings of (lat_1e7, lon_1e7), each at least three different corners, the last may repeat the first.
 
-    The first is the outline, the others are holes; a point inside an odd number of rings is inside. A polygon may not
-    cross the antimeridian nor be 180 degrees wide.
+    The first is the outline, the others are holes; a point inside an odd number of rings is inside. An edge goes the
+    shorter way round the earth, so a polygon may cross the antimeridian; it may not be 180 degrees wide.
     """
 
     rings: Sequence[Sequence[tuple[int, int]]]
@@ -84,35 +127,69 @@ class Circle(NamedTuple):
     radius_m: float
 
 
+class Corridor(NamedTuple):
+    """What is no farther than half_width_m from a line of (lat_1e7, lon_1e7): at least two different points.
+
+    Each segment goes the shorter way round the earth. Its ends are round.
+    """
+
+    line: Sequence[tuple[int, int]]
+    half_width_m: float
+
+
 class Fence(NamedTuple):
-    """One fence of a dealer group. store 0: for all the group's vehicles, else for those of that store only."""
+    """One fence of a dealer group, and what is judged by it. store 0: for all the group's vehicles, else for those of
+    that store only."""
 
     fence_id: int
-    shape: Polygon | Circle
+    shape: Polygon | Circle | Corridor
     group: int = 1
     store: int = 0
     vehicles: Collection[int] | None = None
     """Only for these of them; None: for all. An empty one is for nobody."""
+    role: Literal["zone", "route"] = "zone"
+    """A zone is entered and exited. A route is kept to: who has joined it and goes away from it has left it."""
+    hours: Sequence[Window] = ()
+    """When it is judged by; none: always. They may overlap."""
+    utc_offset_min: int = 0
+    """The fence's own clock against UTC, east positive: 480 in China. Hours and expected go by it."""
+    dwell_ms: int = 0
+    """A stay so long is said once; 0: not watched for."""
+    speed_limit_kmh10: int = 0
+    """Inside; 0: none."""
+    speed_ms_min: int = 0
+    """How long above the limit counts."""
+    expected: Sequence[Window] = ()
+    """In each of these every one of `vehicles` has to be inside for a moment at least, or is missed. They may not
+    overlap; vehicles must be given."""
 
 
 class FenceIndex(NamedTuple):
     """The index as the kernels take it. Immutable: build another and swap.
 
-    Fences are numbered by rising fence id. All integers lie in one table, and kernels take addresses: handing arrays
-    to a compiled function counts references up and down, which cost more (50 ns) than finding out that a point lies in
-    no fence. Whoever hands out the addresses keeps the index.
+    Fences are numbered by rising fence id. All lies in one table, and kernels take its address: handing an array to a
+    compiled function counts references up and down, which costs more than finding out that a point lies in no fence.
+    Whoever hands out the address keeps the index.
     """
 
     table: np.ndarray
-    """int32. Eight words of HEAD_*, the root, and what they lead to; every offset counts words from the start:
+    """int32, on a cache line. Sixteen words of HEAD_*, the root, and what they lead to; offsets count words from the
+    start:
 
     root, page entry    offset of its list, offset of the page below; 0 for none
     cell entry          offset of its list; 0 for none
-    list                n inside, n partial; the fences inside; then for each partial fence, parity, n edges, the edges
+    list                n inside, n partial; the fences inside; then for each partial fence: number, kind or parity,
+                        n quads, and n times four words of edges, circle or pieces
     edge                lat_a, lon_a, lat_b, lon_b; a is south of b, or west of it at equal height
+    circle              two quads: lat, lon, and as float64 the radius in metres (negative: no plane will do), the
+                        cosine and the sine of the latitude
+    piece               two quads: lat_a, lon_a, in the plane x_b, y_b, half-width, steps east to a unit; int64 the
+                        largest cross product of a point that is held
+    record              sixteen words of FENCE_*, a cache line a fence
+    shape               eight words: kind, lat_min, lon_min, lat_max, lon_max, offset of its first word and of the word
+                        past its last
+    windows             n, then start and length of each in minutes of the week, rising
     """
-    circles: np.ndarray
-    """(4 * fences,) float64: radius in metres (0: a polygon), cosine and sine of the latitude, 1 if a plane will do."""
 
     @property
     def fences(self) -> int:
@@ -120,30 +197,65 @@ class FenceIndex(NamedTuple):
         return int(self.table[HEAD_FENCES])
 
     @property
-    def addresses(self) -> tuple[int, int]:
-        """Return the addresses of table and circles, good while the index lives."""
-        return self.table.ctypes.data, self.circles.ctypes.data
+    def address(self) -> int:
+        """Return the address of the table, good while the index lives."""
+        return self.table.ctypes.data
 
     @property
     def bytes_held(self) -> int:
         """Return its memory in bytes."""
-        return self.table.nbytes + self.circles.nbytes
+        return self.table.nbytes
+
+    def records(self) -> np.ndarray:
+        """Return the records of all fences, (fences, FENCE_WORDS) int32, a view."""
+        first = int(self.table[HEAD_RECORDS])
+        return self.table[first : first + FENCE_WORDS * self.fences].reshape(-1, FENCE_WORDS)
 
 
 HEAD_FENCES: Final = 0
 """How many fences."""
-HEAD_IDS: Final = 1
-"""Offset of the fence ids, rising."""
-HEAD_GROUPS: Final = 2
-HEAD_STORES: Final = 3
-HEAD_BOXES: Final = 4
-"""Offset of lat_min, lon_min, lat_max, lon_max of each fence."""
-HEAD_EDGES: Final = 5
-"""Offset of fences + 1 offsets: the edges of fence f lie between its own and the next; a circle has none."""
-HEAD_VEHICLES: Final = 6
-"""Offset of one offset for each fence: where the vehicles that it is for are listed, n and then n rising ids; 0: it is
-for all."""
-HEAD_WORDS: Final = 8
+HEAD_RECORDS: Final = 1
+"""Offset of their records, by rising id."""
+HEAD_NUMBERS: Final = 2
+"""Offset of a table by fence id of the fence's number + 1, 0 for none; 0: ids are too far apart for one, so search."""
+HEAD_ID_MAX: Final = 3
+HEAD_TIMED: Final = 4
+"""1 if a fence has hours or watches how long cars stay: a sweep has to look."""
+HEAD_EXPECTED: Final = 5
+"""Offset of n and the numbers of the n fences that expect cars."""
+HEAD_PAIRS: Final = 6
+"""How many cars these expect together: FENCE_PAIRS of each is the first of its own, in the order of its vehicles."""
+HEAD_WORDS: Final = 16
+
+FENCE_ID: Final = 0
+FENCE_GROUP: Final = 1
+FENCE_STORE: Final = 2
+FENCE_VEHICLES: Final = 3
+"""Offset of the vehicles that it is for, n and then n rising ids; 0: it is for all."""
+FENCE_FLAGS: Final = 4
+FENCE_HOURS: Final = 5
+"""Offset of its windows; 0: always."""
+FENCE_UTC_OFFSET_MIN: Final = 6
+FENCE_DWELL_MS: Final = 7
+FENCE_SPEED_KMH10: Final = 8
+FENCE_SPEED_MS: Final = 9
+FENCE_EXPECTED: Final = 10
+"""Offset of its windows; 0: none."""
+FENCE_PAIRS: Final = 11
+FENCE_SHAPES: Final = 12
+"""Offset of its shapes ..."""
+FENCE_SHAPE_COUNT: Final = 13
+"""... and how many these are: two where it crosses the antimeridian."""
+FENCE_WORDS: Final = 16
+
+FLAG_ROUTE: Final = 1
+FLAG_EXPECTED: Final = 2
+FLAG_TIMED: Final = 4
+"""It has hours, or watches how long cars stay or how fast they drive: somebody inside has to be looked at."""
+
+SHAPE_WORDS: Final = 8
+PIECE_WORDS: Final = 8
+
 ROOT_OFFSET: Final = HEAD_WORDS
 ROOT_WORDS: Final = 2 * ROOT_LATS * ROOT_LONS
 PAGE_WORDS: Final = 2 * PAGE_SIDE * PAGE_SIDE
@@ -157,24 +269,24 @@ _INT: Final = types.int64
 
 
 @njit(types.int64(_INT, _INT), cache=True, nogil=True)
-def _word(table, position):  # type: ignore[no-untyped-def]
+def word(table, position):  # type: ignore[no-untyped-def]
     """Return word `position` of the int32 table at address `table`."""
     return load_i32(table + 4 * position)
 
 
-@njit(types.float64(_INT, _INT), cache=True, nogil=True)
-def _number(circles, position):  # type: ignore[no-untyped-def]
-    """Return number `position` of the float64 array at address `circles`."""
-    return load_f64(circles + 8 * position)
+@njit(types.int64(_INT, _INT, _INT), cache=True, nogil=True)
+def fence_word(table, number, which):  # type: ignore[no-untyped-def]
+    """Return word FENCE_* of the record of fence `number`."""
+    return word(table, word(table, HEAD_RECORDS) + FENCE_WORDS * number + which)
 
 
 @njit(types.int64(_INT, _INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
 def _crossed(words, at, corner_lat, corner_lon, lat, lon):  # type: ignore[no-untyped-def]
     """Return 1 if the walk from the corner to the point crosses the edge at `at` an odd number of times, else 0."""
-    lat_a = _word(words, at)
-    lon_a = _word(words, at + 1)
-    lat_b = _word(words, at + 2)
-    lon_b = _word(words, at + 3)
+    lat_a = word(words, at)
+    lon_a = word(words, at + 1)
+    lat_b = word(words, at + 2)
+    lon_b = word(words, at + 3)
     rise = lat_b - lat_a
     run = lon_b - lon_a
     ahead = run * (lat - lat_a)
@@ -195,26 +307,24 @@ def _crossed(words, at, corner_lat, corner_lon, lat, lon):  # type: ignore[no-un
 @njit(types.boolean(_INT, _INT, _INT, _INT), cache=True, nogil=True)
 def _on_edge(words, at, lat, lon):  # type: ignore[no-untyped-def]
     """Tell whether the point lies exactly on the edge at `at`."""
-    lat_a = _word(words, at)
-    lon_a = _word(words, at + 1)
-    lat_b = _word(words, at + 2)
-    lon_b = _word(words, at + 3)
+    lat_a = word(words, at)
+    lon_a = word(words, at + 1)
+    lat_b = word(words, at + 2)
+    lon_b = word(words, at + 3)
     if lat < lat_a or lat > lat_b or lon < min(lon_a, lon_b) or lon > max(lon_a, lon_b):
         return False
     return (lon_b - lon_a) * (lat - lat_a) == (lat_b - lat_a) * (lon - lon_a)
 
 
-@njit(types.boolean(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
-def _circle_holds(table, circles, fence, lat, lon):  # type: ignore[no-untyped-def]
-    """Tell whether the point is within the circle's radius of its centre."""
-    radius_m = _number(circles, 4 * fence)
-    # The box is symmetric around the centre.
-    box = _word(table, HEAD_BOXES) + 4 * fence
-    centre_lat = (_word(table, box) + _word(table, box + 2)) // 2
-    centre_lon = (_word(table, box + 1) + _word(table, box + 3)) // 2
-    if _number(circles, 4 * fence + 3) != 0.0:
+@njit(types.boolean(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _circle_holds(words, at, lat, lon):  # type: ignore[no-untyped-def]
+    """Tell whether the point is within the radius of the circle at `at`."""
+    centre_lat = word(words, at)
+    centre_lon = word(words, at + 1)
+    radius_m = load_f64(words + 4 * (at + 2))
+    if radius_m > 0.0:
         north = float(lat - centre_lat)
-        cosine_between = _number(circles, 4 * fence + 1) - _number(circles, 4 * fence + 2) * north * (
+        cosine_between = load_f64(words + 4 * (at + 4)) - load_f64(words + 4 * (at + 6)) * north * (
             RADIANS_PER_UNIT * 0.5
         )
         east = float(lon - centre_lon) * cosine_between
@@ -223,25 +333,51 @@ def _circle_holds(table, circles, fence, lat, lon):  # type: ignore[no-untyped-d
             return True
         if square > 1.002 * radius_m * radius_m:
             return False
-    return distance_m(centre_lat, centre_lon, lat, lon) <= radius_m
+    return distance_m(centre_lat, centre_lon, lat, lon) <= abs(radius_m)
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _piece_holds(words, at, lat, lon, within):  # type: ignore[no-untyped-def]
+    """Tell whether the point is no farther from the corridor's piece at `at` than its half-width less `within` steps.
+
+    The point must lie in a page that the piece reaches into: farther off the products overflow.
+    """
+    x = (lon - word(words, at + 1)) * word(words, at + 5)
+    y = (lat - word(words, at)) << PLANE_SHIFT
+    x_b = word(words, at + 2)
+    y_b = word(words, at + 3)
+    half_width = word(words, at + 4) - within
+    along = x * x_b + y * y_b
+    if along <= 0:
+        return x * x + y * y <= half_width * half_width
+    square = x_b * x_b + y_b * y_b
+    if along >= square:
+        x -= x_b
+        y -= y_b
+        return x * x + y * y <= half_width * half_width
+    most = load_i64(words + 4 * (at + 6))
+    if within != 0:
+        # At least `within` lengths less, rounded so that it is never too much.
+        most -= within * (np.int64(math.sqrt(float(square))) + 2)
+    return abs(x * y_b - y * x_b) <= most
 
 
 @njit(types.int64(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
 def _take_inside(table, listed, count, out, room):  # type: ignore[no-untyped-def]
     """Append the fences that hold an entry's whole square to `out`; return the new count."""
-    for k in range(_word(table, listed)):
+    for k in range(word(table, listed)):
         if count < room:
-            store_u32(out + 4 * count, _word(table, listed + 2 + k))
+            store_u32(out + 4 * count, word(table, listed + 2 + k))
         count += 1
     return count
 
 
-@njit(types.int64(_INT, _INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
-def locate(table, circles, lat, lon, out, room):  # type: ignore[no-untyped-def]
+@njit(types.int64(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def locate(table, lat, lon, out, room):  # type: ignore[no-untyped-def]
     """Find the fences that hold a point.
 
     Args:
-        table, circles: addresses of a FenceIndex's arrays.
+        table: address of a FenceIndex's table.
         lat, lon: 1e-7 degree. Outside 90 and 180 degrees no fence holds it.
         out: address of int32[room], filled with fence numbers (not ids), in no order that means anything.
 
@@ -254,81 +390,123 @@ def locate(table, circles, lat, lon, out, room):  # type: ignore[no-untyped-def]
     east = lon + LON_MAX_1E7
     count = 0
     entry = ROOT_OFFSET + 2 * ((north >> ROOT_SHIFT) * ROOT_LONS + (east >> ROOT_SHIFT))
-    listed = _word(table, entry)
+    listed = word(table, entry)
     if listed != 0:
         count = _take_inside(table, listed, count, out, room)
-    page = _word(table, entry + 1)
+    page = word(table, entry + 1)
     if page == 0:
         return count
     side = PAGE_SIDE - 1
     entry = page + 2 * (((north >> PAGE_SHIFT) & side) * PAGE_SIDE + ((east >> PAGE_SHIFT) & side))
-    listed = _word(table, entry)
+    listed = word(table, entry)
     if listed != 0:
         count = _take_inside(table, listed, count, out, room)
-    page = _word(table, entry + 1)
+    page = word(table, entry + 1)
     if page == 0:
         return count
     side = CELL_SIDE - 1
-    listed = _word(table, page + ((north >> CELL_SHIFT) & side) * CELL_SIDE + ((east >> CELL_SHIFT) & side))
+    listed = word(table, page + ((north >> CELL_SHIFT) & side) * CELL_SIDE + ((east >> CELL_SHIFT) & side))
     if listed == 0:
         return count
     count = _take_inside(table, listed, count, out, room)
     corner_lat = ((north >> CELL_SHIFT) << CELL_SHIFT) - LAT_MAX_1E7
     corner_lon = ((east >> CELL_SHIFT) << CELL_SHIFT) - LON_MAX_1E7
-    partial = listed + 2 + _word(table, listed)
-    for _ in range(_word(table, listed + 1)):
-        fence = _word(table, partial)
-        parity = _word(table, partial + 1)
-        after = partial + 3 + 4 * _word(table, partial + 2)
-        if parity == PARITY_CIRCLE:
-            holds = _circle_holds(table, circles, fence, lat, lon)
-        else:
-            holds = False
-            for edge in range(partial + 3, after, 4):
+    partial = listed + 2 + word(table, listed)
+    for _ in range(word(table, listed + 1)):
+        kind = word(table, partial + 1)
+        first = partial + 3
+        after = first + 4 * word(table, partial + 2)
+        holds = False
+        if kind <= 1:
+            for edge in range(first, after, 4):
                 if _on_edge(table, edge, lat, lon):
                     holds = True
                     break
-                parity ^= _crossed(table, edge, corner_lat, corner_lon, lat, lon)
-            holds = holds or parity == 1
+                kind ^= _crossed(table, edge, corner_lat, corner_lon, lat, lon)
+            holds = holds or kind == 1
+        elif kind == KIND_CIRCLE:
+            holds = _circle_holds(table, first, lat, lon)
+        else:
+            for piece in range(first, after, PIECE_WORDS):
+                if _piece_holds(table, piece, lat, lon, 0):
+                    holds = True
+                    break
         if holds:
             if count < room:
-                store_u32(out + 4 * count, fence)
+                store_u32(out + 4 * count, word(table, partial))
             count += 1
         partial = after
     return count
 
 
-@njit(types.boolean(_INT, _INT, _INT, _INT, _INT, types.float64), cache=True, nogil=True)
-def near(table, circles, fence, lat, lon, margin_m):  # type: ignore[no-untyped-def]
-    """Tell whether a point outside fence number `fence` is within margin_m of its boundary.
+@njit(types.float64(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def corridor_piece_m(table, at, lat, lon):  # type: ignore[no-untyped-def]
+    """Return how many metres a point lies beyond the half-width of the corridor's piece at `at`; negative: inside.
 
-    Serves margins up to a kilometre (see segment_distance_m). Costs a few ns for each edge of the fence, and only for
-    a vehicle that was inside and no longer is.
+    In the piece's own plane, so that it is 0 where `locate` draws the line.
     """
+    steps_m = METRES_PER_UNIT / (1 << PLANE_SHIFT)
+    x = float((lon - word(table, at + 1)) * word(table, at + 5))
+    y = float((lat - word(table, at)) << PLANE_SHIFT)
+    x_b = float(word(table, at + 2))
+    y_b = float(word(table, at + 3))
+    square = x_b * x_b + y_b * y_b
+    part = 0.0
+    if square > 0.0:
+        part = min(1.0, max(0.0, (x * x_b + y * y_b) / square))
+    x -= part * x_b
+    y -= part * y_b
+    return (math.sqrt(x * x + y * y) - word(table, at + 4)) * steps_m
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, types.float64), cache=True, nogil=True)
+def _shape_near(table, shape, lat, lon, margin_m):  # type: ignore[no-untyped-def]
+    """Tell whether a point outside the shape at `shape` is within margin_m of its boundary."""
     margin = np.int64(margin_m / METRES_PER_UNIT) + 1
-    box = _word(table, HEAD_BOXES) + 4 * fence
-    lat_min, lon_min = _word(table, box), _word(table, box + 1)
-    lat_max, lon_max = _word(table, box + 2), _word(table, box + 3)
-    if lat < lat_min - margin or lat > lat_max + margin:
+    if lat < word(table, shape + 1) - margin or lat > word(table, shape + 3) + margin:
         return False
     # Never a narrower strip than the metres ask for: the cosine of the end nearer to the pole.
     cosine = math.cos(min(abs(lat) + margin, LAT_MAX_1E7) * RADIANS_PER_UNIT)
     if cosine > 1e-3:
         margin_lon = np.int64(margin / cosine) + 1
-        if lon < lon_min - margin_lon or lon > lon_max + margin_lon:
+        if lon < word(table, shape + 2) - margin_lon or lon > word(table, shape + 4) + margin_lon:
             return False
-    radius_m = _number(circles, 4 * fence)
-    if radius_m > 0.0:
-        return distance_m((lat_min + lat_max) // 2, (lon_min + lon_max) // 2, lat, lon) <= radius_m + margin_m
-    firsts = _word(table, HEAD_EDGES) + fence
-    for edge in range(_word(table, firsts), _word(table, firsts + 1), 4):
-        lat_a = _word(table, edge)
-        lat_b = _word(table, edge + 2)
+    kind = word(table, shape)
+    first = word(table, shape + 5)
+    after = word(table, shape + 6)
+    if kind == KIND_CIRCLE:
+        radius_m = abs(load_f64(table + 4 * (first + 2)))
+        return distance_m(word(table, first), word(table, first + 1), lat, lon) <= radius_m + margin_m
+    if kind == KIND_CORRIDOR:
+        for piece in range(first, after, PIECE_WORDS):  # noqa: SIM110 - numba knows no any()
+            if corridor_piece_m(table, piece, lat, lon) <= margin_m:
+                return True
+        return False
+    for edge in range(first, after, 4):
+        lat_a = word(table, edge)
+        lat_b = word(table, edge + 2)
         if lat < lat_a - margin or lat > lat_b + margin:
             continue
-        lon_a = _word(table, edge + 1)
-        lon_b = _word(table, edge + 3)
-        if segment_distance_m(lat, lon, lat_a, lon_a, lat_b, lon_b) <= margin_m:
+        if segment_distance_m(lat, lon, lat_a, word(table, edge + 1), lat_b, word(table, edge + 3)) <= margin_m:
+            return True
+    return False
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, types.float64), cache=True, nogil=True)
+def near(table, fence, lat, lon, margin_m):  # type: ignore[no-untyped-def]
+    """Tell whether a point outside fence number `fence` is within margin_m of its boundary.
+
+    Serves margins up to a kilometre (see segment_distance_m). Costs a few ns for each edge of the fence, and only for
+    a vehicle that was inside and no longer is.
+    """
+    shape = fence_word(table, fence, FENCE_SHAPES)
+    for k in range(fence_word(table, fence, FENCE_SHAPE_COUNT)):
+        if _shape_near(table, shape + SHAPE_WORDS * k, lat, lon, margin_m):
+            return True
+        # A kilometre is less than half a degree up to 88 degrees of latitude.
+        if abs(lon) > LON_MAX_1E7 - 5_000_000 and _shape_near(
+            table, shape + SHAPE_WORDS * k, lat, lon + (TURN_1E7 if lon < 0 else -TURN_1E7), margin_m
+        ):
             return True
     return False
 
@@ -336,16 +514,40 @@ def near(table, circles, fence, lat, lon, margin_m):  # type: ignore[no-untyped-
 @njit(types.int64(_INT, _INT), cache=True, nogil=True)
 def number_of(table, fence_id):  # type: ignore[no-untyped-def]
     """Return the number of the fence with this id, -1 if the index has none."""
-    ids = _word(table, HEAD_IDS)
-    low, high = np.int64(0), _word(table, HEAD_FENCES)
+    if fence_id <= 0 or fence_id > word(table, HEAD_ID_MAX):
+        return -1
+    numbers = word(table, HEAD_NUMBERS)
+    if numbers != 0:
+        return word(table, numbers + fence_id) - 1
+    low, high = np.int64(0), word(table, HEAD_FENCES)
     while low < high:
         middle = (low + high) >> 1
-        if _word(table, ids + middle) < fence_id:
+        if fence_word(table, middle, FENCE_ID) < fence_id:
             low = middle + 1
         else:
             high = middle
-    if low < _word(table, HEAD_FENCES) and _word(table, ids + low) == fence_id:
+    if low < word(table, HEAD_FENCES) and fence_word(table, low, FENCE_ID) == fence_id:
         return low
+    return -1
+
+
+@njit(types.int64(_INT, _INT, _INT), cache=True, nogil=True)
+def place_of(table, number, vehicle):  # type: ignore[no-untyped-def]
+    """Return which of the vehicles that fence `number` lists this is, from 0; -1: none, or it lists none."""
+    listed = fence_word(table, number, FENCE_VEHICLES)
+    if listed == 0:
+        return -1
+    low = listed + 1
+    end = low + word(table, listed)
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if word(table, middle) < vehicle:
+            low = middle + 1
+        else:
+            high = middle
+    if low < end and word(table, low) == vehicle:
+        return low - listed - 1
     return -1
 
 
@@ -355,31 +557,40 @@ def is_for(table, number, group, store, vehicle):  # type: ignore[no-untyped-def
 
     A fence that is for certain vehicles costs a binary search, and only at reports that lie in it.
     """
-    if _word(table, _word(table, HEAD_GROUPS) + number) != group:
+    if fence_word(table, number, FENCE_GROUP) != group:
         return False
-    fence_store = _word(table, _word(table, HEAD_STORES) + number)
+    fence_store = fence_word(table, number, FENCE_STORE)
     if fence_store != 0 and fence_store != store:
         return False
-    listed = _word(table, _word(table, HEAD_VEHICLES) + number)
-    if listed == 0:
-        return True
-    low = listed + 1
-    end = low + _word(table, listed)
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if _word(table, middle) < vehicle:
-            low = middle + 1
-        else:
-            high = middle
-    return low < end and _word(table, low) == vehicle
+    return fence_word(table, number, FENCE_VEHICLES) == 0 or place_of(table, number, vehicle) >= 0
 
 
-@njit(types.void(_INT, _INT, _I4, _I4, _I4, _INT, _INT), cache=True, nogil=True)
-def locate_each(table, circles, lats, lons, counts, out, room):  # type: ignore[no-untyped-def]
+@njit(types.UniTuple(types.int64, 3)(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def window_at(table, windows, utc_offset_min, time_ms):  # type: ignore[no-untyped-def]
+    """Tell whether a moment lies in one of the windows at offset `windows` of the table, and since when.
+
+    Returns:
+        (1, when the window began, when it ends), or (0, when the last one ended, when the next one begins).
+    """
+    local = (time_ms + utc_offset_min * MINUTE_MS + MONDAY_MS) % WEEK_MS
+    ended = np.int64(WEEK_MS)
+    begins = np.int64(WEEK_MS)
+    for k in range(word(table, windows)):
+        start = word(table, windows + 1 + 2 * k) * MINUTE_MS
+        length = word(table, windows + 2 + 2 * k) * MINUTE_MS
+        into = (local - start) % WEEK_MS
+        if into < length:
+            return 1, time_ms - into, time_ms - into + length
+        ended = min(ended, into - length)
+        begins = min(begins, WEEK_MS - into)
+    return 0, time_ms - ended, time_ms + begins
+
+
+@njit(types.void(_INT, _I4, _I4, _I4, _INT, _INT), cache=True, nogil=True)
+def locate_each(table, lats, lons, counts, out, room):  # type: ignore[no-untyped-def]
     """Run `locate` for n points: counts (n,) int32, out the address of (n, room) int32."""
     for i in range(lats.shape[0]):
-        counts[i] = locate(table, circles, np.int64(lats[i]), np.int64(lons[i]), out + 4 * room * i, room)
+        counts[i] = locate(table, np.int64(lats[i]), np.int64(lons[i]), out + 4 * room * i, room)
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
@@ -388,10 +599,10 @@ def locate_each(table, circles, lats, lons, counts, out, room):  # type: ignore[
 @njit(types.boolean(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
 def _touches(words, at, south, west, size):  # type: ignore[no-untyped-def]
     """Tell whether the edge at `at` touches the closed square, by separating axes (both sides and the normal)."""
-    lat_a = _word(words, at)
-    lon_a = _word(words, at + 1)
-    lat_b = _word(words, at + 2)
-    lon_b = _word(words, at + 3)
+    lat_a = word(words, at)
+    lon_a = word(words, at + 1)
+    lat_b = word(words, at + 2)
+    lon_b = word(words, at + 3)
     north = south + size
     east = west + size
     if lat_b < south or lat_a > north or max(lon_a, lon_b) < west or min(lon_a, lon_b) > east:
@@ -411,12 +622,43 @@ def _touches(words, at, south, west, size):  # type: ignore[no-untyped-def]
     return left != 4 and right != 4
 
 
-@njit(types.int64(_INT, types.int64[::1], _INT, _INT, _INT, _INT, types.int64[::1]), cache=True, nogil=True)
-def _select(edges, chosen, count, south, west, size, out):  # type: ignore[no-untyped-def]
-    """Copy those of the first `count` chosen edges that touch a square to `out`; return how many."""
+@njit(types.boolean(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _piece_reaches(words, at, south, west, size):  # type: ignore[no-untyped-def]
+    """Tell whether the corridor's piece at `at` may reach into the square: never wrong when it says no."""
+    half = size >> 1
+    steps = math.hypot(float(half * word(words, at + 5)), float(half << PLANE_SHIFT))
+    return (
+        corridor_piece_m(words, at, south + half, west + half) <= steps * (METRES_PER_UNIT / (1 << PLANE_SHIFT)) + 0.01
+    )
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _circle_reaches(words, at, south, west, size):  # type: ignore[no-untyped-def]
+    """Tell whether the circle at `at` may reach into the square: never wrong when it says no."""
+    half = size >> 1
+    # No place of the square is farther from its middle than along its southern or northern side and then up.
+    nearest_equator = max(0, max(south, -(south + size)))
+    diagonal_m = half * METRES_PER_UNIT * math.sqrt(1.0 + math.cos(nearest_equator * RADIANS_PER_UNIT) ** 2)
+    away_m = distance_m(word(words, at), word(words, at + 1), south + half, west + half)
+    return away_m <= abs(load_f64(words + 4 * (at + 2))) + 1.001 * diagonal_m + 1.0
+
+
+@njit(
+    types.int64(_INT, _INT, types.int64[::1], _INT, _INT, _INT, _INT, types.int64[::1]),
+    cache=True,
+    nogil=True,
+)
+def _select(kind, words, chosen, count, south, west, size, out):  # type: ignore[no-untyped-def]
+    """Copy those of the first `count` chosen edges or pieces that reach into a square to `out`; return how many."""
     kept = 0
     for k in range(count):
-        if _touches(edges, 4 * chosen[k], south, west, size):
+        if kind == KIND_POLYGON:
+            reaches = _touches(words, chosen[k], south, west, size)
+        elif kind == KIND_CIRCLE:
+            reaches = _circle_reaches(words, chosen[k], south, west, size)
+        else:
+            reaches = _piece_reaches(words, chosen[k], south, west, size)
+        if reaches:
             out[kept] = chosen[k]
             kept += 1
     return kept
@@ -426,25 +668,37 @@ def _select(edges, chosen, count, south, west, size, out):  # type: ignore[no-un
 def _walk(edges, chosen, count, parity, corner_lat, corner_lon, lat, lon):  # type: ignore[no-untyped-def]
     """Return the parity at a point of a square, from that of its corner and the edges that touch the square."""
     for k in range(count):
-        parity ^= _crossed(edges, 4 * chosen[k], corner_lat, corner_lon, lat, lon)
+        parity ^= _crossed(edges, chosen[k], corner_lat, corner_lon, lat, lon)
     return parity
 
 
-@njit(types.int64(types.int64[::1], types.float64[::1], _INT, _INT, _INT, _INT), cache=True, nogil=True)
-def _square_in_circle(box, circle, fence, south, west, size):  # type: ignore[no-untyped-def]
-    """Return 1 if a circle holds a whole square, else 0.
+@njit(types.boolean(_INT, types.int64[::1], _INT, _INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _holds_square(words, chosen, count, kind, parity, south, west, size):  # type: ignore[no-untyped-def]
+    """Tell whether the shape holds a whole square, given what of it reaches into the square.
 
-    The farthest point of such a square is a corner: the distance grows with the difference of longitude, and along a
-    meridian it has one minimum and no maximum between the ends.
+    A circle: the farthest point of such a square is a corner, since the distance grows with the difference of
+    longitude, and along a meridian has one minimum and no maximum between the ends. A corridor: a piece is convex, so
+    it holds what lies between corners that it holds; one step is taken off for the cross product's bound, which is
+    rounded down. What two pieces hold together only is not seen, and costs no more than a look at both.
     """
-    lat = (box[0] + box[2]) // 2
-    lon = (box[1] + box[3]) // 2
-    for corner in range(4):
-        corner_lat = south + size if corner & 1 else south
-        corner_lon = west + size if corner & 2 else west
-        if distance_m(lat, lon, corner_lat, corner_lon) > circle[4 * fence] - SQUARE_IN_CIRCLE_SLACK_M:
-            return 0
-    return 1
+    if kind == KIND_POLYGON:
+        return count == 0 and parity == 1
+    if kind == KIND_CORRIDOR and size > 1 << PAGE_SHIFT:
+        return False
+    for k in range(count):
+        corners = 0
+        for corner in range(4):
+            lat = south + size if corner & 1 else south
+            lon = west + size if corner & 2 else west
+            if kind == KIND_CIRCLE:
+                radius_m = abs(load_f64(words + 4 * (chosen[k] + 2)))
+                away_m = distance_m(word(words, chosen[k]), word(words, chosen[k] + 1), lat, lon)
+                corners += away_m <= radius_m - SQUARE_IN_CIRCLE_SLACK_M
+            else:
+                corners += _piece_holds(words, chosen[k], lat, lon, 1)
+        if corners == 4:
+            return True
+    return False
 
 
 @njit(types.int64(_INT, _INT, _INT, _INT), cache=True, nogil=True)
@@ -456,129 +710,120 @@ def _key(level, south, west, partial):  # type: ignore[no-untyped-def]
     return (((level << 20 | row) << 20) | column) << 1 | partial
 
 
+@njit(types.int64(_INT, _INT, _INT), cache=True, nogil=True)
+def _side_at(position: int, limit: int, shift: int) -> int:
+    """Return the southern or western side of the square of 2^shift units that holds a latitude or longitude."""
+    return (((position + limit) >> shift) << shift) - limit
+
+
 @njit(
-    types.UniTuple(types.int64, 2)(
-        types.int64[::1],
-        _INT,
-        _I4,
-        types.float64[::1],
-        types.int64[::1],
-        types.int32[:, ::1],
-        _I4,
-    ),
+    types.UniTuple(types.int64, 2)(_I4, _I4, _INT, types.int64[::1], types.int32[:, ::1], _I4),
     cache=True,
     nogil=True,
 )
-def _place(edge_firsts, edges, boxes, circles, keys, placed, list_edges):  # type: ignore[no-untyped-def]
-    """Find the squares of every fence: those it holds wholly, as large as may be, and the cells its boundary crosses.
+def _place(fences, shapes, words, keys, placed, quads):  # type: ignore[no-untyped-def]
+    """Find the squares of every shape: those it holds wholly, as large as may be, and the cells its boundary crosses.
 
     Args:
-        edge_firsts: (fences + 1,) int64, edges: address of (4 * edges,) int32, boxes: (4 * fences,) int32.
-        circles: as in FenceIndex.
-        keys: (n,) int64, receives _key of each square.
-        placed: (n, 4) int32, receives fence, parity, first edge in list_edges, edges.
-        list_edges: (4 * m,) int32, receives the edges of the crossed cells.
+        fences: (n,) int32, the fence's number of each shape; shapes: (SHAPE_WORDS * n,) int32.
+        words: address of the int32 that the shapes' offsets count in.
+        keys: (m,) int64, receives _key of each square.
+        placed: (m, 4) int32, receives fence, kind or parity, first quad in `quads`, quads.
+        quads: (4 * q,) int32, receives what decides in the crossed cells.
 
     Returns:
-        Squares and edges found. More than there was room for: the rest was not written; call again with room.
+        Squares and quads found. More than there was room for: the rest was not written; call again with room.
     """
     squares = 0
-    edges_listed = 0
-    most = 0
-    for fence in range(edge_firsts.shape[0] - 1):
-        most = max(most, edge_firsts[fence + 1] - edge_firsts[fence])
+    quads_listed = 0
+    most = 1
+    for shape in range(fences.shape[0]):
+        most = max(most, (shapes[SHAPE_WORDS * shape + 6] - shapes[SHAPE_WORDS * shape + 5]) >> 2)
     every = np.empty(most, np.int64)
     in_root = np.empty(most, np.int64)
     in_page = np.empty(most, np.int64)
     in_cell = np.empty(most, np.int64)
-    box = np.empty(4, np.int64)
     root_size = 1 << ROOT_SHIFT
     page_size = 1 << PAGE_SHIFT
     cell_size = 1 << CELL_SHIFT
-    for fence in range(edge_firsts.shape[0] - 1):
-        for k in range(4):
-            box[k] = boxes[4 * fence + k]
-        is_circle = circles[4 * fence] > 0.0
-        total = edge_firsts[fence + 1] - edge_firsts[fence]
-        for k in range(total):
-            every[k] = edge_firsts[fence] + k
-        south_0 = (((box[0] + LAT_MAX_1E7) >> ROOT_SHIFT) << ROOT_SHIFT) - LAT_MAX_1E7
-        west_0 = (((box[1] + LON_MAX_1E7) >> ROOT_SHIFT) << ROOT_SHIFT) - LON_MAX_1E7
-        for root_south in range(south_0, box[2] + 1, root_size):
-            for root_west in range(west_0, box[3] + 1, root_size):
-                rooted = 0
-                if is_circle:
-                    whole = _square_in_circle(box, circles, fence, root_south, root_west, root_size)
-                    root_parity = PARITY_CIRCLE
-                else:
-                    # From west of everything: a corner at the fence's own south-west, beyond all its edges.
-                    root_parity = _walk(edges, every, total, 0, box[0] - 1, box[1] - 1, root_south, root_west)
-                    rooted = _select(edges, every, total, root_south, root_west, root_size, in_root)
-                    whole = root_parity if rooted == 0 else 0
-                    if rooted == 0 and whole == 0:
-                        continue
-                if whole == 1:
+    for shape in range(fences.shape[0]):
+        fence = fences[shape]
+        at = SHAPE_WORDS * shape
+        kind = np.int64(shapes[at])
+        parts = 1 if kind == KIND_POLYGON else 2
+        total = 0
+        for first in range(shapes[at + 5], shapes[at + 6], 4 * parts):
+            every[total] = first
+            total += 1
+        # Copies across the antimeridian go on where there are no squares.
+        lat_min: int = np.int64(shapes[at + 1])
+        lon_min: int = max(np.int64(shapes[at + 2]), -LON_MAX_1E7)
+        lat_max: int = np.int64(shapes[at + 3])
+        lon_max: int = min(np.int64(shapes[at + 4]), LON_MAX_1E7)
+        # West of everything: a corner beyond all edges.
+        start_lat = lat_min - 1
+        start_lon = np.int64(shapes[at + 2]) - 1
+        for root_south in range(_side_at(lat_min, LAT_MAX_1E7, ROOT_SHIFT), lat_max + 1, root_size):
+            for root_west in range(_side_at(lon_min, LON_MAX_1E7, ROOT_SHIFT), lon_max + 1, root_size):
+                root_parity = kind
+                if kind == KIND_POLYGON:
+                    root_parity = _walk(words, every, total, 0, start_lat, start_lon, root_south, root_west)
+                rooted = _select(kind, words, every, total, root_south, root_west, root_size, in_root)
+                if _holds_square(words, in_root, rooted, kind, root_parity, root_south, root_west, root_size):
                     if squares < keys.shape[0]:
                         keys[squares] = _key(0, root_south, root_west, 0)
                         placed[squares, 0] = fence
                     squares += 1
                     continue
-                # Pages that overlap the fence's box and lie in this root square.
-                page_south_0 = max(root_south, (((box[0] + LAT_MAX_1E7) >> PAGE_SHIFT) << PAGE_SHIFT) - LAT_MAX_1E7)
-                page_west_0 = max(root_west, (((box[1] + LON_MAX_1E7) >> PAGE_SHIFT) << PAGE_SHIFT) - LON_MAX_1E7)
-                for page_south in range(page_south_0, min(root_south + root_size, box[2] + 1), page_size):
-                    for page_west in range(page_west_0, min(root_west + root_size, box[3] + 1), page_size):
-                        paged = 0
-                        if is_circle:
-                            whole = _square_in_circle(box, circles, fence, page_south, page_west, page_size)
-                            page_parity = PARITY_CIRCLE
-                        else:
+                if rooted == 0:
+                    continue
+                # Pages that overlap the shape's box and lie in this root square.
+                page_south_0 = max(root_south, _side_at(lat_min, LAT_MAX_1E7, PAGE_SHIFT))
+                page_west_0 = max(root_west, _side_at(lon_min, LON_MAX_1E7, PAGE_SHIFT))
+                for page_south in range(page_south_0, min(root_south + root_size, lat_max + 1), page_size):
+                    for page_west in range(page_west_0, min(root_west + root_size, lon_max + 1), page_size):
+                        page_parity = kind
+                        if kind == KIND_POLYGON:
                             page_parity = _walk(
-                                edges, in_root, rooted, root_parity, root_south, root_west, page_south, page_west
+                                words, in_root, rooted, root_parity, root_south, root_west, page_south, page_west
                             )
-                            paged = _select(edges, in_root, rooted, page_south, page_west, page_size, in_page)
-                            whole = page_parity if paged == 0 else 0
-                            if paged == 0 and whole == 0:
-                                continue
-                        if whole == 1:
+                        paged = _select(kind, words, in_root, rooted, page_south, page_west, page_size, in_page)
+                        if _holds_square(words, in_page, paged, kind, page_parity, page_south, page_west, page_size):
                             if squares < keys.shape[0]:
                                 keys[squares] = _key(1, page_south, page_west, 0)
                                 placed[squares, 0] = fence
                             squares += 1
                             continue
-                        cell_south_0 = max(
-                            page_south, (((box[0] + LAT_MAX_1E7) >> CELL_SHIFT) << CELL_SHIFT) - LAT_MAX_1E7
-                        )
-                        cell_west_0 = max(
-                            page_west, (((box[1] + LON_MAX_1E7) >> CELL_SHIFT) << CELL_SHIFT) - LON_MAX_1E7
-                        )
-                        for south in range(cell_south_0, min(page_south + page_size, box[2] + 1), cell_size):
-                            for west in range(cell_west_0, min(page_west + page_size, box[3] + 1), cell_size):
-                                touching = 0
-                                if is_circle:
-                                    whole = _square_in_circle(box, circles, fence, south, west, cell_size)
-                                    parity = PARITY_CIRCLE
-                                else:
+                        if paged == 0:
+                            continue
+                        south_0 = max(page_south, _side_at(lat_min, LAT_MAX_1E7, CELL_SHIFT))
+                        west_0 = max(page_west, _side_at(lon_min, LON_MAX_1E7, CELL_SHIFT))
+                        for south in range(south_0, min(page_south + page_size, lat_max + 1), cell_size):
+                            for west in range(west_0, min(page_west + page_size, lon_max + 1), cell_size):
+                                parity = kind
+                                if kind == KIND_POLYGON:
                                     parity = _walk(
-                                        edges, in_page, paged, page_parity, page_south, page_west, south, west
+                                        words, in_page, paged, page_parity, page_south, page_west, south, west
                                     )
-                                    touching = _select(edges, in_page, paged, south, west, cell_size, in_cell)
-                                    whole = parity if touching == 0 else 0
-                                    if touching == 0 and whole == 0:
-                                        continue
+                                reaching = _select(kind, words, in_page, paged, south, west, cell_size, in_cell)
+                                whole = _holds_square(words, in_cell, reaching, kind, parity, south, west, cell_size)
+                                if whole:
+                                    reaching = 0
+                                elif reaching == 0:
+                                    continue
                                 if squares < keys.shape[0]:
-                                    keys[squares] = _key(2, south, west, 1 - whole)
+                                    keys[squares] = _key(2, south, west, 0 if whole else 1)
                                     placed[squares, 0] = fence
                                     placed[squares, 1] = parity
-                                    placed[squares, 2] = edges_listed
-                                    placed[squares, 3] = touching
+                                    placed[squares, 2] = quads_listed
+                                    placed[squares, 3] = parts * reaching
                                 squares += 1
-                                for k in range(touching):
-                                    if 4 * edges_listed < list_edges.shape[0]:
-                                        for part in range(4):
-                                            list_edges[4 * edges_listed + part] = _word(edges, 4 * in_cell[k] + part)
-                                    edges_listed += 1
-    return squares, edges_listed
+                                for k in range(reaching):
+                                    if 4 * (quads_listed + parts) <= quads.shape[0]:
+                                        for part in range(4 * parts):
+                                            quads[4 * quads_listed + part] = word(words, in_cell[k] + part)
+                                    quads_listed += parts
+    return squares, quads_listed
 
 
 @njit(
@@ -586,13 +831,13 @@ def _place(edge_firsts, edges, boxes, circles, keys, placed, list_edges):  # typ
     cache=True,
     nogil=True,
 )
-def _write_lists(firsts, order, keys, placed, list_edges, position, table):  # type: ignore[no-untyped-def]
+def _write_lists(firsts, order, keys, placed, quads, position, table):  # type: ignore[no-untyped-def]
     """Write one list after the other into the table, from `position` on.
 
     Args:
         firsts: (lists + 1,) int64, where each list's squares begin in `order`.
         order: (n,) int64, squares sorted by key.
-        keys, placed, list_edges: as _place left them.
+        keys, placed, quads: as _place left them.
     """
     for number in range(firsts.shape[0] - 1):
         inside = 0
@@ -608,8 +853,8 @@ def _write_lists(firsts, order, keys, placed, list_edges, position, table):  # t
                 table[position] = placed[square, 1]
                 table[position + 1] = count
                 position += 2
-                for word in range(4 * count):
-                    table[position + word] = list_edges[first + word]
+                for part in range(4 * count):
+                    table[position + part] = quads[first + part]
                 position += 4 * count
             else:
                 # The wholly held come first: their keys are even.
@@ -618,58 +863,284 @@ def _write_lists(firsts, order, keys, placed, list_edges, position, table):  # t
         table[start + 1] = firsts[number + 1] - firsts[number] - inside
 
 
-def _ring_edges(fence_id: int, ring: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Return the edges of one ring, (n, 4) int64, each from its southern (or western) end."""
-    corners = np.asarray(ring, np.int64)
-    if corners.ndim != 2 or corners.shape[1] != 2:
-        raise FenceError(f"fence {fence_id}: a ring is a list of (lat_1e7, lon_1e7)")
-    if (np.abs(corners[:, 0]) > LAT_MAX_1E7).any() or (np.abs(corners[:, 1]) > LON_MAX_1E7).any():
+class _Shapes(NamedTuple):
+    """Shapes of fences as the index stores them."""
+
+    fences: np.ndarray
+    """(n,) which fence each shape is of."""
+    kinds: np.ndarray
+    """(n,) KIND_*."""
+    boxes: np.ndarray
+    """(n, 4) int64."""
+    words: np.ndarray
+    """Edges, circles, pieces one after the other, int32; box and words of a copy differ in longitude only."""
+    lengths: np.ndarray
+    """(n,) words of each shape."""
+
+
+def _lines(fences: np.ndarray, lines: Sequence[Sequence[tuple[int, int]]], what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of all lines, (c, 2) int64, and how many each has.
+
+    Args:
+        fences: (n,) the fence id of each line.
+    """
+    blocks = [np.asarray(line, np.int64) for line in lines]
+    for fence_id, block in zip(fences.tolist(), blocks, strict=True):
+        if block.ndim != 2 or block.shape[1] != 2:
+            raise FenceError(f"fence {fence_id}: {what} is a list of (lat_1e7, lon_1e7)")
+    lengths = np.array([len(block) for block in blocks], np.int64)
+    corners = np.concatenate(blocks) if blocks else np.zeros((0, 2), np.int64)
+    beyond = np.flatnonzero((np.abs(corners[:, 0]) > LAT_MAX_1E7) | (np.abs(corners[:, 1]) > LON_MAX_1E7))
+    if len(beyond):
+        fence_id = fences[np.searchsorted(np.cumsum(lengths), beyond[0], side="right")]
         raise FenceError(f"fence {fence_id}: a corner beyond 90 degrees of latitude or 180 of longitude")
-    ends = np.roll(corners, -1, axis=0)
-    edges = np.hstack([corners, ends])[(corners != ends).any(axis=1)]
-    if len(edges) < 3:
-        raise FenceError(f"fence {fence_id}: a ring needs three different corners")
-    if (np.abs(edges[:, 3] - edges[:, 1]) >= EXTENT_MAX_1E7).any() or np.ptp(edges[:, 1]) >= EXTENT_MAX_1E7:
+    return corners, lengths
+
+
+def _steps(fences: np.ndarray, corners: np.ndarray, ahead: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """Return from each corner the step to that at `ahead`, (c, 2) int64, the shorter way round the earth.
+
+    Args:
+        fences: (n,) the fence id of each line; lines: (c,) which line each corner is of.
+    """
+    steps = corners[ahead] - corners
+    steps[:, 1] -= np.where(np.abs(steps[:, 1]) > LON_MAX_1E7, np.sign(steps[:, 1]) * TURN_1E7, 0)
+    wide = np.flatnonzero(np.abs(steps[:, 1]) >= EXTENT_MAX_1E7)
+    if len(wide):
+        raise FenceError(f"fence {fences[lines[wide[0]]]}: an edge is 180 degrees wide: both ways round are as long")
+    return steps
+
+
+def _copied(fence_ids: np.ndarray, shapes: _Shapes, lon_words: Sequence[int], unit: int) -> _Shapes:
+    """Return the shapes turned so that they begin on the earth, and those that go beyond 180 degrees a second time.
+
+    Args:
+        lon_words: which of each `unit` words are longitudes.
+    """
+    fences, kinds, boxes, _, lengths = shapes
+    turns = np.floor_divide(boxes[:, 1] + LON_MAX_1E7, TURN_1E7) * TURN_1E7
+    words = shapes.words.astype(np.int64).reshape(-1, unit)
+    of_word = np.repeat(np.arange(len(fences)), lengths // unit)
+    for column in lon_words:
+        words[:, column] -= turns[of_word]
+    boxes = boxes.copy()
+    boxes[:, [1, 3]] -= turns[:, None]
+    far = np.flatnonzero(
+        (boxes[:, 3] > LON_MAX_1E7) & ((boxes[:, 3] > LON_MAX_1E7 + BEYOND_MAX_1E7) | (boxes[:, 1] < TURN_1E7 - 2**31))
+    )
+    if len(far):
         raise FenceError(
-            f"fence {fence_id}: crosses the antimeridian or is 180 degrees wide: draw one polygon on each side"
+            f"fence {fence_ids[fences[far[0]]]}: crosses the antimeridian and reaches more than 34 degrees beyond it: "
+            "draw one on each side"
         )
+    again = np.flatnonzero(boxes[:, 3] > LON_MAX_1E7)
+    chosen = np.isin(of_word, again)
+    copy = words[chosen]
+    for column in lon_words:
+        copy[:, column] -= TURN_1E7
+    moved = boxes[again]
+    moved[:, [1, 3]] -= TURN_1E7
+    return _Shapes(
+        np.append(fences, fences[again]),
+        np.append(kinds, kinds[again]),
+        np.vstack([boxes, moved]),
+        np.append(words, copy).astype(np.int32),
+        np.append(lengths, lengths[again]),
+    )
+
+
+def _polygons(fence_ids: np.ndarray, numbered: Sequence[tuple[int, Polygon]]) -> _Shapes:
+    """Return polygons as their edges. numbered: with the fence's number of each, rising; fence_ids: of all fences."""
+    of_fence = np.array([number for number, _ in numbered], np.int64)
+    polygons = [polygon for _, polygon in numbered]
+    ring_counts = np.array([len(polygon.rings) for polygon in polygons], np.int64)
+    if len(empty := np.flatnonzero(ring_counts == 0)):
+        raise FenceError(f"fence {fence_ids[of_fence[empty[0]]]}: a polygon needs a ring")
+    # Polygons count from 0 here, rings too, over all polygons.
+    of_ring = np.repeat(np.arange(len(polygons)), ring_counts)
+    ring_ids = fence_ids[of_fence[of_ring]]
+    corners, lengths = _lines(ring_ids, [ring for polygon in polygons for ring in polygon.rings], "a ring")
+    firsts = np.cumsum(lengths) - lengths
+    of_corner = np.repeat(np.arange(len(lengths)), lengths)
+    ahead = np.arange(1, len(corners) + 1)
+    ahead[(firsts + lengths - 1)[lengths > 0]] = firsts[lengths > 0]
+    steps = _steps(ring_ids, corners, ahead, of_corner)
+    is_edge = (steps != 0).any(axis=1)
+    edge_counts = np.bincount(of_corner[is_edge], minlength=len(lengths))
+    if len(short := np.flatnonzero(edge_counts < 3)):
+        raise FenceError(f"fence {ring_ids[short[0]]}: a ring needs three different corners")
+    # The longitudes go on from each ring's first corner.
+    travelled = np.cumsum(steps[:, 1])
+    if len(round_ := np.flatnonzero(np.add.reduceat(steps[:, 1], firsts) if len(firsts) else [])):
+        raise FenceError(f"fence {ring_ids[round_[0]]}: a ring goes round a pole: draw it in parts")
+    lons = corners[firsts[of_corner], 1] + travelled - steps[:, 1] - (travelled - steps[:, 1])[firsts[of_corner]]
+    # A hole may begin on the other side of the antimeridian than its outline: the turn that brings it nearer.
+    middles = (_extreme(np.minimum, lons, firsts) + _extreme(np.maximum, lons, firsts)) // 2
+    outlines = np.cumsum(ring_counts) - ring_counts
+    lons += (np.rint((middles[outlines[of_ring]] - middles) / TURN_1E7).astype(np.int64) * TURN_1E7)[of_corner]
+
+    edges = np.stack([corners[:, 0], lons, corners[:, 0] + steps[:, 0], lons + steps[:, 1]], axis=1)[is_edge]
     downwards = (edges[:, 0] > edges[:, 2]) | ((edges[:, 0] == edges[:, 2]) & (edges[:, 1] > edges[:, 3]))
     edges[downwards] = edges[downwards][:, [2, 3, 0, 1]]
-    return edges
-
-
-def _polygon_edges(fence_id: int, polygon: Polygon) -> np.ndarray:
-    """Return the edges of all rings, (n, 4) int64."""
-    if not polygon.rings:
-        raise FenceError(f"fence {fence_id}: a polygon needs a ring")
-    edges = np.vstack([_ring_edges(fence_id, ring) for ring in polygon.rings])
-    if len(edges) > FENCE_CORNERS_MAX:
-        raise FenceError(f"fence {fence_id}: {len(edges)} corners, the bound is {FENCE_CORNERS_MAX}")
-    if np.ptp(edges[:, [1, 3]]) >= EXTENT_MAX_1E7:
-        raise FenceError(f"fence {fence_id}: its rings are 180 degrees apart")
-    return edges
-
-
-def _circle_numbers(fence_id: int, circle: Circle) -> tuple[tuple[int, int, int, int], tuple[float, ...]]:
-    """Return the box of a circle, and its four numbers for FenceIndex.circles."""
-    if not FENCE_RADIUS_M_MIN <= circle.radius_m <= FENCE_RADIUS_M_MAX:
+    counts = np.bincount(of_ring[of_corner[is_edge]], minlength=len(polygons))
+    if len(many := np.flatnonzero(counts > FENCE_CORNERS_MAX)):
         raise FenceError(
-            f"fence {fence_id}: a radius of {circle.radius_m} m, "
-            f"the bounds are {FENCE_RADIUS_M_MIN:g} and {FENCE_RADIUS_M_MAX:g}"
+            f"fence {fence_ids[of_fence[many[0]]]}: {counts[many[0]]} corners, the bound is {FENCE_CORNERS_MAX}"
         )
-    if abs(circle.lat_1e7) > LAT_MAX_1E7 or abs(circle.lon_1e7) > LON_MAX_1E7:
-        raise FenceError(f"fence {fence_id}: its centre is beyond 90 degrees of latitude or 180 of longitude")
-    try:
-        box = circle_box(circle.lat_1e7, circle.lon_1e7, circle.radius_m)
-    except ValueError as fault:
-        raise FenceError(f"fence {fence_id}: {fault}") from fault
-    angle = circle.lat_1e7 * RADIANS_PER_UNIT
-    plane = circle.radius_m <= CIRCLE_PLANE_M_MAX and abs(circle.lat_1e7) <= CIRCLE_PLANE_LAT_MAX_1E7
-    return box, (circle.radius_m, math.cos(angle), math.sin(angle), float(plane))
+    firsts = np.cumsum(counts) - counts
+    lon_ends = np.sort(edges[:, [1, 3]], axis=1)
+    boxes = np.stack(
+        [
+            _extreme(np.minimum, edges[:, 0], firsts),
+            _extreme(np.minimum, lon_ends[:, 0], firsts),
+            _extreme(np.maximum, edges[:, 2], firsts),
+            _extreme(np.maximum, lon_ends[:, 1], firsts),
+        ],
+        axis=1,
+    )
+    if len(wide := np.flatnonzero(boxes[:, 3] - boxes[:, 1] >= EXTENT_MAX_1E7)):
+        raise FenceError(f"fence {fence_ids[of_fence[wide[0]]]}: it is 180 degrees wide, or its rings are so far apart")
+    shapes = _Shapes(of_fence, np.full(len(polygons), KIND_POLYGON), boxes, edges.reshape(-1), 4 * counts)
+    return _copied(fence_ids, shapes, (1, 3), 4)
+
+
+def _extreme(ufunc: np.ufunc, values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """Return the least or largest value of each block of an array; firsts: where blocks begin, none of them empty."""
+    return ufunc.reduceat(values, firsts) if len(firsts) else np.zeros(0, np.int64)
+
+
+def _circles(fence_ids: np.ndarray, numbered: Sequence[tuple[int, Circle]]) -> _Shapes:
+    """Return circles, those across the antimeridian twice."""
+    fences, boxes = [], []
+    words: list[bytes] = []
+    for number, (lat, lon, radius_m) in numbered:
+        fence_id = fence_ids[number]
+        if not FENCE_RADIUS_M_MIN <= radius_m <= FENCE_RADIUS_M_MAX:
+            raise FenceError(
+                f"fence {fence_id}: a radius of {radius_m} m, "
+                f"the bounds are {FENCE_RADIUS_M_MIN:g} and {FENCE_RADIUS_M_MAX:g}"
+            )
+        if abs(lat) > LAT_MAX_1E7 or abs(lon) > LON_MAX_1E7:
+            raise FenceError(f"fence {fence_id}: its centre is beyond 90 degrees of latitude or 180 of longitude")
+        try:
+            south, west, north, east = circle_box(lat, lon, radius_m)
+        except ValueError as fault:
+            raise FenceError(f"fence {fence_id}: {fault}") from fault
+        angle = lat * RADIANS_PER_UNIT
+        plane = radius_m <= CIRCLE_PLANE_M_MAX and abs(lat) <= CIRCLE_PLANE_LAT_MAX_1E7
+        numbers_of = struct.pack("<3d", radius_m if plane else -radius_m, math.cos(angle), math.sin(angle))
+        for turn in (0, -TURN_1E7, TURN_1E7):
+            if west + turn > LON_MAX_1E7 or east + turn < -LON_MAX_1E7:
+                continue
+            fences.append(number)
+            boxes.append((south, max(west + turn, -LON_MAX_1E7), north, min(east + turn, LON_MAX_1E7)))
+            words.append(struct.pack("<2i", lat, lon + turn) + numbers_of)
+    return _Shapes(
+        np.array(fences, np.int64),
+        np.full(len(fences), KIND_CIRCLE),
+        np.array(boxes, np.int64).reshape(-1, 4),
+        np.frombuffer(b"".join(words), "<i4").astype(np.int32),
+        np.full(len(fences), PIECE_WORDS),
+    )
+
+
+def _corridors(fence_ids: np.ndarray, numbered: Sequence[tuple[int, Corridor]]) -> _Shapes:
+    """Return corridors as their pieces."""
+    of_fence = np.array([number for number, _ in numbered], np.int64)
+    corridors = [corridor for _, corridor in numbered]
+    ids = fence_ids[of_fence]
+    half_widths_m = np.array([corridor.half_width_m for corridor in corridors], np.float64)
+    bad = np.flatnonzero(~((half_widths_m >= HALF_WIDTH_M_MIN) & (half_widths_m <= HALF_WIDTH_M_MAX)))
+    if len(bad):
+        raise FenceError(
+            f"fence {ids[bad[0]]}: a half-width of {half_widths_m[bad[0]]} m, "
+            f"the bounds are {HALF_WIDTH_M_MIN:g} and {HALF_WIDTH_M_MAX:g}"
+        )
+    corners, lengths = _lines(ids, [corridor.line for corridor in corridors], "a corridor's line")
+    of_corner = np.repeat(np.arange(len(corridors)), lengths)
+    polar = np.flatnonzero(np.abs(corners[:, 0]) > CORRIDOR_LAT_MAX_1E7)
+    if len(polar):
+        raise FenceError(f"fence {ids[of_corner[polar[0]]]}: a corridor beyond 85 degrees of latitude")
+    last = np.cumsum(lengths) - 1
+    ahead = np.arange(1, len(corners) + 1)
+    ahead[last[lengths > 0]] -= 1
+    steps = _steps(ids, corners, ahead, of_corner)
+    is_segment = (steps != 0).any(axis=1)
+    segment_counts = np.bincount(of_corner[is_segment], minlength=len(corridors))
+    if len(short := np.flatnonzero(segment_counts == 0)):
+        raise FenceError(f"fence {ids[short[0]]}: a corridor needs two different points")
+    if len(many := np.flatnonzero(segment_counts > FENCE_CORNERS_MAX)):
+        raise FenceError(f"fence {ids[many[0]]}: {segment_counts[many[0]]} corners, the bound is {FENCE_CORNERS_MAX}")
+    travelled = np.cumsum(steps[:, 1]) - steps[:, 1]
+    firsts = last - lengths + 1
+    lons = corners[firsts[of_corner], 1] + travelled - travelled[firsts[of_corner]]
+
+    # Segments are cut into pieces at places rounded to the unit.
+    starts = np.stack([corners[:, 0], lons], axis=1)[is_segment]
+    steps, of_corner = steps[is_segment], of_corner[is_segment]
+    cuts = -(-np.abs(steps).max(axis=1, initial=0) // PIECE_MAX_1E7)
+    of_piece = np.repeat(np.arange(len(steps)), cuts)
+    part = np.arange(len(of_piece)) - (np.cumsum(cuts) - cuts)[of_piece]
+    pieces_of = cuts[of_piece]
+
+    def cut(at: np.ndarray) -> np.ndarray:
+        # Half up, in integers: the oracle does the same.
+        return starts[of_piece] + (2 * steps[of_piece] * at[:, None] + pieces_of[:, None]) // (2 * pieces_of[:, None])
+
+    a, b = cut(part), cut(part + 1)
+    of_corridor = of_corner[of_piece]
+    middles = (a[:, 0] + b[:, 0]) * (0.5 * RADIANS_PER_UNIT)
+    cosines = np.rint(np.cos(middles) * (1 << PLANE_SHIFT)).astype(np.int64)
+    half_widths = np.rint(half_widths_m / METRES_PER_UNIT * (1 << PLANE_SHIFT)).astype(np.int64)[of_corridor]
+    x = (b[:, 1] - a[:, 1]) * cosines
+    y = (b[:, 0] - a[:, 0]) << PLANE_SHIFT
+    most = _cross_most(half_widths, x * x + y * y)
+
+    pieces = np.empty((len(a), PIECE_WORDS), np.int64)
+    pieces[:, 0], pieces[:, 1] = a[:, 0], a[:, 1]
+    pieces[:, 2], pieces[:, 3] = x, y
+    pieces[:, 4], pieces[:, 5] = half_widths, cosines
+    # Low and high half of an int64, as int32.
+    pieces[:, 6] = (most & 0xFFFFFFFF) - ((most & 0x80000000) << 1)
+    pieces[:, 7] = most >> 32
+
+    counts = np.bincount(of_corridor, minlength=len(corridors))
+    firsts = np.cumsum(counts) - counts
+    north = -(-half_widths >> PLANE_SHIFT) + 1
+    east = -(-half_widths // cosines) + 1
+    boxes = np.stack(
+        [
+            _extreme(np.minimum, np.minimum(a[:, 0], b[:, 0]) - north, firsts),
+            _extreme(np.minimum, np.minimum(a[:, 1], b[:, 1]) - east, firsts),
+            _extreme(np.maximum, np.maximum(a[:, 0], b[:, 0]) + north, firsts),
+            _extreme(np.maximum, np.maximum(a[:, 1], b[:, 1]) + east, firsts),
+        ],
+        axis=1,
+    )
+    if len(wide := np.flatnonzero(boxes[:, 3] - boxes[:, 1] >= EXTENT_MAX_1E7)):
+        raise FenceError(f"fence {ids[wide[0]]}: it is 180 degrees wide")
+    shapes = _Shapes(of_fence, np.full(len(corridors), KIND_CORRIDOR), boxes, pieces.reshape(-1), PIECE_WORDS * counts)
+    return _copied(fence_ids, shapes, (1,), PIECE_WORDS)
+
+
+def _cross_most(half_widths: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Return floor(half width * length) for each piece, int64, exactly; squares: of the lengths."""
+    if np.finfo(np.longdouble).nmant >= 63:
+        # Off by less than 2^-5 below 2^58: only what comes so near to an integer is in doubt.
+        product = half_widths.astype(np.longdouble) * np.sqrt(squares.astype(np.longdouble))
+        most = np.floor(product).astype(np.int64)
+        fraction = (product - most).astype(np.float64)
+        doubtful = np.flatnonzero((fraction < 0.0625) | (fraction > 0.9375))
+    else:
+        most = np.zeros(len(squares), np.int64)
+        doubtful = np.arange(len(squares))
+    for k in doubtful.tolist():
+        most[k] = math.isqrt(int(half_widths[k]) ** 2 * int(squares[k]))
+    return most
 
 
 def _vehicle_lists(fences: Sequence[Fence], start: int) -> tuple[np.ndarray, list[int]]:
-    """Return the lists of HEAD_VEHICLES one after the other, and each fence's offset when they begin at `start`."""
+    """Return the lists of FENCE_VEHICLES one after the other, and each fence's offset when they begin at `start`."""
     blocks = [np.zeros(0, np.int32)]
     offsets = []
     for fence in fences:
@@ -683,6 +1154,91 @@ def _vehicle_lists(fences: Sequence[Fence], start: int) -> tuple[np.ndarray, lis
         blocks.append(np.append(len(chosen), chosen).astype(np.int32))
         start += len(blocks[-1])
     return np.concatenate(blocks), offsets
+
+
+def _windows(fence: Fence, name: str, windows: Sequence[Window], *, joined: bool) -> list[int]:
+    """Return windows as the table has them: n, then start and length of each, rising; empty: none, or always.
+
+    Args:
+        joined: those that overlap or touch become one; else overlapping ones are refused.
+    """
+    if len(windows) > WINDOWS_MAX:
+        raise FenceError(f"fence {fence.fence_id}: {len(windows)} windows of {name}, the bound is {WINDOWS_MAX}")
+    spans: list[list[int]] = []
+    for start, end in sorted(windows):
+        if not 0 <= start < WEEK_MINUTES or not start < end <= start + WEEK_MINUTES:
+            raise FenceError(f"fence {fence.fence_id}: {name} from minute {start} to {end} of the week")
+        if spans and (start < spans[-1][1] or (joined and start == spans[-1][1])):
+            if not joined:
+                raise FenceError(f"fence {fence.fence_id}: windows of {name} overlap at minute {start} of the week")
+            spans[-1][1] = max(spans[-1][1], end)
+        else:
+            spans.append([start, end])
+    if not spans:
+        return []
+    over = spans[-1][1] - WEEK_MINUTES
+    if not joined and over > spans[0][0]:
+        raise FenceError(f"fence {fence.fence_id}: windows of {name} overlap at minute {spans[0][0]} of the week")
+    # What goes over the week's end may reach the first ones of the next.
+    while joined and len(spans) > 1 and over >= spans[0][0]:
+        over = max(over, spans.pop(0)[1])
+        spans[-1][1] = WEEK_MINUTES + over
+    if joined and spans[0][1] - spans[0][0] >= WEEK_MINUTES:
+        return []
+    return [len(spans), *(part for start, end in spans for part in (start, end - start))]
+
+
+def _rule_words(ordered: Sequence[Fence], records: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fill in what each fence is judged by; return the windows, and the numbers of the fences that expect cars.
+
+    Args:
+        records: (fences, FENCE_WORDS) int32.
+        start: where the windows will stand in the table.
+
+    Raises:
+        FenceError: a figure out of its bounds.
+    """
+    blocks: list[int] = []
+    expecting: list[int] = []
+    pairs = 0
+    plain = Fence(0, Circle(0, 0, 0.0))[5:]
+    for number, fence in enumerate(ordered):
+        # Most fences have none.
+        if fence[5:] == plain:
+            continue
+        for name, value, most in (
+            ("dwell_ms", fence.dwell_ms, TIMES_MS_MAX),
+            ("speed_limit_kmh10", fence.speed_limit_kmh10, SPEED_KMH10_MAX),
+            ("speed_ms_min", fence.speed_ms_min, TIMES_MS_MAX),
+        ):
+            if not 0 <= value <= most:
+                raise FenceError(f"fence {fence.fence_id}: {name} is {value}, the bounds are 0 and {most}")
+        if abs(fence.utc_offset_min) > UTC_OFFSET_MIN_MAX:
+            raise FenceError(f"fence {fence.fence_id}: a clock {fence.utc_offset_min} minutes off UTC")
+        if fence.role not in ("zone", "route"):
+            raise FenceError(f"fence {fence.fence_id}: its role is zone or route, got {fence.role!r}")
+        record = records[number]
+        record[FENCE_UTC_OFFSET_MIN] = fence.utc_offset_min
+        record[FENCE_DWELL_MS] = fence.dwell_ms
+        record[FENCE_SPEED_KMH10] = fence.speed_limit_kmh10
+        record[FENCE_SPEED_MS] = fence.speed_ms_min
+        flags = FLAG_ROUTE if fence.role == "route" else 0
+        if hours := _windows(fence, "hours", fence.hours, joined=True):
+            record[FENCE_HOURS] = start + len(blocks)
+            blocks += hours
+        if hours or fence.dwell_ms or fence.speed_limit_kmh10:
+            flags |= FLAG_TIMED
+        if expected := _windows(fence, "expected", fence.expected, joined=False):
+            if fence.vehicles is None:
+                raise FenceError(f"fence {fence.fence_id}: who is expected must be said: it has no vehicles")
+            record[FENCE_EXPECTED] = start + len(blocks)
+            blocks += expected
+            flags |= FLAG_EXPECTED
+            record[FENCE_PAIRS] = pairs
+            pairs += len(set(fence.vehicles))
+            expecting.append(number)
+        record[FENCE_FLAGS] = flags
+    return np.array(blocks, np.int32), np.array([pairs, *expecting], np.int32)
 
 
 def build_index(fences: Iterable[Fence]) -> FenceIndex:
@@ -699,43 +1255,45 @@ def build_index(fences: Iterable[Fence]) -> FenceIndex:
     twice = fence_ids[1:][np.diff(fence_ids) == 0]
     if len(twice):
         raise FenceError(f"fence {twice[0]}: two fences have this id")
-    boxes = np.zeros((count, 4), np.int32)
-    circles = np.zeros((count, 4), np.float64)
-    edge_firsts = np.zeros(count + 1, np.int64)
-    edge_blocks: list[np.ndarray] = [np.zeros((0, 4), np.int32)]
-    for number, fence in enumerate(ordered):
-        if isinstance(fence.shape, Circle):
-            boxes[number], circles[number] = _circle_numbers(fence.fence_id, fence.shape)
-            edge_firsts[number + 1] = edge_firsts[number]
-        else:
-            block = _polygon_edges(fence.fence_id, fence.shape)
-            boxes[number] = (*block[:, :2].min(axis=0), block[:, 2].max(), block[:, [1, 3]].max())
-            boxes[number, 1] = block[:, [1, 3]].min()
-            edge_firsts[number + 1] = edge_firsts[number] + len(block)
-            edge_blocks.append(block.astype(np.int32))
-    edges = np.ascontiguousarray(np.vstack(edge_blocks).reshape(-1))
-    shapes = (edge_firsts, edges.ctypes.data, boxes.reshape(-1), circles.reshape(-1))
+    id_max = int(fence_ids[-1]) if count else 0
+
+    polygons = [(number, fence.shape) for number, fence in enumerate(ordered) if isinstance(fence.shape, Polygon)]
+    circles = [(number, fence.shape) for number, fence in enumerate(ordered) if isinstance(fence.shape, Circle)]
+    corridors = [(number, fence.shape) for number, fence in enumerate(ordered) if isinstance(fence.shape, Corridor)]
+    parts = [_polygons(fence_ids, polygons), _circles(fence_ids, circles), _corridors(fence_ids, corridors)]
+    shape_fences = np.concatenate([part.fences for part in parts])
+    by_fence = np.argsort(shape_fences, kind="stable")
+    words = np.concatenate([part.words for part in parts]).astype(np.int32)
+    lengths = np.concatenate([part.lengths for part in parts])
+    firsts = np.cumsum(lengths) - lengths
+    shapes = np.zeros((len(by_fence), SHAPE_WORDS), np.int32)
+    shapes[:, 0] = np.concatenate([part.kinds for part in parts])[by_fence]
+    shapes[:, 1:5] = np.concatenate([part.boxes for part in parts])[by_fence]
+    shapes[:, 5] = firsts[by_fence]
+    shapes[:, 6] = (firsts + lengths)[by_fence]
+    shape_fences = shape_fences[by_fence].astype(np.int32)
+    placing = (shape_fences, shapes.reshape(-1), words.ctypes.data)
 
     # A guess that is right for small fences; else the first run counts and the second writes.
-    squares, edges_listed = 16 * count + 16, 4 * len(edges) + 16
+    squares, quads_listed = 16 * count + 16, len(words) + 16
     while True:
         keys = np.empty(squares, np.int64)
         placed = np.zeros((squares, 4), np.int32)
-        list_edges = np.empty(4 * edges_listed, np.int32)
-        squares, edges_listed = _place(*shapes, keys, placed, list_edges)
-        if squares <= len(keys) and 4 * edges_listed <= len(list_edges):
+        quads = np.empty(4 * quads_listed, np.int32)
+        squares, quads_listed = _place(*placing, keys, placed, quads)
+        if squares <= len(keys) and 4 * quads_listed <= len(quads):
             break
     keys, placed = keys[:squares], placed[:squares]
 
     # Squares with one key but for its last bit make one list.
     order = np.argsort(keys, kind="stable")
     owners = keys[order] >> 1
-    firsts = np.append(np.flatnonzero(np.diff(owners, prepend=-1)), len(owners))
-    words = np.where(keys & 1, 3 + 4 * placed[:, 3], 1)[order]
-    list_words = np.diff(np.append(0, np.cumsum(words))[firsts]) + 2
+    list_firsts = np.append(np.flatnonzero(np.diff(owners, prepend=-1)), len(owners))
+    list_words = np.where(keys & 1, 3 + 4 * placed[:, 3], 1)[order]
+    list_words = np.diff(np.append(0, np.cumsum(list_words))[list_firsts]) + 2
 
     # Which page each list's square lies in, and the pages that those need.
-    squares_listed = owners[firsts[:-1]]
+    squares_listed = owners[list_firsts[:-1]]
     levels = squares_listed >> 40
     rows = (squares_listed >> 20) & 0xFFFFF
     columns = squares_listed & 0xFFFFF
@@ -761,31 +1319,56 @@ def build_index(fences: Iterable[Fence]) -> FenceIndex:
     )
     lists_start = cells_start + len(pages_celled) * CELL_WORDS
     list_starts = lists_start + np.append(0, np.cumsum(list_words))
-    ids_start = int(list_starts[-1])
-    vehicles_start = ids_start + 9 * count + 1
-    vehicles, vehicle_lists = _vehicle_lists(ordered, vehicles_start)
-    edges_start = vehicles_start + len(vehicles)
 
-    table = np.zeros(edges_start + len(edges), np.int32)
-    assert len(table) < 2**31, "offsets are int32"
+    # Records begin on a cache line.
+    records_start = -(-int(list_starts[-1]) // 16) * 16
+    records = np.zeros((count, FENCE_WORDS), np.int32)
+    numbers_start = records_start + records.size
+    # A table by id where it is not much larger than the records.
+    has_numbers = id_max < 16 * count
+    shapes_start = numbers_start + (id_max + 1 if has_numbers else 0)
+    windows_start = shapes_start + shapes.size
+    windows, expecting = _rule_words(ordered, records, windows_start)
+    expecting_start = windows_start + len(windows)
+    vehicles_start = expecting_start + len(expecting)
+    vehicles, vehicle_lists = _vehicle_lists(ordered, vehicles_start)
+    words_start = vehicles_start + len(vehicles)
+    total = words_start + len(words)
+    assert total < 2**31, "offsets are int32"
+
+    table = _on_line(total)
     table[roots_paged + 1] = pages_start + np.arange(len(roots_paged)) * PAGE_WORDS
     table[pages_celled + 1] = cells_start + np.arange(len(pages_celled)) * CELL_WORDS
     table[np.select([at_root, at_page], [root_entry, page_entry], cell_entry)] = list_starts[:-1]
-    _write_lists(firsts, order, keys, placed, list_edges, lists_start, table)
-    position = ids_start
-    for head, values in (
-        (HEAD_IDS, fence_ids),
-        (HEAD_GROUPS, [fence.group for fence in ordered]),
-        (HEAD_STORES, [fence.store for fence in ordered]),
-        (HEAD_BOXES, boxes.reshape(-1)),
-        (HEAD_EDGES, edges_start + 4 * edge_firsts),
-        (HEAD_VEHICLES, vehicle_lists),
-    ):
-        table[head] = position
-        table[position : position + len(values)] = values
-        position += len(values)
-    assert position == vehicles_start
-    table[vehicles_start:edges_start] = vehicles
-    table[edges_start:] = edges
+    _write_lists(list_firsts, order, keys, placed, quads, lists_start, table)
+    records[:, FENCE_ID] = fence_ids
+    records[:, FENCE_GROUP] = [fence.group for fence in ordered]
+    records[:, FENCE_STORE] = [fence.store for fence in ordered]
+    records[:, FENCE_VEHICLES] = vehicle_lists
+    records[:, FENCE_SHAPES] = shapes_start + SHAPE_WORDS * np.searchsorted(shape_fences, np.arange(count))
+    records[:, FENCE_SHAPE_COUNT] = np.bincount(shape_fences, minlength=count)
+    table[records_start:numbers_start] = records.reshape(-1)
+    if has_numbers:
+        table[numbers_start + fence_ids] = np.arange(1, count + 1)
+    shapes[:, 5:7] += words_start
+    table[shapes_start:windows_start] = shapes.reshape(-1)
+    table[windows_start:expecting_start] = windows
+    table[expecting_start:vehicles_start] = expecting
+    table[expecting_start] = len(expecting) - 1
+    table[vehicles_start:words_start] = vehicles
+    table[words_start:] = words
     table[HEAD_FENCES] = count
-    return FenceIndex(table, circles.reshape(-1))
+    table[HEAD_RECORDS] = records_start
+    table[HEAD_NUMBERS] = numbers_start if has_numbers else 0
+    table[HEAD_ID_MAX] = id_max
+    table[HEAD_TIMED] = int((records[:, FENCE_HOURS] != 0).any() or (records[:, FENCE_DWELL_MS] != 0).any())
+    table[HEAD_EXPECTED] = expecting_start
+    table[HEAD_PAIRS] = expecting[0]
+    return FenceIndex(table)
+
+
+def _on_line(length: int) -> np.ndarray:
+    """Return `length` zero int32 that start on a cache line."""
+    raw = np.zeros(4 * length + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + 4 * length].view(np.int32)

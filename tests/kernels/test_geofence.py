@@ -2,6 +2,8 @@
 
 import math
 import random
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +13,15 @@ from hypothesis import strategies as st
 from core.kernels.geodesy import METRES_PER_UNIT, distance_m, segment_distance_m
 from core.kernels.geofence import (
     CELL_SHIFT,
+    HALF_WIDTH_M_MAX,
     PAGE_SHIFT,
+    PIECE_MAX_1E7,
     ROOT_SHIFT,
+    TURN_1E7,
+    WEEK_MINUTES,
+    WINDOWS_MAX,
     Circle,
+    Corridor,
     Fence,
     FenceError,
     FenceIndex,
@@ -22,6 +30,7 @@ from core.kernels.geofence import (
     locate_each,
     near,
     number_of,
+    window_at,
 )
 from core.limits import FENCE_CORNERS_MAX, FENCE_RADIUS_M_MAX
 
@@ -37,8 +46,8 @@ def located(index: FenceIndex, points: list[Point], room: int = 64) -> list[set[
     lons = np.array([lon for _, lon in points], np.int32)
     counts = np.zeros(len(points), np.int32)
     out = np.full((len(points), room), -1, np.int32)
-    locate_each(*index.addresses, lats, lons, counts, out.ctypes.data, room)
-    ids = index.table[index.table[1] :]
+    locate_each(index.address, lats, lons, counts, out.ctypes.data, room)
+    ids = index.records()[:, 0]
     found = [[int(ids[number]) for number in row[:count]] for row, count in zip(out, counts, strict=True)]
     assert all(len(set(numbers)) == len(numbers) for numbers in found), "a fence was found twice"
     return [set(numbers) for numbers in found]
@@ -226,18 +235,203 @@ def test_near_is_the_strip_around_the_boundary(shape: str) -> None:
         [[(lat - half, lon - half), (lat - half, lon + half), (lat + half, lon + half), (lat + half, lon - half)]]
     )
     index = build_index([Fence(3, Circle(lat, lon, 200.0) if shape == "circle" else square), Fence(1, square)])
-    number = number_of(index.addresses[0], 3)
+    number = number_of(index.address, 3)
     assert number == 1
     for metres, expected in ((1, True), (14.9, True), (15.1, False), (5000, False)):
         north = lat + half + round(metres / METRES_PER_UNIT)
-        assert near(*index.addresses, number, north, lon, 15.0) is expected, f"{metres=}"
+        assert near(index.address, number, north, lon, 15.0) is expected, f"{metres=}"
+
+
+# --- corridors --------------------------------------------------------------------------------------------------------
+
+
+def pieces(line: list[Point]) -> list[tuple[Point, Point]]:
+    """Return the pieces of a corridor's line, whose longitudes go on from point to point, as the index states them."""
+    found = []
+    for (lat_a, lon_a), (lat_b, lon_b) in pairwise(line):
+        count = max(1, math.ceil(Fraction(max(abs(lat_b - lat_a), abs(lon_b - lon_a)), PIECE_MAX_1E7)))
+        places = [
+            tuple(start + math.floor(Fraction((end - start) * k, count) + Fraction(1, 2)) for start, end in ends)
+            for k in range(count + 1)
+            for ends in [((lat_a, lat_b), (lon_a, lon_b))]
+        ]
+        found += list(pairwise(places))
+    return found  # type: ignore[return-value]
+
+
+def corridor_holds(line: list[Point], half_width_m: float, point: Point) -> bool:
+    """Oracle: the square of the distance to each piece, in its plane, as a fraction."""
+    half = round(half_width_m / METRES_PER_UNIT * 1024)
+    for (lat_a, lon_a), (lat_b, lon_b) in pieces(line):
+        east = round(math.cos((lat_a + lat_b) * math.pi / 360 / 1e7) * 1024)
+        x, y = (point[1] - lon_a) * east, (point[0] - lat_a) * 1024
+        x_b, y_b = (lon_b - lon_a) * east, (lat_b - lat_a) * 1024
+        length = x_b * x_b + y_b * y_b
+        part = min(Fraction(1), max(Fraction(0), Fraction(x * x_b + y * y_b, length))) if length else Fraction(0)
+        if (x - part * x_b) ** 2 + (y - part * y_b) ** 2 <= half * half:
+            return True
+    return False
+
+
+def around(line: list[Point], half_width_m: float, rng: random.Random, most: int) -> list[Point]:
+    """Return points that hurt: on the line, at both edges and round the ends, on squares' borders, and neighbours."""
+    points = list(line)
+    units = half_width_m / METRES_PER_UNIT
+    for (lat_a, lon_a), (lat_b, lon_b) in pieces(line):
+        east = math.cos(math.radians((lat_a + lat_b) / 2e7))
+        length = math.hypot(lat_b - lat_a, (lon_b - lon_a) * east) or 1.0
+        across = ((lon_b - lon_a) * east / length, -(lat_b - lat_a) / length)
+        for _ in range(12):
+            part = rng.choice([0.0, 1.0, rng.random()])
+            lat, lon = lat_a + part * (lat_b - lat_a), lon_a + part * (lon_b - lon_a)
+            off = units * rng.choice([-1, 1]) * rng.choice([1.0, 1.0, 0.999, 1.001, rng.random()])
+            points.append((round(lat + off * across[0]), round(lon + off * across[1] / east)))
+            angle = rng.random() * 2 * math.pi
+            points.append((round(lat + units * math.sin(angle)), round(lon + units * math.cos(angle) / east)))
+    for shift in (PAGE_SHIFT, CELL_SHIFT):
+        points += [((lat + 900_000_000 >> shift << shift) - 900_000_000, lon) for lat, lon in points[:60]]
+        points += [(lat, (lon + 1_800_000_000 >> shift << shift) - 1_800_000_000) for lat, lon in points[:60]]
+    points += [(lat + rng.randint(-1, 1), lon + rng.randint(-1, 1)) for lat, lon in points]
+    return rng.sample(points, min(most, len(points)))
+
+
+def turned(lon: int) -> int:
+    """Return a longitude that went on beyond 180 degrees as one of the map."""
+    return (lon + TURN_1E7 // 2) % TURN_1E7 - TURN_1E7 // 2
+
+
+@pytest.mark.parametrize("half_width_m", [1.0, 30.0, 400.0, HALF_WIDTH_M_MAX])
+@pytest.mark.parametrize("origin", [SHANGHAI, (0, 0), (840_000_000, 300_000_000), (-170_000_000, 1_799_900_000)])
+def test_a_corridor_holds_what_a_fraction_says_is_within_its_half_width(origin: Point, half_width_m: float) -> None:
+    rng = random.Random(repr((origin, half_width_m)))
+    lines: list[list[Point]] = []
+    for reach in (2_000, 40_000, 900_000):
+        line = [origin]
+        for _ in range(rng.randint(1, 4)):
+            line.append((line[-1][0] + rng.randint(-reach, reach), line[-1][1] + rng.randint(-reach, reach)))
+        lines.append(line)
+    # Straight along a meridian and a parallel, and there and back.
+    lines.append([origin, (origin[0] + 50_000, origin[1]), (origin[0] + 50_000, origin[1] + 70_000), origin])
+    index = build_index(
+        [Fence(k + 1, Corridor([(p, turned(q)) for p, q in line], half_width_m)) for k, line in enumerate(lines)]
+    )
+    for line in lines:
+        points = around(line, half_width_m, rng, 90)
+        for point, found in zip(points, located(index, [(p, turned(q)) for p, q in points]), strict=True):
+            expected = {k + 1 for k, other in enumerate(lines) if corridor_holds(other, half_width_m, point)}
+            assert found == expected, f"{point=}"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(corner, min_size=2, max_size=5, unique=True), st.sampled_from([1.0, 3.7, 200.0, 360.0]))
+def test_any_corridor_on_the_borders_of_squares_is_exact(line: list[Point], half_width_m: float) -> None:
+    index = build_index([Fence(1, Corridor(line, half_width_m))])
+    points = around(line, half_width_m, random.Random(1), 80)
+    expected = [{1} if corridor_holds(line, half_width_m, point) else set() for point in points]
+    assert located(index, points) == expected
+
+
+def test_a_corridor_is_as_wide_as_it_says_on_the_ground() -> None:
+    lat, lon = SHANGHAI
+    line = [(lat, lon), (lat, lon + 3_000_000), (lat + 3_000_000, lon + 3_000_000)]
+    index = build_index([Fence(1, Corridor(line, 50.0))])
+    east = math.cos(math.radians(lat / 1e7))
+    for metres, expected in ((49.9, {1}), (50.1, set())):
+        north = round(metres / METRES_PER_UNIT)
+        places = [(lat + north, lon + 1_000_000), (lat - north, lon + 10), (lat, lon - round(north / east))]
+        assert located(index, places) == [expected] * 3, f"{metres=}"
+
+
+# --- the antimeridian -------------------------------------------------------------------------------------------------
+
+
+def test_a_polygon_across_the_antimeridian_is_exact_on_both_sides() -> None:
+    rng = random.Random(5)
+    shapes = []
+    for size in (3_000, 300_000, 30_000_000):
+        outline = star(rng, (-170_000_000, 1_799_990_000 + size // 3), size, 12)
+        hole = [
+            ((lat + 170_000_000) // 3 - 170_000_000, 1_800_000_000 + (lon - 1_800_000_000) // 3) for lat, lon in outline
+        ]
+        shapes.append([outline, hole])
+    drawn = [[[(lat, turned(lon)) for lat, lon in ring] for ring in rings] for rings in shapes]
+    # The hole may be drawn on either side.
+    index = build_index([Fence(k + 1, Polygon(rings)) for k, rings in enumerate(drawn)])
+    for rings in shapes:
+        corners = [corner for ring in rings for corner in ring]
+        points = [(lat, 1_800_000_000) for lat, _ in corners]
+        points += [(lat + rng.randint(-1, 1), lon + rng.randint(-1, 1)) for lat, lon in corners for _ in range(3)]
+        lats, lons = [lat for lat, _ in corners], [lon for _, lon in corners]
+        points += [(rng.randint(min(lats), max(lats)), rng.randint(min(lons), max(lons))) for _ in range(200)]
+        for point, found in zip(points, located(index, [(p, turned(q)) for p, q in points]), strict=True):
+            assert found == {k + 1 for k, others in enumerate(shapes) if holds(others, point)}, f"{point=}"
+
+
+@pytest.mark.parametrize("lon", [1_799_995_000, -1_799_995_000, 1_800_000_000, -1_800_000_000])
+def test_a_circle_across_the_antimeridian_holds_both_sides(lon: int) -> None:
+    index = build_index([Fence(5, Circle(-170_000_000, lon, 30_000.0))])
+    rng = random.Random(lon)
+    points = [
+        (-170_000_000 + rng.randint(-(10**6) * 3, 3 * 10**6), turned(lon + rng.randint(-(10**6) * 3, 3 * 10**6)))
+        for _ in range(400)
+    ]
+    for (p, q), found in zip(points, located(index, points), strict=True):
+        assert (5 in found) == (distance_m(-170_000_000, lon, p, q) <= 30_000.0), f"{p=} {q=}"
+
+
+def test_the_margin_reaches_across_the_antimeridian() -> None:
+    index = build_index([Fence(1, Polygon([[(0, 1_799_000_000), (0, 1_800_000_000), (10_000, 1_800_000_000)]]))])
+    assert near(index.address, 0, 5_000, -1_799_999_000, 15.0)
+    assert not near(index.address, 0, 5_000, -1_799_990_000, 15.0)
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def in_window(windows: list[tuple[int, int]], minute: int) -> bool:
+    return any(start <= moment < end for start, end in windows for moment in (minute, minute + WEEK_MINUTES))
+
+
+window = st.builds(
+    lambda start, length: (start, start + length), st.integers(0, WEEK_MINUTES - 1), st.integers(1, WEEK_MINUTES)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(window, min_size=1, max_size=6), st.integers(-840, 840))
+def test_hours_are_those_of_the_fences_own_clock(windows: list[tuple[int, int]], utc_offset_min: int) -> None:
+    index = build_index([Fence(1, Circle(*SHANGHAI, 100.0), hours=windows, utc_offset_min=utc_offset_min)])
+    hours = int(index.records()[0, 5])
+    # 2024-01-01 was a Monday.
+    monday_ms = 1_704_067_200_000 - utc_offset_min * 60_000
+    # Nothing changes but where a window starts or ends.
+    edges = sorted({edge % WEEK_MINUTES for span in windows for edge in span})
+    always = all(in_window(windows, minute) for minute in edges)
+    assert (hours == 0) == always
+    for minute in {(edge + off) % WEEK_MINUTES for edge in edges for off in (-1, 0, 1)} if hours else ():
+        inside, since_ms, until_ms = window_at(index.address, hours, utc_offset_min, monday_ms + minute * 60_000 + 7)
+        assert inside == in_window(windows, minute)
+        since, until = ((edge - monday_ms) // 60_000 for edge in (since_ms, until_ms))
+        assert since <= minute < until
+        # It changes at both ends, and nowhere between.
+        assert in_window(windows, (since - 1) % WEEK_MINUTES) != inside
+        assert in_window(windows, until % WEEK_MINUTES) != inside
+        between = [edge + turn for edge in edges for turn in (-WEEK_MINUTES, 0, WEEK_MINUTES)]
+        assert all(in_window(windows, m % WEEK_MINUTES) == inside for m in between if since <= m < until)
+
+
+def test_ids_far_apart_are_found_by_searching() -> None:
+    ids = [1, 5, 70_000, 2**31 - 1]
+    index = build_index([Fence(k, Circle(*SHANGHAI, 100.0)) for k in ids])
+    assert int(index.table[2]) == 0
+    assert [number_of(index.address, k) for k in (0, 1, 2, 5, 70_000, 70_001, 2**31 - 1)] == [-1, 0, -1, 1, 2, -1, 3]
 
 
 def test_an_unknown_id_has_no_number() -> None:
     index = build_index([Fence(3, Circle(*SHANGHAI, 100.0)), Fence(7, Circle(*SHANGHAI, 100.0))])
-    assert [number_of(index.addresses[0], k) for k in (1, 3, 5, 7, 9)] == [-1, 0, -1, 1, -1]
+    assert [number_of(index.address, k) for k in (1, 3, 5, 7, 9)] == [-1, 0, -1, 1, -1]
     empty = build_index([])
-    assert number_of(empty.addresses[0], 3) == -1
+    assert number_of(empty.address, 3) == -1
 
 
 def test_no_fences_hold_nothing_and_beyond_the_earth_is_nowhere() -> None:
@@ -251,7 +445,7 @@ def test_more_fences_than_room_are_counted_and_not_written() -> None:
     index = build_index([Fence(k, Circle(*SHANGHAI, 1000.0 * k)) for k in range(1, 6)])
     counts, out = np.zeros(1, np.int32), np.full(8, -1, np.int32)
     point = (np.array([SHANGHAI[0]], np.int32), np.array([SHANGHAI[1]], np.int32))
-    locate_each(*index.addresses, *point, counts, out.ctypes.data, 3)
+    locate_each(index.address, *point, counts, out.ctypes.data, 3)
     assert counts[0] == 5
     assert (out[:3] >= 0).all()
     assert (out[3:] == -1).all()
@@ -263,10 +457,32 @@ SQUARE = [(0, 0), (0, 10), (10, 10)]
 @pytest.mark.parametrize(
     ("fences", "reason"),
     [
-        ([Fence(1, Polygon([[(0, 1_790_000_000), (0, -1_790_000_000), (10, 0)]]))], "antimeridian"),
+        ([Fence(1, Polygon([[(0, 1_300_000_000), (0, -1_790_000_000), (10, -1_790_000_000)]]))], "antimeridian"),
+        ([Fence(1, Polygon([[(0, 1_790_000_000), (0, -1_400_000_000), (10, -1_790_000_000)]]))], "antimeridian"),
+        ([Fence(1, Polygon([[(0, -1_700_000_000), (0, -500_000_000), (0, 700_000_000), (9, 1_600_000_000)]]))], "pole"),
         ([Fence(1, Polygon([[(0, -900_000_000), (0, 900_000_000), (10, 0)]]))], "180 degrees wide"),
-        ([Fence(1, Polygon([SQUARE, [(a, b + 1_800_000_000 - 10) for a, b in SQUARE]]))], "180 degrees apart"),
-        ([Fence(1, Circle(0, 1_799_990_000, 1000.0))], "antimeridian"),
+        ([Fence(1, Polygon([SQUARE, [(a, b + 1_800_000_000 - 10) for a, b in SQUARE]]))], "so far apart"),
+        ([Fence(1, Corridor([(0, 0), (0, 9)], 0.5))], "half-width"),
+        ([Fence(1, Corridor([(0, 0), (0, 9)], HALF_WIDTH_M_MAX + 1))], "half-width"),
+        ([Fence(1, Corridor([(0, 0), (0, 9)], math.nan))], "half-width"),
+        ([Fence(1, Corridor([(0, 0), (0, 0)], 9.0))], "two different"),
+        ([Fence(1, Corridor([(0, 0)], 9.0))], "two different"),
+        ([Fence(1, Corridor([], 9.0))], "a corridor's line"),
+        ([Fence(1, Corridor([(0, 0), (850_000_001, 0)], 9.0))], "85 degrees"),
+        (
+            [Fence(1, Corridor([(0, 0), (0, 900_000_000), (0, 1_700_000_000), (0, 1_900_000_000 - TURN_1E7)], 9.0))],
+            "wide",
+        ),
+        ([Fence(1, Circle(0, 0, 9.0), dwell_ms=-1)], "dwell_ms"),
+        ([Fence(1, Circle(0, 0, 9.0), speed_limit_kmh10=3001)], "speed_limit"),
+        ([Fence(1, Circle(0, 0, 9.0), utc_offset_min=841)], "off UTC"),
+        ([Fence(1, Circle(0, 0, 9.0), hours=[(10, 10)])], "hours"),
+        ([Fence(1, Circle(0, 0, 9.0), hours=[(WEEK_MINUTES, WEEK_MINUTES + 1)])], "hours"),
+        ([Fence(1, Circle(0, 0, 9.0), hours=[(2 * k, 2 * k + 1) for k in range(WINDOWS_MAX + 1)])], "the bound is"),
+        ([Fence(1, Circle(0, 0, 9.0), expected=[(10, 20)])], "who is expected"),
+        ([Fence(1, Circle(0, 0, 9.0), vehicles=(1,), expected=[(10, 20), (15, 30)])], "overlap"),
+        ([Fence(1, Circle(0, 0, 9.0), vehicles=(1,), expected=[(10, 20), (10_000, 10_091)])], "overlap"),
+        ([Fence(1, Circle(0, 0, 9.0), role="road")], "role"),  # type: ignore[arg-type]
         ([Fence(1, Circle(899_990_000, 0, 1000.0))], "pole"),
         ([Fence(1, Circle(0, 0, FENCE_RADIUS_M_MAX + 1))], "bounds"),
         ([Fence(1, Circle(0, 0, 0.0))], "bounds"),
