@@ -34,7 +34,7 @@ and once 360 degrees farther west; each square takes of either what reaches it. 
 import math
 import struct
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -756,10 +756,10 @@ def _place(fences, shapes, words, keys, placed, quads):  # type: ignore[no-untyp
             every[total] = first
             total += 1
         # Copies across the antimeridian go on where there are no squares.
-        lat_min: int = np.int64(shapes[at + 1])
-        lon_min: int = max(np.int64(shapes[at + 2]), -LON_MAX_1E7)
-        lat_max: int = np.int64(shapes[at + 3])
-        lon_max: int = min(np.int64(shapes[at + 4]), LON_MAX_1E7)
+        lat_min: Any = np.int64(shapes[at + 1])
+        lon_min: Any = max(np.int64(shapes[at + 2]), -LON_MAX_1E7)
+        lat_max: Any = np.int64(shapes[at + 3])
+        lon_max: Any = min(np.int64(shapes[at + 4]), LON_MAX_1E7)
         # West of everything: a corner beyond all edges.
         start_lat = lat_min - 1
         start_lon = np.int64(shapes[at + 2]) - 1
