@@ -424,6 +424,7 @@ class Node:
             ack_after=config.ack_after,
             ack_window_ms=config.ack_window_ms,
             idle_s=config.idle_s,
+            idle_any=config.idle_traffic == "any",
             links_max=LINKS_MAX,
             on_sealed=lambda: token.run_sync_soon(self.recorder.wake, idempotent=True),
             on_end=lambda error: token.run_sync_soon(stop.set),

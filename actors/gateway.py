@@ -38,7 +38,7 @@ from core.events import (
     VehicleChanged,
 )
 from core.intake.journal import Batch, Journal, Reader
-from core.intake.links import KIND_LINK_CLOSED, Frame, Links
+from core.intake.links import KIND_LINK_CLOSED, KIND_TERMINAL_SILENT, Frame, Links
 from core.log import LogWriter
 from core.position import Position
 from core.vehicle_table import VehicleTable
@@ -252,6 +252,9 @@ class Gateway:
             return
         assert self._reception is not None
         self._position.taken(frame.sequence, 1)
+        if frame.kind == KIND_TERMINAL_SILENT:
+            self._put(frame.vehicle_id, frame)
+            return
         if self._reception.wants(frame):
             self._put(RECEPTION, frame)
             return
@@ -279,7 +282,7 @@ class Gateway:
             return
         self._held.setdefault(key, deque()).append(frame)
         paused = self._paused.setdefault(key, set())
-        if frame.link not in paused and frame.kind != KIND_LINK_CLOSED:
+        if frame.link not in paused and frame.kind < KIND_LINK_CLOSED:
             paused.add(frame.link)
             self._links.pause(frame.link)
 

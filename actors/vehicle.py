@@ -92,6 +92,7 @@ COUNTS: Final = (
     "parted",
     "logouts",
     "links_closed",
+    "terminals_silent",
     "frames",
     "frames_unreadable",
     "frames_unsupported",
@@ -238,7 +239,7 @@ class Conversation:
         Args:
             now_s: Trio's time. now_ms: UTC epoch ms.
         """
-        if frame.kind == KIND_LINK_CLOSED:
+        if frame.kind >= KIND_LINK_CLOSED:
             return self._link_closed(frame)
         record = self._fleet.terminal(frame.phone)
         if record is None:
@@ -444,12 +445,15 @@ class Conversation:
         return [*steps, *self._reply(frame, record, header, result)]
 
     def _link_closed(self, frame: Frame) -> list[Step]:
-        """The connection is gone: every session of this car on it is over. The others on it hear it by themselves."""
+        """The connection is gone: every session of this car on it is over. The others on it hear it by themselves.
+
+        Or one terminal among others on it has fallen silent: its session alone.
+        """
         steps: list[Step] = []
         reason = frame.data.decode("ascii", "replace")
         for terminal, session in list(self._sessions.items()):
-            if session.link == frame.link:
-                self._counts["links_closed"] += 1
+            if session.link == frame.link and (frame.kind == KIND_LINK_CLOSED or terminal == frame.terminal):
+                self._counts["links_closed" if frame.kind == KIND_LINK_CLOSED else "terminals_silent"] += 1
                 steps.append(self._closed(session, reason, self._source(frame), frame.arrival_ms))
                 del self._sessions[terminal]
                 self._fleet.occupancy.ended(frame.link, terminal)

@@ -87,6 +87,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         # tunnel are a dead connection; the terminal reconnects and re-sends, so being wrong costs one login.
         int, Meta(ge=10, le=86_400, description="Silence after which a terminal's connection is closed, seconds.")
     ] = 180
+    idle_traffic: Annotated[
+        Literal["uplink", "any"],
+        Meta(
+            description="What ends that silence: only what the terminal sends (`uplink`), or also what we send to it "
+            "(`any`), for terminals that mostly listen. With `any` a dead connection is found only when TCP gives up."
+        ),
+    ] = "uplink"
     report_dsn: Annotated[
         str,
         Meta(description="Where reports are stored; empty: ClickHouse embedded, in `clickhouse` in `data`."),

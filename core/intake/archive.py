@@ -105,7 +105,7 @@ def find_records(
         if load_i64(record + AT_SEQUENCE) >= before:
             break
         arrival_ms = load_i64(record + AT_ARRIVAL_MS)
-        if from_ms <= arrival_ms < to_ms and load_u8(record + AT_KIND) != KIND_LINK_CLOSED:
+        if from_ms <= arrival_ms < to_ms and load_u8(record + AT_KIND) < KIND_LINK_CLOSED:
             wanted = load_u32(record + AT_VEHICLE) == vehicle_id and load_u32(record + AT_TERMINAL) != 0
             if not wanted and load_u32(record + AT_TERMINAL) == 0:
                 # Said before it was logged in: whose it is stands in the frame alone.

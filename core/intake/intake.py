@@ -76,6 +76,7 @@ class Intake:
         ack_after: str = "sync",
         ack_window_ms: float = 10,
         idle_s: float = 180,
+        idle_any: bool = False,
         links_max: int = LINKS_MAX,
         terminals_per_link_max: int = TERMINALS_PER_LINK_MAX,
         protocol: int = 1,
@@ -107,6 +108,7 @@ class Intake:
         s[loop.ACK_AFTER] = loop.ACK_AFTER_MODES.index(ack_after)
         s[loop.WINDOW_NS] = int(ack_window_ms * 1_000_000)
         s[loop.IDLE_MS] = int(idle_s * 1000)
+        s[loop.IDLE_ANY] = idle_any
         s[loop.BOOT] = boot
         s[loop.LINKS_LIMIT] = links_max
         s[loop.TERMINALS_LIMIT] = terminals_per_link_max

@@ -527,7 +527,7 @@ def frame_at(buffer: Any, at: int, kernels: Kernels, identity: Any) -> Frame:
     kind = int(buffer[at + AT_KIND])
     data = buffer[payload : payload + length].tobytes()
     phone = (0, 0)
-    if kind == KIND_LINK_CLOSED:
+    if kind >= KIND_LINK_CLOSED:
         data = loop.CLOSE_NAMES[data[0]].encode()
     else:
         kernels.identify(buffer.ctypes.data + payload, length, identity.ctypes.data)
@@ -539,7 +539,7 @@ def frame_at(buffer: Any, at: int, kernels: Kernels, identity: Any) -> Frame:
         terminal=int(pair[0]),
         vehicle_id=int(pair[(AT_VEHICLE - AT_TERMINAL) // 4]),
         kind=kind,
-        frame_class=-1 if kind == KIND_LINK_CLOSED else int(buffer[at + AT_CLASS]),
+        frame_class=-1 if kind >= KIND_LINK_CLOSED else int(buffer[at + AT_CLASS]),
         phone=phone,
         data=data,
     )
@@ -571,7 +571,7 @@ def frames_of(directory: Path, kernels: Kernels, phone: tuple[int, int]) -> Iter
             frame = frame_at(blob, at, kernels, identity)
             if frame.phone == phone:
                 yield frame
-            at += RECORD_HEADER_BYTES + (len(frame.data) + 7 & ~7 if frame.kind != KIND_LINK_CLOSED else 8)
+            at += RECORD_HEADER_BYTES + (len(frame.data) + 7 & ~7 if frame.kind < KIND_LINK_CLOSED else 8)
 
 
 def _ring_of(state: Any, index: int, words: int) -> Any:

@@ -12,6 +12,8 @@ KIND_ASSEMBLED: Final = 1
 """A message put together from fragments, as one frame (header without packet item, then the whole body)."""
 KIND_LINK_CLOSED: Final = 2
 """The connection ended; data is the reason as ASCII: closed, silent, garbage, slow, full, replaced, stopped."""
+KIND_TERMINAL_SILENT: Final = 3
+"""One of several terminals on a connection has said nothing for idle_s, and its gate is closed; data is `silent`."""
 
 
 class Frame(NamedTuple):
@@ -26,9 +28,9 @@ class Frame(NamedTuple):
     vehicle_id: int
     kind: int
     frame_class: int
-    """CLASS_* of protocols.seam, -1 for KIND_LINK_CLOSED."""
+    """CLASS_* of protocols.seam, -1 for what the intake itself says (KIND_LINK_CLOSED and above)."""
     phone: tuple[int, int]
-    """(high, low) packed BCD of the phone in the header; (0, 0) for KIND_LINK_CLOSED."""
+    """(high, low) packed BCD of the phone in the header; (0, 0) for what the intake itself says."""
     data: bytes
 
 

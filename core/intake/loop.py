@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from numba import njit, types
 
-from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED
+from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED, KIND_TERMINAL_SILENT
 from core.intake.records import RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, seal_record, seal_segment_header
 from core.limits import (
     ACCEPT_PER_ROUND,
@@ -105,6 +105,7 @@ TIMES: Final = 26
 NEXT: Final = 27
 SEALED: Final = 28
 TERMINALS_LIMIT: Final = 29
+IDLE_ANY: Final = 30  # 1: what we send keeps a connection open too
 
 # The loop's own.
 STAGED: Final = 32  # bytes staged for the next commit
@@ -172,6 +173,7 @@ COUNTERS: Final = (
     ("stalls_ms", "Milliseconds spent waiting for a journal segment: nothing is acknowledged meanwhile."),
     ("commands", "Commands of the actors carried out."),
     ("commands_late", "Commands for a link that had ended."),
+    ("terminals_silent", "Terminals on a shared connection shut out after idle_s without a frame of theirs."),
     ("admissions_refused", "Admissions refused: too many terminals on a link, or in all."),
     ("hand_ups", "Times the readers were woken."),
     ("rounds", "Rounds of the loop."),
@@ -205,6 +207,7 @@ _STALLS: Final = _INDEX["stalls_ms"]
 _COMMANDS: Final = _INDEX["commands"]
 _LATE: Final = _INDEX["commands_late"]
 _ADMISSIONS_REFUSED: Final = _INDEX["admissions_refused"]
+_TERMINALS_SILENT: Final = _INDEX["terminals_silent"]
 _HAND_UPS: Final = _INDEX["hand_ups"]
 _ROUNDS: Final = _INDEX["rounds"]
 _ACCEPT_ERRORS: Final = _INDEX["accept_errors"]
@@ -230,6 +233,7 @@ CHUNK_END: Final = 13
 SERIAL: Final = 14
 HANDED: Final = 15  # 1 when the journal holds a frame that was handed up: its end is handed up too
 ALARM: Final = 16
+HEARD_MS: Final = 17  # when the first terminal said something last
 LINK_WORDS: Final = 20
 LINK_BYTES: Final = LINK_WORDS * 8
 
@@ -262,7 +266,7 @@ SPANS_MAX: Final = 16 * 1024
 SPAN_WORDS: Final = 4  # fd, link, start, length (or -1: close behind what was sent)
 ADMISSIONS_MAX: Final = 1 << 17
 """Slots of the table of further terminals on a link; at three quarters an admission is refused."""
-ADMISSION_WORDS: Final = 5  # link (0 free, -1 was used), high, low, terminal, vehicle
+ADMISSION_WORDS: Final = 6  # link (0 free, -1 was used), high, low, terminal, vehicle, when it said something last
 FDS_MAX: Final = 1 << 16
 """Descriptors that can be a connection: rows are found by descriptor. Rows never used take no memory."""
 FD_OF_WORDS: Final = 1 << 16
@@ -406,6 +410,7 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
         store_i64(row + 8 * LOW, low)
         store_i64(row + 8 * TERMINAL, terminal)
         store_i64(row + 8 * VEHICLE, vehicle_id)
+        store_i64(row + 8 * HEARD_MS, s[NOW_MS])
         return 1
     link = load_i64(row + 8 * LINK)
     entry = _admission_of(s, link, high, low)
@@ -421,6 +426,7 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
         store_i64(entry + 16, low)
     store_i64(entry + 24, terminal)
     store_i64(entry + 32, vehicle_id)
+    store_i64(entry + 40, s[NOW_MS])
     return 1
 
 
@@ -807,11 +813,13 @@ def _take_frame(s: Any, fd: int, length: int, identify: int, reply: int) -> int:
     if load_i64(row + 8 * LOW) == low and load_i64(row + 8 * HIGH) == high:
         terminal = load_i64(row + 8 * TERMINAL)
         vehicle_id = load_i64(row + 8 * VEHICLE)
+        store_i64(row + 8 * HEARD_MS, s[NOW_MS])
     elif load_i64(row + 8 * EXTRA) > 0:
         entry = _admission_of(s, link, high, low)
         if entry != 0:
             terminal = load_i64(entry + 24)
             vehicle_id = load_i64(entry + 32)
+            store_i64(entry + 40, s[NOW_MS])
     if terminal == 0:
         if frame_class != CLASS_LOGIN:
             s[_NOT_ADMITTED] += 1
@@ -937,6 +945,8 @@ def _carry_out(s: Any, command: int, identify: int) -> int:
         s[_ADMISSIONS_REFUSED] += 1
         return 0
     if operation == SEND or operation == ADMIT:
+        if s[IDLE_ANY]:
+            store_i64(row + 8 * LAST_MS, s[NOW_MS])
         copy(s[ARENA] + s[ARENA_USED], payload, length)
         return _span(s, fd, length)
     if operation == EVICT:
@@ -1019,9 +1029,45 @@ def push_command(
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 
+@njit(_i64(_State, *[_i64] * 5), cache=True, nogil=True)
+def _shut_out(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int) -> int:
+    """Close the gate of a silent terminal on a connection that others keep alive, and tell the readers."""
+    store_u8(s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, SILENT)
+    link = load_i64(s[LINKS] + fd * LINK_BYTES + 8 * LINK)
+    _stage(s, 1, link, terminal, vehicle_id, KIND_TERMINAL_SILENT, 255)
+    s[URGENT] = 1
+    s[_TERMINALS_SILENT] += 1
+    return _evict(s, fd, high, low)
+
+
+@njit(_i64(_State, _i64), cache=True, nogil=True)
+def _tick_admissions(s: Any, oldest_ms: int) -> int:
+    """Shut out further terminals that have said nothing since; 0, or the errno of a commit in between.
+
+    A connection that forwards many is never silent itself. Looking at all slots once a second costs 2 ms, on a node
+    that has such connections. Where anything sent counts, nothing says to whom: terminals then go with their link.
+    """
+    if s[ADMISSIONS_USED] == 0 or s[IDLE_ANY]:
+        return 0
+    for slot in range(ADMISSIONS_MAX):
+        entry = s[ADMISSIONS] + slot * ADMISSION_WORDS * 8
+        link = load_i64(entry)
+        if link <= 0 or load_i64(entry + 40) >= oldest_ms:
+            continue
+        fd = _fd_of(s, link)
+        if fd < 0 or load_i64(s[LINKS] + fd * LINK_BYTES + 8 * FLAGS) & PAUSED:
+            continue
+        _shut_out(s, fd, load_i64(entry + 8), load_i64(entry + 16), load_i64(entry + 24), load_i64(entry + 32))
+        if s[STAGED] > STAGING_COMMIT_BYTES:
+            error = _commit(s)
+            if error != 0:
+                return error
+    return 0
+
+
 @njit(_i64(_State), cache=True, nogil=True)
 def _tick(s: Any) -> int:
-    """Once a second: end silent connections, seal a segment that is old enough."""
+    """Once a second: end silent connections and sessions, seal a segment that is old enough."""
     if s[NOW_MS] - s[TICK_MS] < TICK_EVERY_MS:
         return 0
     s[TICK_MS] = s[NOW_MS]
@@ -1034,10 +1080,29 @@ def _tick(s: Any) -> int:
             and not load_i64(row + 8 * FLAGS) & PAUSED
         ):
             _end_link(s, fd, SILENT)
-            if s[STAGED] > STAGING_COMMIT_BYTES:
-                error = _commit(s)
-                if error != 0:
-                    return error
+        elif (
+            load_i64(row + 8 * LINK) != 0
+            and load_i64(row + 8 * EXTRA) > 0
+            and load_i64(row + 8 * TERMINAL) != 0
+            and load_i64(row + 8 * HEARD_MS) < oldest_ms
+            and not load_i64(row + 8 * FLAGS) & PAUSED
+            and not s[IDLE_ANY]
+        ):
+            _shut_out(
+                s,
+                fd,
+                load_i64(row + 8 * HIGH),
+                load_i64(row + 8 * LOW),
+                load_i64(row + 8 * TERMINAL),
+                load_i64(row + 8 * VEHICLE),
+            )
+        if s[STAGED] > STAGING_COMMIT_BYTES:
+            error = _commit(s)
+            if error != 0:
+                return error
+    error = _tick_admissions(s, oldest_ms)
+    if error != 0:
+        return error
     if s[SEGMENT_FD] >= 0 and s[NOW_MS] - s[SEGMENT_OPENED_MS] >= _SEAL_MS:
         _seal(s)
     return 0

@@ -311,7 +311,7 @@ def read_records(
         if (
             frame_class != CLASS_REPORT
             and frame_class != CLASS_LOGIN
-            and kind != KIND_LINK_CLOSED
+            and kind < KIND_LINK_CLOSED
             and (frame_class != CLASS_FRAGMENT or kind == KIND_ASSEMBLED)
         ):
             store_i64(messages + 8 * message_count, at)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.intake.journal import SegmentRoom, read_segment
-from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED
+from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED, KIND_TERMINAL_SILENT
 from core.limits import BAD_FRAMES_MAX, FRAMES_BEFORE_LOGIN_MAX
 from protocols.seam import CLASS_FRAME, CLASS_LOGIN, RESULT_FAILURE, RESULT_OK, RESULT_UNSUPPORTED, RESULT_WRONG
 from tests.intake import toy
@@ -176,6 +176,50 @@ def test_a_link_on_which_only_answers_to_downlinks_come_is_not_silent(make_rig: 
     assert rig.intake.counters()["links_silent"] == 0
     # A dead one is told from it by its silence alone.
     assert client.ended()
+
+
+def test_of_many_terminals_on_one_link_the_silent_are_shut_out_and_may_log_in_again(make_rig: Any) -> None:
+    rig = make_rig(idle_s=1.0)
+    client = rig.client()
+    link = rig.login(client, 1, 11)
+    for phone in (2, 3):
+        rig.login(client, phone, 10 + phone)
+    asked = 0
+
+    def told() -> list[tuple[int, int, bytes]]:
+        # The third goes on and keeps the connection alive for all.
+        nonlocal asked
+        asked += 1
+        client.send(toy.frame("R", 3, asked, asked))
+        assert client.replies(1) == [("R", asked, RESULT_OK)]
+        return [(f.terminal, f.link, f.data) for f in rig.frames if f.kind == KIND_TERMINAL_SILENT]
+
+    rig.read_until(lambda: len(told()) == 2)
+    assert set(told()) == {(11, link, b"silent"), (12, link, b"silent")}
+    for phone in (1, 2):
+        client.send(toy.frame("R", phone, 9, 9))
+        assert client.replies(1) == [("R", 9, RESULT_FAILURE)]
+        rig.login(client, phone, 10 + phone)
+        client.send(toy.frame("R", phone, 9, 9))
+        assert client.replies(1) == [("R", 9, RESULT_OK)]
+    assert rig.intake.counters()["terminals_silent"] == 2
+    assert rig.intake.counters()["links_silent"] == 0
+
+
+def test_where_any_traffic_counts_what_we_send_keeps_a_link_that_only_listens(make_rig: Any) -> None:
+    idle_s = 0.5
+    rig = make_rig(idle_s=idle_s, idle_any=True)
+    client = rig.client()
+    link = rig.login(client, 1, 11)
+    end = time.monotonic() + 5 * idle_s
+    while time.monotonic() < end:
+        assert rig.intake.send(link, b"question")
+        assert client.read(8) == b"question"
+    assert rig.intake.counters()["links_silent"] == 0
+    # Nothing in either direction: it is ended all the same.
+    assert client.ended()
+    rig.stop()
+    assert rig.intake.counters()["links_silent"] == 1
 
 
 def test_a_link_more_than_the_bound_is_refused_and_a_free_place_is_used(make_rig: Any) -> None:

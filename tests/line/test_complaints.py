@@ -5,8 +5,10 @@ The complaints are issues of open projects: traccar 5216, JT808Gateway 16, 30 an
 nothing comes, and one on which only answers do, in tests/intake.
 """
 
+from pathlib import Path
 from typing import Any
 
+from bench.servers import start_carillon
 from core.limits import REFUSALS_PER_LINK_MAX
 from protocols.jt808.codec import Header, encode
 from protocols.jt808.framing import wrap
@@ -17,14 +19,14 @@ FORWARDED = 30
 """Terminals behind one connection."""
 
 
-def on_one_link(line: Line, first: int) -> list[Terminal]:
+def on_one_link(line: Line, first: int, terminals: int = FORWARDED) -> list[Terminal]:
     """Log terminals in on one connection, as a forwarding platform does."""
-    terminals = [line.terminal(f"139000{first + n:05}") for n in range(FORWARDED)]
-    shared = terminals[0].socket
-    for one in terminals[1:]:
+    all_of_them = [line.terminal(f"139000{first + n:05}") for n in range(terminals)]
+    shared = all_of_them[0].socket
+    for one in all_of_them[1:]:
         one.socket.close()
         one.socket = shared
-    return [one.login() for one in terminals]
+    return [one.login() for one in all_of_them]
 
 
 def test_each_of_many_terminals_on_one_link_is_answered_and_asked_by_its_own_phone(line: Line) -> None:
@@ -60,6 +62,31 @@ def test_sessions_of_a_forwarding_link_move_away_and_end_with_it_and_none_is_lef
         ended = len(line.events("terminal.session.closed", vehicle_id=car))
         assert opened - ended == (1 if n == 3 else 0)
     moved.report(place(3))
+
+
+def test_a_phone_that_falls_silent_is_logged_out_though_its_link_lives_on(tmp_path: Path) -> None:
+    server = start_carillon(tmp_path / "data", idle_s=10)
+    line = Line(server)
+    try:
+        first, second, third = on_one_link(line, 580, terminals=3)
+        second.report(place(1))
+
+        def ended() -> list[tuple[int, str]]:
+            # The third keeps the link alive for all.
+            third.say(0x0002, Heartbeat())
+            third.answer()
+            ends = [event["payload"] for event in line.events("terminal.session.closed")]
+            return sorted((one["vehicle_id"], one["reason"]) for one in ends)
+
+        until(lambda: len(ended()) == 2)
+        assert ended() == sorted((line.vehicle_of(one.phone), "silent") for one in (first, second))
+        assert line.server.ask("GET", f"/api/v1/vehicles/{line.vehicle_of(third.phone)}")[1]["online"]
+        assert not line.server.ask("GET", f"/api/v1/vehicles/{line.vehicle_of(first.phone)}")[1]["online"]
+        # It comes back on the same link as if nothing had been.
+        first.login().report(place(2))
+    finally:
+        line.close()
+        server.stop()
 
 
 def bad_checksum(terminal: Terminal) -> bytes:
