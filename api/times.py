@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.problems import Problem
-from storage.vehicles import TIME_ZONE_DEFAULT
+from core.zones import TIME_ZONE_DEFAULT
 
 TIME_CHARACTERS_MAX: Final = 40
 TIME_MS_MAX: Final = 253_370_764_800_000

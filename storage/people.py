@@ -7,7 +7,6 @@ is stored, so that a stolen table opens nothing. Tokens have 256 random bits: a 
 import contextlib
 import hashlib
 import secrets
-import zoneinfo
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -18,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from core import limits
 from core.clock import Clock, wall_ms
 from core.rights import RIGHTS, ROLES, Principal, Scope
+from core.zones import is_time_zone
 from storage.database import Database
 from storage.errors import StorageError
 from storage.passwords import Failures, Passwords, network_of, normal, password_fault
@@ -1014,15 +1014,6 @@ DEMO_LOGINS: Final[Mapping[str, tuple[str, str]]] = {
 def hash_of(token: str) -> str:
     """Return what is stored of a token: its SHA-256, in hexadecimal digits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def is_time_zone(name: str) -> bool:
-    """Tell whether this names a time zone (`Asia/Shanghai`)."""
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _is_login(login: str) -> bool:

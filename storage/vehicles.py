@@ -12,11 +12,10 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 
 from core import limits
 from core.rights import Principal
+from core.zones import TIME_ZONE_DEFAULT
 from storage.database import Database
 from storage.tables.business import BINDING, STORE, TERMINAL, VEHICLE
 
-TIME_ZONE_DEFAULT: Final = "Asia/Shanghai"
-"""Of vehicles that belong to no store."""
 SEARCH_CHARACTERS_MAX: Final = 40
 PHONE_TAIL_DIGITS_MIN: Final = 3
 """Fewer digits are the end of too many phones to be meant as one."""
