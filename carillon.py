@@ -48,6 +48,7 @@ KERNELS: Final = (
     "core.kernels.geodesy",
     "core.kernels.geofence",
     "core.kernels.rings",
+    "core.kernels.outline",
     "core.kernels.crossing",
     "core.kernels.alarms",
     "core.kernels.track",
@@ -846,7 +847,7 @@ def fences_of(geofences: "Sequence[Any]") -> "list[Any]":
     from core.geofence import indexed
     from core.kernels.geofence import FenceError, build_index
 
-    fences = [indexed(stored) for stored in geofences]
+    fences = [indexed(stored) for stored in geofences if stored.kind != "corridor"]
     try:
         build_index(fences)
         return fences

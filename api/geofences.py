@@ -21,6 +21,7 @@ from api.geojson import (
 )
 from api.guards import principal_of
 from api.messages import language_of, text
+from api.outlines import ZOOM_MAX, Outlines, outlines_of, view_of
 from api.parts import Parts
 from api.problems import CHANGES, KEYED, Problem, Refused, answers
 from core.events import Event
@@ -117,8 +118,22 @@ async def list_geofences(
     search: Search = "",
     store: Store = None,
     state_: State = None,
-) -> FeatureCollection:
-    """Return the geofences you see, by id: your stores' and the whole group's. Removed ones are not among them."""
+    bbox: Annotated[
+        str | None, QueryParameter(max_length=128, description="For a map: west,south,east,north in degrees")
+    ] = None,
+    zoom: Annotated[float, QueryParameter(ge=0, le=ZOOM_MAX, description="The map's; tiles of 512 pixels")] = 12,
+) -> FeatureCollection | Outlines:
+    """Return the geofences you see, by id: your stores' and the whole group's. Removed ones are not among them.
+
+    With `bbox` it is what a map shows: outlines of at most 2,000 geofences, as fine as a pixel at `zoom`. Of more than
+    these the large ones are drawn, the others counted in `clusters`. `after` and `limit` mean nothing then.
+    """
+    if bbox is not None:
+        view = view_of(bbox, zoom)
+        sketches = await sync_to_thread(
+            _of(request).sketches, principal_of(request), view, search=search, store=store, shown=state_ or ""
+        )
+        return await sync_to_thread(outlines_of, sketches, view)
     fences = await sync_to_thread(
         _of(request).page, principal_of(request), after, limit, search=search, store=store, shown=state_ or ""
     )

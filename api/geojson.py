@@ -1,6 +1,7 @@
 """Geofences as GeoJSON (RFC 7946), both ways.
 
-A polygon is a Polygon; a circle a Point whose property `radius_m` says how far it reaches. What we write out and read
+A polygon is a Polygon; a circle a Point whose property `radius_m` says how far it reaches; a corridor a LineString with
+its whole width in `width_m`. What we write out and read
 again changes nothing: a feature that says our revision beside its id is that fence; any other is a new one, whatever
 its id, since files from elsewhere number theirs from 1 too.
 """
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.geofence import Applies, Geofence, GeofenceFaultError, Kind, TerminalRules
+from core.geofence import Applies, Geofence, GeofenceFaultError, Kind, Role, TerminalRules, Window
 from core.limits import GEOJSON_CORNERS_MAX, GEOJSON_FEATURES_MAX
 
 MEDIA_TYPE: Final = "application/geo+json"
@@ -32,6 +33,12 @@ class PointGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="Point"):
     coordinates: list[float]
 
 
+class LineGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="LineString"):
+    """The line of a corridor, each point [longitude, latitude]."""
+
+    coordinates: list[list[float]]
+
+
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
     """What a geofence is besides its boundary."""
 
@@ -39,6 +46,22 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     radius_m: float | msgspec.UnsetType = msgspec.UNSET
     """A circle's."""
+    width_m: float | msgspec.UnsetType = msgspec.UNSET
+    """A corridor's, from one side to the other."""
+    role: Role
+    """A `route` is a corridor that a car is to keep to."""
+    hours: tuple[Window, ...]
+    """When it is judged by; none: always."""
+    expected: tuple[Window, ...]
+    """When each of its chosen cars must have been inside."""
+    time_zone: str
+    """Whose clock these go by; empty: the store's, for the group's Asia/Shanghai."""
+    dwell_s: int
+    """A stay so long is said; 0: none."""
+    speed_limit_kmh: int
+    """Inside; 0: none."""
+    speed_s: int
+    """How long above it counts."""
     store: int
     """0: the whole group's."""
     active: bool
@@ -61,7 +84,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     """One geofence."""
 
     id: int
-    geometry: PolygonGeometry | PointGeometry
+    geometry: PolygonGeometry | PointGeometry | LineGeometry
     properties: Properties
 
 
@@ -89,15 +112,21 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 def feature_of(fence: Geofence) -> Feature:
     """Return a stored geofence as a feature."""
-    circle = fence.kind == "circle"
-    geometry = fence.geometry
     return Feature(
         id=fence.id,
-        geometry=PointGeometry(geometry["centre"]) if circle else PolygonGeometry(geometry["coordinates"]),
+        geometry=geometry_of(fence.kind, fence.geometry),
         properties=Properties(
             name=fence.name,
             kind=fence.kind,
-            radius_m=geometry["radius_m"] if circle else msgspec.UNSET,
+            radius_m=fence.geometry.get("radius_m", msgspec.UNSET),
+            width_m=fence.geometry.get("width_m", msgspec.UNSET),
+            role=fence.role,
+            hours=fence.hours,
+            expected=fence.expected,
+            time_zone=fence.time_zone,
+            dwell_s=fence.dwell_s,
+            speed_limit_kmh=fence.speed_limit_kmh,
+            speed_s=fence.speed_s,
             store=fence.store,
             active=fence.active,
             colour=fence.colour,
@@ -111,6 +140,17 @@ def feature_of(fence: Geofence) -> Feature:
             changed_by=fence.changed_by,
         ),
     )
+
+
+def geometry_of(kind: Kind, geometry: dict[str, Any]) -> PolygonGeometry | PointGeometry | LineGeometry:
+    """Return the boundary of a fence as GeoJSON says it."""
+    match kind:
+        case "circle":
+            return PointGeometry(geometry["centre"])
+        case "corridor":
+            return LineGeometry(geometry["coordinates"])
+        case _:
+            return PolygonGeometry(geometry["coordinates"])
 
 
 def drafts_of(document: object) -> list[Draft]:
@@ -129,7 +169,7 @@ def drafts_of(document: object) -> list[Draft]:
                 raise DocumentError("a FeatureCollection has a list of features")
         case "Feature":
             features = [document]
-        case "Polygon" | "MultiPolygon" | "Point":
+        case "Polygon" | "MultiPolygon" | "Point" | "LineString" | "MultiLineString":
             features = [{"type": "Feature", "geometry": document, "properties": {}}]
         case other:
             raise DocumentError(f"its type is FeatureCollection or Feature, got {str(other)[:40]!r}")
@@ -169,6 +209,8 @@ def _check_system(document: dict[str, Any]) -> None:
 
 def _corners(fence: Geofence) -> int:
     rings = fence.geometry.get("coordinates", ())
+    if fence.kind == "corridor":
+        return len(rings) if isinstance(rings, list) else 0
     return sum(len(ring) for ring in rings if isinstance(ring, list)) if isinstance(rings, list) else 0
 
 
@@ -207,9 +249,7 @@ def _read(feature: dict[str, Any], properties: dict[str, Any], name: str) -> Geo
     store = _typed(properties, "store", int, 0)
     if not 0 <= store < 2**31:
         raise GeofenceFaultError("property_invalid", name="store", value=_cut(store))
-    applies = properties.get("applies", "all")
-    if applies not in ("all", "vehicles"):
-        raise GeofenceFaultError("property_invalid", name="applies", value=_cut(applies))
+    applies = _said(properties, "applies", Applies, "all")
     vehicles = properties.get("vehicles")
     if vehicles is not None and not is_ids(vehicles):
         raise GeofenceFaultError("property_invalid", name="vehicles", value=_cut(vehicles))
@@ -225,6 +265,13 @@ def _read(feature: dict[str, Any], properties: dict[str, Any], name: str) -> Geo
         geometry={},
         active=_typed(properties, "active", bool, True),
         colour=colour,
+        role=_said(properties, "role", Role, "zone"),
+        hours=_said(properties, "hours", tuple[Window, ...], ()),
+        expected=_said(properties, "expected", tuple[Window, ...], ()),
+        time_zone=_typed(properties, "time_zone", str, ""),
+        dwell_s=_whole(properties, "dwell_s"),
+        speed_limit_kmh=_whole(properties, "speed_limit_kmh"),
+        speed_s=_whole(properties, "speed_s"),
         applies=applies,
         vehicles=None if vehicles is None else tuple(vehicles),
         on_terminals=_typed(properties, "on_terminals", bool, None),
@@ -240,6 +287,31 @@ def _rules(given: object) -> TerminalRules | None:
         return msgspec.convert(given, TerminalRules)
     except msgspec.ValidationError as error:
         raise GeofenceFaultError("terminal_unreadable", reason=str(error)) from error
+
+
+def _said(properties: dict[str, Any], name: str, kind: Any, missing: Any) -> Any:
+    """Return a property converted to a type. Raises GeofenceFaultError, which names the window at fault."""
+    value = properties.get(name)
+    if value is None:
+        return missing
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        if name in ("hours", "expected") and isinstance(value, list):
+            for number, window in enumerate(value, 1):
+                try:
+                    msgspec.convert(window, Window)
+                except msgspec.ValidationError:
+                    raise GeofenceFaultError("window_unreadable", field=name, window=number) from error
+        raise GeofenceFaultError("property_invalid", name=name, value=_cut(value)) from error
+
+
+def _whole(properties: dict[str, Any], name: str) -> int:
+    """Return a property that is a whole number that a table can hold."""
+    value = _typed(properties, name, int, 0)
+    if not -(2**31) <= value < 2**31:
+        raise GeofenceFaultError("property_invalid", name=name, value=_cut(value))
+    return int(value)
 
 
 def is_ids(value: object) -> bool:
@@ -272,6 +344,15 @@ def _shapes(geometry: object, properties: dict[str, Any]) -> Iterator[tuple[Kind
             if radius is None:
                 raise GeofenceFaultError("radius_missing")
             yield "circle", {"centre": coordinates, "radius_m": radius}
+        case "LineString" | "MultiLineString" as kind:
+            width = properties.get("width_m", properties.get("width"))
+            if width is None:
+                raise GeofenceFaultError("width_missing")
+            lines = [coordinates] if kind == "LineString" else coordinates
+            if not isinstance(lines, list) or not lines:
+                raise GeofenceFaultError("points_missing")
+            for line in lines:
+                yield "corridor", {"coordinates": line, "width_m": width}
         case "Polygon":
             yield "polygon", {"coordinates": coordinates}
         case "MultiPolygon":

@@ -335,6 +335,24 @@ FENCE_AREA_M2_MAX: Final = 2e12
 FENCE_PERIMETER_M_MAX: Final = 20_000_000.0
 """20,000 km, three times around the largest province. Each 360 m of boundary make a cell of the index: 55,000 cells and
 some 4 MB; without it 10,000 corners zigzagging across a country would make 28 million."""
+CORRIDOR_POINTS_MAX: Final = 10_000
+"""Points of a corridor's line: a motorway of 2,000 km with one every 200 m, as exact as a fix at its speed."""
+CORRIDOR_WIDTH_M_MIN: Final = 10.0
+"""A fix is off by five metres on either side: in a narrower one a car on the line would be out by chance."""
+CORRIDOR_WIDTH_M_MAX: Final = 2_000.0
+"""A kilometre on both sides; the index looks no further around a line. What is wider is an area: draw a polygon."""
+CORRIDOR_LENGTH_M_MAX: Final = 5_000_000.0
+"""5,000 km, from one end of China to the other along roads. At the full width it covers 77,000 cells of 360 m of the
+index, as the largest polygon's boundary does."""
+FENCE_WINDOWS_MAX: Final = 28
+"""Windows of a week in which a fence is judged by, or cars are expected: four for each day."""
+FENCE_DWELL_S_MIN: Final = 30
+"""A stay is told from passing by three fixes ten seconds apart."""
+FENCE_DWELL_S_MAX: Final = 90 * 86_400
+"""A quarter of a year: a car that nobody has sold."""
+FENCE_SPEED_KMH_MAX: Final = 300
+FENCE_SPEED_S_MAX: Final = 3_600
+"""An hour above the limit: longer than any zone is driven through."""
 FENCES_MAX: Final = 100_000
 """Geofences of one dealer group: the index of so many takes 116 MB and 2.4 s to build. One more is refused."""
 FENCE_VEHICLES_MAX: Final = 10_000
@@ -344,6 +362,8 @@ FENCE_NAME_CHARACTERS_MAX: Final = 64
 AREA_CORNERS_MAX: Final = 500
 """Corners of a fence told to terminals: 4 KB, a message of four fragments. Terminals hold a few hundred in an area; a
 district's outline simplified to 50 m has as many."""
+AREA_ROUTE_WIDTH_M_MAX: Final = 255
+"""A route's width on a terminal is one byte of metres (0x8606)."""
 AREA_MS_MIN: Final = 946_656_000_000
 AREA_MS_END: Final = 4_102_416_000_000
 """2000 to 2099 by the clock of terminals, GMT+8: what six digits of a year, month and day can say."""
@@ -375,6 +395,15 @@ GEOJSON_FEATURES_MAX: Final = 2_000
 GEOJSON_CORNERS_MAX: Final = 100_000
 """One import: 100,000 corners written out with seven decimals are 3 MB, and take 1.5 s to look for edges that cross
 when all are in ten fences of 10,000; 2,000 fences are one transaction of half a second."""
+OUTLINES_MAX: Final = 2_000
+"""Geofences that one answer for a map draws; of more than these the large ones, the others counted in cells."""
+OUTLINES_LARGE_MAX: Final = 500
+"""Of these beside counted ones: more lines cannot be told apart on a screen."""
+OUTLINE_CORNERS_MAX: Final = 100_000
+"""Corners read for one answer for a map: 3 MB of boundaries, a tenth of a second. Fences past it, those with most
+corners, come as their boxes."""
+OUTLINE_CELLS_MAX: Final = 40
+"""Cells along either side of a map in which fences are counted: 64 pixels each on a screen of 2,560."""
 GEOJSON_REFUSALS_MAX: Final = 100
 """Refusals named in one answer; the rest are counted."""
 

@@ -4,24 +4,54 @@ Every change is one transaction of the event log: rows, and `geofence.saved` or 
 fences somebody sees and changes stands in the SQL: those of their stores, and to see also the group's own.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from core import limits
 from core.events import Event, GeofenceRemoved, GeofenceSaved, derive_id
-from core.geofence import Geofence, GeofenceFaultError, TerminalRules, area_kind, checked
+from core.geofence import (
+    DEGREE_1E7,
+    Geofence,
+    GeofenceFaultError,
+    TerminalRules,
+    Window,
+    area_kind,
+    box_1e7,
+    checked,
+    corner_count,
+)
+from core.kernels.geodesy import LON_MAX_1E7
+from core.limits import OUTLINE_CELLS_MAX
 from core.rights import NODE, Principal, Scope
+from core.zones import TIME_ZONE_DEFAULT
 from storage.database import Database
 from storage.tables.business import GEOFENCE, GEOFENCE_VEHICLE, STORE, VEHICLE
 
 _ACTOR: Final = "geofences"
 _STATEMENT_IDS: Final = 500
 _RULES: Final = msgspec.json.Decoder(TerminalRules)
+_WINDOWS: Final = msgspec.json.Decoder(tuple[Window, ...])
+_NO_WINDOWS: Final = "[]"
 IDS_NAMED: Final = 10
 """Ids of cars that a refusal names; the rest are counted."""
 
@@ -66,6 +96,62 @@ class GeofenceRefusedError(Exception):
         self.refusals = refusals
 
 
+class View(NamedTuple):
+    """What a map shows: its sides in 1e-7 degree, and how large one of its pixels is.
+
+    A west above the east means a map across the antimeridian.
+    """
+
+    west: int
+    south: int
+    east: int
+    north: int
+    pixel_1e7: float
+    """Of longitude."""
+
+    @property
+    def width(self) -> int:
+        """Return how many units of longitude it shows."""
+        return self.east - self.west + (0 if self.west <= self.east else 2 * LON_MAX_1E7)
+
+    @property
+    def shrink(self) -> float:
+        """Return how many units of latitude are as high as one of longitude is wide, in its middle."""
+        return math.cos(math.radians((self.south + self.north) / 2 / DEGREE_1E7))
+
+
+class Sketch(NamedTuple):
+    """One fence on a map."""
+
+    fence: Geofence
+    """Without what it is judged by, and without geometry where that is not drawn: read `form`."""
+    box: tuple[int, int, int, int]
+    """lat_min, lon_min, lat_max, lon_max, 1e-7 degree."""
+    corners: int
+    form: Literal["whole", "box", "dot"]
+    """box: its boundary has too many corners for this answer; dot: it is smaller than four pixels."""
+
+
+class Cluster(NamedTuple):
+    """Several fences that are counted in one cell of a map."""
+
+    lat_1e7: int
+    lon_1e7: int
+    """The middle of their centres."""
+    box: tuple[int, int, int, int]
+    """Of all of them: lat_min, lon_min, lat_max, lon_max."""
+    fences: int
+
+
+class Sketches(NamedTuple):
+    """What a map shows of the fences in its box."""
+
+    drawn: list[Sketch]
+    clusters: list[Cluster]
+    """Of those that are not drawn."""
+    fences: int
+
+
 class Transaction(Protocol):
     """What is needed of storage.eventlog.LogTransaction."""
 
@@ -105,11 +191,22 @@ class Geofences:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def load(self) -> list[Geofence]:
-        """Return every fence that is judged by, of all groups, by id, with the vehicles it is for."""
+    def load(self, ids: Sequence[int] | None = None) -> list[Geofence]:
+        """Return every fence that is judged by, of all groups, by id, with the vehicles it is for.
+
+        Its time zone is the one that counts: where it names none its store's, or the default.
+
+        Args:
+            ids: only of these; one that is missing in the answer is judged by no more.
+        """
         in_force = and_(GEOFENCE.c.active, GEOFENCE.c.removed_ms == 0)
         with self._database.read() as connection:
-            return _with_vehicles(connection, [geofence_of(row) for row in connection.execute(_ordered(in_force))])
+            if ids is None:
+                fences = [geofence_of(row) for row in connection.execute(_ordered(in_force))]
+            else:
+                wanted = (_ordered(and_(in_force, GEOFENCE.c.id.in_(part))) for part in _parts(sorted(set(ids))))
+                fences = [geofence_of(row) for one in wanted for row in connection.execute(one)]
+            return _with_zones(connection, _with_vehicles(connection, fences))
 
     def page(
         self,
@@ -130,18 +227,40 @@ class Geofences:
             shown: only those in force, or only those that are not.
             with_vehicles: read which vehicles each is for, not only how many.
         """
-        wanted = and_(visible(principal.scope), GEOFENCE.c.id > after)
-        if search:
-            wanted = and_(wanted, GEOFENCE.c.name.icontains(search, autoescape=True))
-        if store is not None:
-            wanted = and_(wanted, GEOFENCE.c.store_id == store)
-        if shown:
-            wanted = and_(wanted, GEOFENCE.c.active if shown == "active" else ~GEOFENCE.c.active)
+        wanted = and_(_wanted(principal, search, store, shown), GEOFENCE.c.id > after)
         with self._database.read() as connection:
             fences = [geofence_of(row) for row in connection.execute(_ordered(wanted).limit(limit))]
             if with_vehicles:
                 return _with_vehicles(connection, fences, principal.scope)
             return _with_counts(connection, fences, principal.scope)
+
+    def sketches(
+        self, principal: Principal, view: View, *, search: str = "", store: int | None = None, shown: Shown = ""
+    ) -> Sketches:
+        """Return what a map shows of the fences this principal sees, large ones first.
+
+        Up to OUTLINES_MAX fences are drawn. Of more only those that are larger than a cell of the map, at most
+        OUTLINES_LARGE_MAX; the others are counted in its cells. Filters are those of `page`.
+        """
+        wanted = and_(_wanted(principal, search, store, shown), _in_view(view))
+        # Never more than OUTLINE_CELLS_MAX cells along a side, whatever pixel somebody says.
+        cell_lon = max(round(_CELL_PX * view.pixel_1e7), view.width // OUTLINE_CELLS_MAX + 1)
+        cell_lat = max(
+            round(_CELL_PX * view.pixel_1e7 * view.shrink), (view.north - view.south) // OUTLINE_CELLS_MAX + 1
+        )
+        with self._database.read() as connection:
+            count = _count_where(connection, wanted)
+            clusters: list[Cluster] = []
+            if count > limits.OUTLINES_MAX:
+                large = _is_large(cell_lat, cell_lon)
+                times = 1
+                while _count_where(connection, and_(wanted, large)) > limits.OUTLINES_LARGE_MAX:
+                    times *= 4
+                    large = _is_large(times * cell_lat, times * cell_lon)
+                clusters = _clusters(connection, and_(wanted, ~large), view, cell_lat, cell_lon)
+                wanted = and_(wanted, large)
+            rows = connection.execute(select(*_SKETCHED).where(wanted).order_by(GEOFENCE.c.id)).fetchall()
+            return Sketches(_drawn(connection, rows, view), clusters, count)
 
     def count(self, principal: Principal) -> int:
         """Return how many fences this principal sees."""
@@ -299,8 +418,128 @@ def _ordered(condition: ColumnElement[bool]) -> Any:
 
 
 def _count(connection: Connection, group: int) -> int:
-    there = and_(GEOFENCE.c.group_id == group, GEOFENCE.c.removed_ms == 0)
-    return connection.execute(select(func.count()).select_from(GEOFENCE).where(there)).scalar_one()
+    return _count_where(connection, and_(GEOFENCE.c.group_id == group, GEOFENCE.c.removed_ms == 0))
+
+
+def _count_where(connection: Connection, condition: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).select_from(GEOFENCE).where(condition)).scalar_one()
+
+
+def _wanted(principal: Principal, search: str, store: int | None, shown: Shown) -> ColumnElement[bool]:
+    wanted = visible(principal.scope)
+    if search:
+        wanted = and_(wanted, GEOFENCE.c.name.icontains(search, autoescape=True))
+    if store is not None:
+        wanted = and_(wanted, GEOFENCE.c.store_id == store)
+    if shown:
+        wanted = and_(wanted, GEOFENCE.c.active if shown == "active" else ~GEOFENCE.c.active)
+    return wanted
+
+
+# --- for a map --------------------------------------------------------------------------------------------------------
+
+_CELL_PX: Final = 64
+_DOT_PX: Final = 4
+_SKETCHED: Final = (
+    *(GEOFENCE.c[name] for name in ("id", "group_id", "store_id", "name", "kind", "role", "active", "colour")),
+    *(GEOFENCE.c[name] for name in ("applies", "revision", "corners")),
+    *(GEOFENCE.c[name] for name in ("lat_min_1e7", "lat_max_1e7", "lon_min_1e7", "lon_max_1e7")),
+)
+_LAT_MIN: Final = cast(GEOFENCE.c.lat_min_1e7, BigInteger)
+_LAT_MAX: Final = cast(GEOFENCE.c.lat_max_1e7, BigInteger)
+_LON_MIN: Final = cast(GEOFENCE.c.lon_min_1e7, BigInteger)
+_LON_MAX: Final = cast(GEOFENCE.c.lon_max_1e7, BigInteger)
+"""Sums and differences of longitudes are beyond 32 bits, in which PostgreSQL would count."""
+
+
+def _in_view(view: View) -> ColumnElement[bool]:
+    from_west, to_east = GEOFENCE.c.lon_max_1e7 >= view.west, GEOFENCE.c.lon_min_1e7 <= view.east
+    return and_(
+        GEOFENCE.c.lat_min_1e7 <= view.north,
+        GEOFENCE.c.lat_max_1e7 >= view.south,
+        and_(from_west, to_east) if view.west <= view.east else or_(from_west, to_east),
+    )
+
+
+def _is_large(lat_1e7: int, lon_1e7: int) -> ColumnElement[bool]:
+    return or_(lat_1e7 < _LAT_MAX - _LAT_MIN, lon_1e7 < _LON_MAX - _LON_MIN)
+
+
+def _clusters(
+    connection: Connection, wanted: ColumnElement[bool], view: View, cell_lat: int, cell_lon: int
+) -> list[Cluster]:
+    """Return fences counted by the cell that their centre is in; one beyond the map counts at its rim."""
+    lat, lon = (_LAT_MIN + _LAT_MAX) // 2, (_LON_MIN + _LON_MAX) // 2
+    if view.west > view.east:
+        lon = case((lon < view.west, lon + 2 * LON_MAX_1E7), else_=lon)
+    row = case((lat < view.south, 0), (lat > view.north, view.north - view.south), else_=lat - view.south)
+    column = case((lon < view.west, 0), (lon > view.west + view.width, view.width), else_=lon - view.west)
+    counted = (
+        select(
+            (row // cell_lat).label("its_row"),
+            (column // cell_lon).label("its_column"),
+            func.count().label("fences"),
+            func.avg(lat).label("lat"),
+            func.avg(lon).label("lon"),
+            func.min(_LAT_MIN).label("south"),
+            func.max(_LAT_MAX).label("north"),
+            func.min(_LON_MIN).label("west"),
+            func.max(_LON_MAX).label("east"),
+        )
+        .where(wanted)
+        .group_by("its_row", "its_column")
+        .order_by("its_row", "its_column")
+    )
+    clusters = []
+    for one in connection.execute(counted):
+        middle = round(one.lon)
+        middle -= 2 * LON_MAX_1E7 if middle > LON_MAX_1E7 else 0
+        clusters.append(Cluster(round(one.lat), middle, (one.south, one.west, one.north, one.east), one.fences))
+    return clusters
+
+
+def _drawn(connection: Connection, rows: Sequence[Any], view: View) -> list[Sketch]:
+    """Return fences with as much of their geometry as a map can show, large ones first."""
+    boundaries: dict[int, dict[str, Any]] = {}
+    room = limits.OUTLINE_CORNERS_MAX
+    seen = []
+    for row in sorted(rows, key=lambda row: row.corners):
+        if _size_px(row, view) >= _DOT_PX and row.corners <= room:
+            room -= row.corners
+            seen.append(row.id)
+    for part in _parts(seen):
+        wanted = select(GEOFENCE.c.id, GEOFENCE.c.geometry).where(GEOFENCE.c.id.in_(part))
+        boundaries |= {row.id: msgspec.json.decode(row.geometry) for row in connection.execute(wanted)}
+    return [
+        Sketch(
+            Geofence(
+                id=row.id,
+                group=row.group_id,
+                store=row.store_id,
+                name=row.name,
+                kind=row.kind,
+                role=row.role,
+                active=row.active,
+                colour=row.colour,
+                applies=row.applies,
+                revision=row.revision,
+                geometry=boundaries.get(row.id, {}),
+            ),
+            (row.lat_min_1e7, row.lon_min_1e7, row.lat_max_1e7, row.lon_max_1e7),
+            row.corners,
+            "whole" if row.id in boundaries else "dot" if _size_px(row, view) < _DOT_PX else "box",
+        )
+        for row in sorted(rows, key=lambda row: -_size_px(row, view))
+    ]
+
+
+def _size_px(row: Any, view: View) -> float:
+    """Return how long the longer side of a fence's box is on the map."""
+    height = (row.lat_max_1e7 - row.lat_min_1e7) / max(view.shrink, 1e-3)
+    return max(row.lon_max_1e7 - row.lon_min_1e7, height) / view.pixel_1e7
+
+
+# --- what a change makes ----------------------------------------------------------------------------------------------
 
 
 def _one(connection: Connection, principal: Principal, number: int) -> Geofence:
@@ -351,7 +590,9 @@ _TOLD: Final = ("name", "kind", "geometry", "on_terminals", "terminal")
 """Fields that change what a terminal is told of a fence."""
 _WHOM: Final = ("store", "active", "applies", "vehicles")
 """Fields that change which terminals are told of it."""
-_SAID: Final = (*_TOLD, *_WHOM, "colour")
+_JUDGED: Final = ("role", "hours", "expected", "time_zone", "dwell_s", "speed_limit_kmh", "speed_s")
+"""Fields that change how it is judged by, and nothing on terminals: these have rules of their own."""
+_SAID: Final = (*_TOLD, *_WHOM, *_JUDGED, "colour")
 """Fields that a change is about."""
 
 
@@ -450,6 +691,7 @@ def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _values(fence: Geofence) -> dict[str, Any]:
+    lat_min, lon_min, lat_max, lon_max = box_1e7(fence)
     return {
         "group_id": fence.group,
         "store_id": fence.store,
@@ -467,6 +709,18 @@ def _values(fence: Geofence) -> dict[str, Any]:
         "terminal_rules": msgspec.json.encode(fence.terminal or TerminalRules()).decode(),
         "area_kind": fence.area_kind,
         "area_revision": fence.area_revision,
+        "role": fence.role,
+        "hours": msgspec.json.encode(fence.hours).decode(),
+        "expected": msgspec.json.encode(fence.expected).decode(),
+        "time_zone": fence.time_zone,
+        "dwell_s": fence.dwell_s,
+        "speed_limit_kmh": fence.speed_limit_kmh,
+        "speed_s": fence.speed_s,
+        "lat_min_1e7": lat_min,
+        "lat_max_1e7": lat_max,
+        "lon_min_1e7": lon_min,
+        "lon_max_1e7": lon_max,
+        "corners": corner_count(fence),
     }
 
 
@@ -500,6 +754,18 @@ def _with_vehicles(connection: Connection, fences: list[Geofence], scope: Scope 
         else fence
         for fence in fences
     ]
+
+
+def _with_zones(connection: Connection, fences: list[Geofence]) -> list[Geofence]:
+    """Return the fences with the time zones that count for their windows."""
+    zones: dict[int, str] | None = None
+    for number, fence in enumerate(fences):
+        if fence.time_zone or not (fence.hours or fence.expected):
+            continue
+        if zones is None:
+            zones = {row.id: row.time_zone for row in connection.execute(select(STORE.c.id, STORE.c.time_zone))}
+        fences[number] = msgspec.structs.replace(fence, time_zone=zones.get(fence.store, TIME_ZONE_DEFAULT))
+    return fences
 
 
 def _with_counts(connection: Connection, fences: list[Geofence], scope: Scope) -> list[Geofence]:
@@ -541,7 +807,18 @@ def geofence_of(row: Any) -> Geofence:
         terminal=_RULES.decode(row.terminal_rules),
         area_kind=row.area_kind,
         area_revision=row.area_revision,
+        role=row.role,
+        hours=_windows_of(row.hours),
+        expected=_windows_of(row.expected),
+        time_zone=row.time_zone,
+        dwell_s=row.dwell_s,
+        speed_limit_kmh=row.speed_limit_kmh,
+        speed_s=row.speed_s,
     )
+
+
+def _windows_of(text: str) -> tuple[Window, ...]:
+    return () if text == _NO_WINDOWS else _WINDOWS.decode(text)
 
 
 def _saved(fence: Geofence, principal: Principal) -> Event:

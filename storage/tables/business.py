@@ -132,7 +132,8 @@ GEOFENCE: Final = Table(
     *_whose(),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    # JSON: polygon {"coordinates": GeoJSON rings}, circle {"centre": [longitude, latitude], "radius_m": metres}.
+    # JSON: polygon {"coordinates": GeoJSON rings}, circle {"centre": [longitude, latitude], "radius_m": metres},
+    # corridor {"coordinates": [[longitude, latitude], …], "width_m": metres}.
     Column("geometry", Text, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("colour", Text, nullable=False, server_default=""),
@@ -149,6 +150,23 @@ GEOFENCE: Final = Table(
     # As what a terminal keeps it, and the revision in which that changed last; empty and 0 where none is told.
     Column("area_kind", Text, nullable=False, server_default=""),
     Column("area_revision", Integer, nullable=False, server_default="0"),
+    # How it is judged by: core.geofence.Geofence says what each means; hours and expected are JSON lists of Window.
+    Column("role", Text, nullable=False, server_default="zone"),
+    Column("hours", Text, nullable=False, server_default="[]"),
+    Column("expected", Text, nullable=False, server_default="[]"),
+    Column("time_zone", Text, nullable=False, server_default=""),
+    Column("dwell_s", Integer, nullable=False, server_default="0"),
+    Column("speed_limit_kmh", Integer, nullable=False, server_default="0"),
+    Column("speed_s", Integer, nullable=False, server_default="0"),
+    # What it holds lies in this box, and by how many points it is drawn: looked at before its geometry is.
+    Column("lat_min_1e7", Integer, nullable=False, server_default="0"),
+    Column("lat_max_1e7", Integer, nullable=False, server_default="0"),
+    Column("lon_min_1e7", Integer, nullable=False, server_default="0"),
+    Column("lon_max_1e7", Integer, nullable=False, server_default="0"),
+    Column("corners", Integer, nullable=False, server_default="0"),
+    # Whole rows of what a map asks for stand in it, so a screen costs one walk through it and not through geometries.
+    Index("ix_geofence_box", "group_id", "removed_ms", "lat_min_1e7", "lat_max_1e7", "lon_min_1e7", "lon_max_1e7",
+          "store_id", "active", "corners"),
     Index("ix_geofence_area_kind", "area_kind", sqlite_where=text("area_kind <> ''"),
           postgresql_where=text("area_kind <> ''")),
 )  # fmt: skip

@@ -14,8 +14,16 @@ from litestar.testing import TestClient
 from api.app import create_app
 from api.geojson import drafts_of, feature_of
 from core.events import Event, FenceCrossed
-from core.geofence import FAULTS, Geofence, GeofenceFaultError, TerminalRules, checked
-from core.limits import AREA_CORNERS_MAX, FENCE_CORNERS_MAX, GEOJSON_BYTES_MAX, GEOJSON_FEATURES_MAX
+from core.geofence import FAULTS, Geofence, GeofenceFaultError, TerminalRules, Window, checked
+from core.limits import (
+    AREA_CORNERS_MAX,
+    CORRIDOR_POINTS_MAX,
+    FENCE_CORNERS_MAX,
+    FENCE_DWELL_S_MIN,
+    FENCE_WINDOWS_MAX,
+    GEOJSON_BYTES_MAX,
+    GEOJSON_FEATURES_MAX,
+)
 from core.rights import NODE
 from storage.people import Store
 from storage.registry import NewTerminal
@@ -43,6 +51,14 @@ def polygon(*rings: Any, **properties: Any) -> dict[str, Any]:
 def circle(radius_m: object = 200, centre: object = (121.4737, 31.2304), **properties: Any) -> dict[str, Any]:
     geometry = {"type": "Point", "coordinates": centre}
     return {"type": "Feature", "geometry": geometry, "properties": {"name": "圆", "radius_m": radius_m, **properties}}
+
+
+ROAD = [[121.47, 31.23], [121.48, 31.23], [121.49, 31.25]]
+
+
+def corridor(line: Any = ROAD, width_m: object = 60, **properties: Any) -> dict[str, Any]:
+    geometry = {"type": "LineString", "coordinates": line}
+    return {"type": "Feature", "geometry": geometry, "properties": {"name": "路", "width_m": width_m, **properties}}
 
 
 def collection(*features: Any) -> dict[str, Any]:
@@ -95,6 +111,7 @@ def test_a_fence_is_drawn_read_changed_and_removed(client: TestClient, node: Nod
         "name": "院", "kind": "polygon", "store": 0, "active": True, "colour": "#0a84ff", "applies": "all",
         "vehicle_count": 0, "revision": 1, "changed_ms": 0, "changed_by": "node",
         "on_terminals": False, "terminal": msgspec.to_builtins(TerminalRules()),
+        "role": "zone", "hours": [], "expected": [], "time_zone": "", "dwell_s": 0, "speed_limit_kmh": 0, "speed_s": 0,
     }  # fmt: skip
     drawn["properties"]["name"] = "新"
     changed = client.put(path, json=drawn)
@@ -215,13 +232,47 @@ def test_who_is_inside_and_who_crossed_last(client: TestClient, node: Node) -> N
     assert len(client.get(f"/api/v1/geofences/{around['id']}/crossings", params={"limit": 1}).json()["items"]) == 1
 
 
+def test_a_map_is_drawn_no_finer_than_its_pixel(client: TestClient) -> None:
+    wave = [[121.47 + k / 1e4, 31.23 + k % 2 / 1e6] for k in range(200)]
+    yard, spot, road = saved(client, polygon([*wave, [121.49, 31.3], [121.47, 31.3]]), circle(30), corridor(wave))
+
+    def shown(bbox: str, zoom: float) -> dict[int, tuple[str, str, int]]:
+        answer = client.get("/api/v1/geofences", params={"bbox": bbox, "zoom": zoom}).json()
+        assert answer["count"] == len(answer["features"])
+        found = {}
+        for feature in answer["features"]:
+            coordinates = feature["geometry"]["coordinates"]
+            points = coordinates[0] if feature["geometry"]["type"] == "Polygon" else coordinates
+            found[feature["id"]] = (feature["properties"]["form"], feature["geometry"]["type"], len(points))
+        return found
+
+    near, whole = "121.4,31.2,121.5,31.4", "-180,-90,180,90"
+    assert shown(near, 24)[yard["id"]] == ("whole", "Polygon", 203)
+    assert shown(near, 12) == {
+        yard["id"]: ("simplified", "Polygon", 5),
+        road["id"]: ("simplified", "LineString", 2),
+        spot["id"]: ("dot", "Point", 2),
+    }
+    assert {form for form, _, _ in shown(whole, 0).values()} == {"dot"}
+    # Longitudes may run on beyond the antimeridian, as a map says them that was turned around.
+    assert set(shown("481.4,31.2,481.5,31.4", 12)) == set(shown(near, 12))
+    assert shown("170,31,-170,32", 5) == {}
+    for wrong in ("", "1,2,3", "1,2,3,x", "1,5,3,2", "nan,1,2,3"):
+        answer = client.get("/api/v1/geofences", params={"bbox": wrong})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), wrong
+
+
 # --- many at once -----------------------------------------------------------------------------------------------------
 
 
 def test_an_export_read_in_again_changes_nothing(client: TestClient, node: Node, stores: tuple[int, int]) -> None:
     hole = [[121.472, 31.232], [121.474, 31.232], [121.474, 31.234], [121.472, 31.232]]
+    rules = {"hours": [NIGHT], "expected": [NIGHT], "time_zone": "Asia/Urumqi", "dwell_s": 600, "speed_limit_kmh": 30}
     saved(
-        client, polygon(SQUARE, hole), circle(store=stores[0], applies="vehicles", vehicles=[26]), circle(active=False)
+        client,
+        polygon(SQUARE, hole),
+        circle(store=stores[0], applies="vehicles", vehicles=[26], **rules, speed_s=5),
+        corridor(role="route", active=False),
     )
     head = node.eventlog.head()
     answer = client.get("/api/v1/geofences/export")
@@ -288,6 +339,7 @@ def test_what_has_one_meaning_is_mended(client: TestClient) -> None:
 FROM_2000_MS = 946_656_000_000
 HOLE = [[121.472, 31.232], [121.474, 31.232], [121.474, 31.234], [121.472, 31.232]]
 TOLD: dict[str, Any] = {"on_terminals": True}
+NIGHT = {"days": [1, 2], "from": "22:00", "to": "06:00"}
 REFUSED: list[tuple[Any, str]] = [
     (polygon(SQUARE, HOLE, **TOLD), "terminal_holes"),
     (polygon([[1, 1], [2, 1], [1, -1]], **TOLD), "terminal_sides"),
@@ -349,7 +401,42 @@ REFUSED: list[tuple[Any, str]] = [
     ({**polygon(revision=1), "id": "1"}, "property_invalid"),
     ({**polygon(revision=1), "id": 4711}, "unknown"),
     ({"type": "Feature", "geometry": None, "properties": {"name": "n"}}, "geometry_missing"),
-    ({"type": "Feature", "geometry": {"type": "LineString"}, "properties": {"name": "n"}}, "geometry_unsupported"),
+    ({"type": "Feature", "geometry": {"type": "MultiPoint"}, "properties": {"name": "n"}}, "geometry_unsupported"),
+    (corridor(width_m=None), "width_missing"),
+    (corridor(width_m=9), "width_beyond"),
+    (corridor(width_m=2_001), "width_beyond"),
+    (corridor(width_m="30"), "width_beyond"),
+    (corridor([]), "points_missing"),
+    (corridor(None), "points_missing"),
+    (corridor([[1, 1], [1, 1]]), "line_short"),
+    (corridor([[1, 1], [1, "x"]]), "point_unreadable"),
+    (corridor([[1, 1], [31, 121]]), "point_beyond"),
+    (corridor([[179, 1], [-179, 1]]), "line_antimeridian"),
+    (corridor([[-100, 1], [0, 1], [100, 1]]), "wide"),
+    (corridor([[k / 1e5, 0] for k in range(CORRIDOR_POINTS_MAX + 1)]), "points_many"),
+    (corridor([[0, 0], [45.1, 0]]), "line_long"),
+    (polygon(role="route"), "role_shape"),
+    (polygon(role="road"), "property_invalid"),
+    (polygon(hours=[{"days": [1], "from": "08:00", "to": "18:00"}] * (FENCE_WINDOWS_MAX + 1)), "windows_many"),
+    (polygon(hours=[NIGHT, {"days": [8], "from": "08:00"}]), "window_unreadable"),
+    (polygon(hours=[NIGHT, {"days": [1], "from": "8:00"}]), "window_unreadable"),
+    (polygon(hours=[NIGHT, {"days": [], "from": "08:00"}]), "window_unreadable"),
+    (polygon(hours="always"), "property_invalid"),
+    (polygon(hours=[NIGHT, {"days": [1], "from": "08:00", "to": "08:00"}]), "window_empty"),
+    (polygon(applies="vehicles", expected=[NIGHT, {"days": [3], "from": "05:59", "to": "07:00"}]), "windows_overlap"),
+    (polygon(applies="vehicles", expected=[{"days": [7], "from": "23:00", "to": "01:00"},
+                                           {"days": [1], "from": "00:30", "to": "02:00"}]), "windows_overlap"),
+    (polygon(expected=[NIGHT]), "expected_nobody"),
+    (polygon(time_zone="Asia/Peking"), "time_zone_unknown"),
+    (polygon(dwell_s=FENCE_DWELL_S_MIN - 1), "dwell_beyond"),
+    (polygon(dwell_s=2**40), "property_invalid"),
+    (polygon(dwell_s=True), "property_invalid"),
+    (polygon(speed_limit_kmh=301), "speed_beyond"),
+    (polygon(speed_limit_kmh=-1), "speed_beyond"),
+    (polygon(speed_limit_kmh=60, speed_s=3_601), "speed_s_beyond"),
+    (polygon(speed_s=10), "speed_limit_missing"),
+    (corridor(width_m=255.5, **TOLD), "terminal_width"),
+    (corridor(**TOLD, terminal={"doors_shut": True}), "terminal_route"),
     ({"type": "Polygon"}, "feature_unreadable"),
     (None, "feature_unreadable"),
     ({"type": "Feature", "geometry": NO_PARTS, "properties": None}, "rings_missing"),
@@ -426,25 +513,53 @@ def stars(draw: st.DrawFn) -> dict[str, Any]:
     return {"coordinates": rings}
 
 
+lines = st.builds(
+    lambda points, width: {"coordinates": [[lon / 1e7, lat / 1e7] for lon, lat in points], "width_m": width},
+    st.lists(
+        st.tuples(st.integers(1_210_000_000, 1_240_000_000), st.integers(-310_000_000, -290_000_000)),
+        min_size=2,
+        max_size=8,
+        unique=True,
+    ),
+    st.floats(10, 2_000),
+)
+times = st.tuples(st.integers(0, 23), st.integers(0, 59)).map(lambda time: f"{time[0]:02}:{time[1]:02}")
+windows = st.lists(
+    st.builds(
+        Window,
+        st.lists(st.integers(1, 7), min_size=1, max_size=7).map(tuple),
+        times,
+        st.one_of(times, st.just("24:00")),
+    ),
+    max_size=3,
+).map(tuple)
 fence = st.one_of(
     st.builds(lambda geometry: ("circle", geometry), circles),
+    st.builds(lambda geometry: ("corridor", geometry), lines),
     st.builds(lambda geometry: ("polygon", geometry), stars()),
 )
 
 
 @settings(max_examples=150, deadline=None)
-@given(fence, st.text(min_size=1, max_size=64), st.booleans(), st.sampled_from(["", "#12abEF"]))
+@given(fence, st.text(min_size=1, max_size=64), st.booleans(), st.sampled_from(["", "#12abEF"]), windows, windows)
 def test_what_is_sound_survives_the_way_out_and_in(
-    shape: tuple[Any, dict[str, Any]], name: str, active: bool, colour: str
+    shape: tuple[Any, dict[str, Any]],
+    name: str,
+    active: bool,
+    colour: str,
+    hours: tuple[Window, ...],
+    expected: tuple[Window, ...],
 ) -> None:
     given_ = Geofence(
         id=7, name=name, kind=shape[0], geometry=shape[1], active=active, colour=colour, revision=3,
-        on_terminals=False, terminal=TerminalRules(),
+        on_terminals=False, terminal=TerminalRules(), role="route" if shape[0] == "corridor" else "zone",
+        hours=hours, expected=expected, applies="vehicles", vehicles=(3,), time_zone="Europe/Berlin",
+        dwell_s=600, speed_limit_kmh=30, speed_s=5,
     )  # fmt: skip
     try:
         sound = checked(given_)
     except GeofenceFaultError as error:
-        if error.code not in ("name_missing", "name_unusable", "area_small", "edges_cross"):
+        if error.code not in ("name_missing", "name_unusable", "area_small", "edges_cross", *UNFIT_WINDOWS):
             raise
         return
     assert checked(sound) == sound
@@ -453,11 +568,16 @@ def test_what_is_sound_survives_the_way_out_and_in(
     assert checked(draft.fence) == sound
 
 
+UNFIT_WINDOWS = ("window_empty", "windows_overlap")
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["type", "coordinates", "name", "radius_m", "revision"]), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["type", "coordinates", "name", "radius_m", "revision", "width_m", "hours", "role"]),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
@@ -468,7 +588,7 @@ json_values = st.recursive(
     json_values,
     json_values,
     json_values,
-    st.sampled_from(["Polygon", "Point", "MultiPolygon"]),
+    st.sampled_from(["Polygon", "Point", "MultiPolygon", "LineString", "MultiLineString"]),
 )
 def test_nothing_that_json_can_say_is_a_bug(coordinates: Any, properties: Any, number: Any, kind: str) -> None:
     feature = {

@@ -1,22 +1,28 @@
 """Geofences, one body on SQLite and on PostgreSQL."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import insert, update
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import insert, text, update
 
+import storage
 from core import limits
 from core.events import GeofenceRemoved, GeofenceSaved
-from core.geofence import Geofence, GeofenceFaultError, indexed
+from core.geofence import Geofence, GeofenceFaultError, Window, indexed
 from core.kernels.geofence import Circle, Polygon
 from core.rights import NODE, ROLES, Principal, Scope
+from storage.database import Database
 from storage.eventlog import EventLog
 from storage.geofences import (
     GeofenceChangedError,
     GeofenceRefusedError,
     Geofences,
     GeofenceUnknownError,
+    View,
 )
 from storage.registry import NewTerminal, Registry
 from storage.tables.business import STORE, VEHICLE
@@ -217,3 +223,131 @@ def test_the_index_takes_what_is_stored_exactly(fences: Geofences) -> None:
     assert isinstance(yard.shape, Polygon)
     assert sorted(yard.shape.rings[0]) == sorted(corners)
     assert spot[:5] == (2, Circle(310_000_000, 1_210_000_000, 50.0), 1, 1, None)
+
+
+ROAD = Geofence(
+    name="S20",
+    kind="corridor",
+    geometry={"coordinates": [[121.4, 31.2], [121.5, 31.2], [121.5, 31.3]], "width_m": 60},
+    role="route",
+    hours=(Window((5, 1), "22:00", "06:00"), Window((1,), "08:00", "00:00"), Window((1, 5), "22:00", "06:00")),
+    expected=(Window((7,), "23:00", "01:00"),),
+    applies="vehicles",
+    vehicles=(1,),
+    dwell_s=600,
+    speed_limit_kmh=30,
+    speed_s=5,
+)
+
+
+def test_what_a_fence_is_judged_by_is_kept(log: EventLog, fences: Geofences) -> None:
+    road = fences.save(ROAD)
+    assert road.hours == (Window((1,), "08:00", "24:00"), Window((1, 5), "22:00", "06:00")), "in order, none twice"
+    assert fences.one(NODE, road.id) == road
+    head = log.head()
+    assert fences.save(changed(road, hours=ROAD.hours)) == road
+    assert log.head() == head
+    assert fences.save(changed(road, dwell_s=0)).revision == 2
+    # It goes by its store's clock unless it names another.
+    assert [fence.time_zone for fence in fences.load()] == ["Asia/Shanghai"]
+    with log.database.write() as connection:
+        connection.execute(update(STORE).where(STORE.c.id == 1).values(time_zone="Asia/Urumqi"))
+    ours = fences.save(changed(ROAD, store=1))
+    named = fences.save(changed(ROAD, store=1, time_zone="Asia/Tokyo"))
+    assert ours.time_zone == ""
+    assert [fence.time_zone for fence in fences.load()] == ["Asia/Shanghai", "Asia/Urumqi", "Asia/Tokyo"]
+    assert [fence.id for fence in fences.load([ours.id, 99])] == [ours.id]
+    paused = fences.save(changed(named, active=False))
+    assert fences.load([paused.id]) == []
+
+
+def view(west: float, south: float, east: float, north: float, zoom: int = 12) -> View:
+    sides = [round(side * 1e7) for side in (west, south, east, north)]
+    return View(sides[0], sides[1], sides[2], sides[3], 360e7 / (512 * 2**zoom))
+
+
+def test_a_map_shows_the_fences_in_its_box_large_ones_first(fences: Geofences) -> None:
+    spot, yard, road = fences.save(SPOT), fences.save(YARD), fences.save(changed(ROAD, applies="all", expected=()))
+    north = changed(SPOT, geometry={"centre": [179.9, 0.0], "radius_m": 2000.0})
+    across = fences.save(north)
+
+    def shown(*sides: float, principal: Principal = NODE, **filters: Any) -> list[int]:
+        found = fences.sketches(principal, view(*sides), **filters)
+        assert found.fences == len(found.drawn)
+        assert found.clusters == []
+        return [sketch.fence.id for sketch in found.drawn]
+
+    assert shown(121.0, 31.0, 122.0, 31.4) == [road.id, yard.id, spot.id]
+    # A fence is in the box as soon as its own touches it: the circle reaches 50 m beyond its centre.
+    assert shown(121.0003, 30.9, 121.1, 31.0) == [spot.id]
+    assert shown(121.001, 30.9, 121.1, 31.0) == []
+    assert shown(121.0, 31.0, 122.0, 31.4, search="s2") == [road.id]
+    assert shown(121.0, 31.0, 122.0, 31.4, shown="inactive") == []
+    assert shown(170.0, -10.0, -170.0, 10.0) == [across.id]
+    assert shown(-180.0, -90.0, 180.0, 90.0, principal=msgspec.structs.replace(person(), scope=Scope(group=2))) == []
+    dots = fences.sketches(NODE, view(-180, -90, 180, 90, zoom=0))
+    assert {sketch.form for sketch in dots.drawn} == {"dot"}
+    assert all(sketch.fence.geometry == {} for sketch in dots.drawn)
+
+
+def test_of_more_fences_than_a_map_shows_the_small_ones_are_counted(
+    fences: Geofences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spots = [
+        changed(SPOT, geometry={"centre": [lon, lat], "radius_m": 50.0})
+        for lon, lat in ((121.01, 31.01), (121.02, 31.01), (121.9, 31.9), (-179.99, 31.5))
+    ]
+    fences.save_all(spots)
+    large = fences.save(changed(SPOT, geometry={"centre": [121.5, 31.5], "radius_m": 20_000.0}))
+    monkeypatch.setattr(limits, "OUTLINES_MAX", 4)
+    few = fences.sketches(NODE, view(121.0, 31.0, 122.0, 32.0))
+    assert (len(few.drawn), few.clusters) == (4, [])
+    many = fences.sketches(NODE, view(121.0, 31.0, -179.0, 32.0, zoom=8))
+    assert [sketch.fence.id for sketch in many.drawn] == [large.id]
+    assert [cluster.fences for cluster in many.clusters] == [2, 1, 1]
+    first, _, last = sorted(many.clusters, key=lambda cluster: -cluster.lon_1e7)
+    assert (many.fences, last.lon_1e7) == (5, -1_799_900_000)
+    assert many.clusters[0].lon_1e7 == 1_210_150_000
+    assert first.lat_1e7 == 319_000_000
+    # However many are large, no more than so many are drawn.
+    monkeypatch.setattr(limits, "OUTLINES_LARGE_MAX", 0)
+    none = fences.sketches(NODE, view(121.0, 31.0, -179.0, 32.0, zoom=8))
+    assert (none.drawn, sum(cluster.fences for cluster in none.clusters)) == ([], 5)
+
+
+def test_one_corner_more_than_a_map_reads_comes_as_its_box(fences: Geofences, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = fences.save(YARD)
+    road = fences.save(ROAD)
+    for room, forms in ((6, {"whole"}), (5, {"whole", "box"}), (2, {"box"})):
+        monkeypatch.setattr(limits, "OUTLINE_CORNERS_MAX", room)
+        found = fences.sketches(NODE, view(121.0, 31.0, 122.0, 31.4))
+        assert {sketch.form for sketch in found.drawn} == forms, room
+    (first, second) = found.drawn
+    assert {first.fence.id: first.corners, second.fence.id: second.corners} == {yard.id: 3, road.id: 3}
+
+
+def test_fences_of_before_get_their_boxes(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    config = Config()
+    config.set_main_option("script_location", "storage:migrations")
+    row = {"group_id": 1, "store_id": 0, "name": "o", "active": True}
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for kind, geometry in (("polygon", {"coordinates": [RING]}), ("circle", SPOT.geometry)):
+            values = {**row, "kind": kind, "geometry": msgspec.json.encode(geometry).decode()}
+            names = ", ".join(values)
+            connection.execute(text(f"INSERT INTO geofence ({names}) VALUES (:{', :'.join(values)})"), values)
+    storage.migrate(f"sqlite:///{tmp_path / 'old.db'}")
+    log = EventLog(database)
+    fences = Geofences(log)
+    yard, spot = fences.page(NODE)
+    assert (yard.role, yard.hours, yard.dwell_s) == ("zone", (), 0)
+    before = fences.sketches(NODE, view(121.0, 31.0, 122.0, 31.4)).drawn
+    for fence in (yard, spot):
+        fences.save(changed(fence, name="again"))
+    again = fences.sketches(NODE, view(121.0, 31.0, 122.0, 31.4)).drawn
+    assert [sketch.corners for sketch in before] == [sketch.corners for sketch in again] == [3, 1]
+    for old, new in zip(before, again, strict=True):
+        assert all(abs(a - b) <= 1 for a, b in zip(old.box, new.box, strict=True))
+    database.close()
