@@ -336,6 +336,7 @@ class Node:
         from core.limits import LINKS_MAX
         from core.log import LogWriter
         from core.position import Position
+        from core.rules import Rules
         from core.vehicle_table import VehicleTable
         from protocols.jt808.kernels import KERNELS as JT808
         from storage import migrate
@@ -398,7 +399,9 @@ class Node:
         )
         self.table = VehicleTable()
         self.table.update_positions(rows_of(self.store.last_positions()))
-        self.detection = Detection(self.table, fences_of(self.registry.geofences.load()))
+        self.detection = Detection(
+            self.table, fences_of(self.registry.geofences.load()), Rules(self.registry.rules.load())
+        )
         self.fleet = Fleet(self.registry, config.registration, table=self.table)
         self.areas = Areas(self.eventlog, self.fleet.occupancy.since, config.areas_max)
         self.errands["areas"] = Errand(self.areas.step, sorted({topic_of(type_) for type_ in AREA_TYPES}))
@@ -507,7 +510,16 @@ class Node:
 
             return as_index(fences_of(self.registry.geofences.load()))
 
-        self.detection.swap_fences(await trio.to_thread.run_sync(build))
+        index = await trio.to_thread.run_sync(build)
+        await self.gateway.change(lambda: self.detection.swap_fences(index))
+
+    async def reload_rules(self, events: "Sequence[Event]") -> None:
+        """Judge by the thresholds as they stand now."""
+        import trio
+
+        from core.rules import Rules
+
+        await self.gateway.change_rules(Rules(await trio.to_thread.run_sync(self.registry.rules.load)))
 
     async def follow_registry(self, events: "Sequence[Event]") -> None:
         """Know the terminals and cars as they stand now; log out who speaks for another car, or for none."""
@@ -726,6 +738,7 @@ class Node:
                 ("held", "Frames in front of full mailboxes."),
                 ("commands_open", "Commands without a decision."),
                 ("snapshots", "Snapshots of detection."),
+                ("swaps", "Times that what detection judges by was changed."),
             ),
             gauges=("sequence", "conversation_sequence", "detection_sequence", "vehicles", "held", "commands_open"),
         )
@@ -804,6 +817,7 @@ class Node:
 
 FOLLOWERS: "Final[tuple[tuple[str, tuple[str, ...], Callable[[Node, Sequence[Event]], Awaitable[object]]], ...]]" = (
     ("fences", ("geofence.",), Node.reload_fences),
+    ("rules", ("rules.",), Node.reload_rules),
     (
         "registry",
         ("terminal.entered", "terminal.changed", "terminal.bound", "terminal.unbound", "terminal.retired", "vehicle."),

@@ -11,7 +11,7 @@ import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -23,7 +23,8 @@ from core.events import Event, derive_id
 from core.kernels.facts import FACT
 from core.kernels.geofence import Fence, FenceIndex, build_index
 from core.limits import FACTS_MAX, FACTS_PER_ROW_MAX, OUTAGE_MS, SWEEP_LAG_MS, SWEEP_MS
-from core.rules import RULES, Rules
+from core.rules import RULES, GroupRule, Rules
+from core.thresholds import ThresholdFaultError, rule_with, told
 from core.vehicle_table import VehicleTable, reports_array
 
 ACTOR: Final = "detection"
@@ -64,7 +65,9 @@ class Detection:
         if settings.facts_max < FACTS_PER_ROW_MAX:
             raise ValueError(f"facts_max is {settings.facts_max}; one report can bring {FACTS_PER_ROW_MAX}")
         self._table = table
-        making = Making(table, as_index(fences), rules or Rules())
+        self.rules = rules or Rules()
+        """Judged by from the next batch on; swap_rules and restore change it."""
+        making = Making(table, as_index(fences), self.rules)
         self._detectors = [row.make(making) for row in DETECTORS]
         self._purposes = {type_: purpose for row in DETECTORS for type_, purpose in row.events.items()}
         self._facts = np.zeros(settings.facts_max, FACT)
@@ -172,6 +175,7 @@ class Detection:
 
     def swap_rules(self, rules: Rules) -> None:
         """Judge by other thresholds from the next batch on."""
+        self.rules = rules
         for detector in self._detectors:
             if detector.name in RULES:
                 detector.rules = rules.of(detector.name)
@@ -196,20 +200,26 @@ class Detection:
             counts |= {f"{detector.name}.{name}": count for name, count in detector.statistics().items()}
         return counts
 
-    def snapshot(self, path: Path, position: int) -> None:
+    def snapshot(self, path: Path, position: int, rules: Rules | None = None) -> None:
         """Write all state to a file, whole or not at all, and sync it: `state`, then `write_snapshot`.
 
         Args:
             path: replaced when the new file is on disk.
             position: sequence of the last journal record that was judged and whose events are committed.
+            rules: see `state`.
         """
-        write_snapshot(path, self.state(position))
+        write_snapshot(path, self.state(position, rules))
 
-    def state(self, position: int) -> dict[str, np.ndarray]:
-        """Return a copy of all state, for `write_snapshot`. Call between batches; position as for `snapshot`."""
-        arrays = {
+    def state(self, position: int, rules: Rules | None = None) -> dict[str, np.ndarray]:
+        """Return a copy of all state, for `write_snapshot`. Call between batches; position as for `snapshot`.
+
+        Args:
+            rules: by which the records behind the position will be judged, where they are about to change.
+        """
+        arrays: dict[str, np.ndarray] = {
             "format": np.array([SNAPSHOT_FORMAT], np.int64),
             "position": np.array([position], np.int64),
+            "rules": np.frombuffer(rules_text(rules or self.rules), np.uint8),
             "clock": np.array([self._heard_ms, self._sweep_ms, self._since_ms], np.int64),
         }
         for detector in self._detectors:
@@ -219,6 +229,9 @@ class Detection:
 
     def restore(self, path: Path) -> int:
         """Take over a snapshot, in place of all state; return its position: judge from the record behind it.
+
+        `rules` are then those by which the records behind the position were judged when the program was last up, as far
+        as this program has them: swap to those in force once they are judged again.
 
         Returns:
             POSITION_NONE when there is no such file: state is empty then.
@@ -258,6 +271,7 @@ class Detection:
                 raise SnapshotError(f"{detector.name} version {version}, this is {detector.version}")
             detector.load({n.removeprefix(prefix): array for n, array in arrays.items() if n.startswith(prefix)})
         self._heard_ms, self._sweep_ms, self._since_ms = arrays["clock"].tolist()
+        self.swap_rules(rules_of(arrays["rules"].tobytes()))
         return int(arrays["position"][0])
 
     def _clear(self) -> None:
@@ -280,6 +294,20 @@ def write_snapshot(path: Path, state: dict[str, np.ndarray]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def rules_text(rules: Rules) -> bytes:
+    """Return what groups have set, for a snapshot."""
+    return msgspec.json.encode([(own.group, own.detector, own.version, told(own.rule)) for own in rules.own])
+
+
+def rules_of(text: bytes) -> Rules:
+    """Return the rules of a snapshot. What this program no longer has, or not within these bounds, is left out."""
+    own = []
+    for group, detector, version, values in msgspec.json.decode(text, type=list[tuple[int, str, int, dict[str, Any]]]):
+        with contextlib.suppress(KeyError, ThresholdFaultError):
+            own.append(GroupRule(group, detector, version, rule_with(detector, values)))
+    return Rules(own)
 
 
 def as_index(fences: FenceIndex | Iterable[Fence]) -> FenceIndex:

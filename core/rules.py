@@ -84,12 +84,12 @@ class Rules:
     """The thresholds of all detectors. Immutable: make another and swap.
 
     Args:
-        own: what groups have set; of a group and detector that come twice the last counts.
+        own: what groups have set; of a group and detector that come twice the last counts. Kept as an attribute.
     """
 
     def __init__(self, own: Iterable[GroupRule] = ()) -> None:
-        own = list(own)
-        self._sets = {detector: RuleSet(detector, own) for detector in RULES}
+        self.own: Final = tuple(own)
+        self._sets = {detector: RuleSet(detector, self.own) for detector in RULES}
 
     def of(self, detector: str) -> RuleSet:
         """Return the thresholds of one detector of RULES."""

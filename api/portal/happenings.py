@@ -30,6 +30,7 @@ from core.events import (
     QuestionAnswered,
     RecorderReported,
     RecordingUploaded,
+    RulesChanged,
     UpgradeFinished,
 )
 from protocols.jt808.control import UPGRADE_RESULTS
@@ -138,6 +139,12 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             return t("event_say_numbered", n=number)
         case RecorderReported(block=block):
             return t("event_say_block", block=f"{block:02X}")
+        case RulesChanged(detector=detector, version=version, fields=changed):
+            said = ("、" if words.language == "zh" else ", ").join(
+                words.or_text(f"rules_{detector}_{name}", name) for name in changed
+            )
+            name = words.or_text(f"rules_{detector}", detector)
+            return t("event_say_rules", detector=name, version=version, fields=said)
         case PassengersCounted(got_on=got_on, got_off=got_off):
             return t("event_say_passengers", on=got_on, off=got_off)
     if "reason" in fields:
@@ -207,6 +214,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
         return f"{value} {message_name(str(value), words)}" if is_declared(str(value)) else str(value)
     if name == "media":
         return Markup('<a href="/media/{}">{}</a>').format(value, value)
+    if name == "detector":
+        return Markup('<a href="/rules/{}">{}</a>').format(value, words.or_text(f"rules_{value}", str(value)))
     if name in _CODES:
         return Markup('<code class="wrap">{}</code>').format(value)
     if isinstance(value, dict):
@@ -247,6 +256,7 @@ LOOKS: Final[dict[str, Look]] = {
     "terminal.retired": Look("terminal", "warn"),
     "vehicle": Look("car", "quiet"),
     "geofence": Look("polygon", "quiet"),
+    "rules": Look("sliders", "info"),
     "media": Look("camera", "quiet"),
     "media.stored": Look("camera", "info"),
     "message": Look("outbox", "quiet"),
@@ -276,6 +286,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "terminal": ("terminal.",),
     "vehicle": ("vehicle.",),
     "geofence": ("geofence.",),
+    "rules": ("rules.",),
     "driver": ("driver.", "waybill.", "question.", "information.", "passengers."),
     "device": ("upgrade.", "recorder.", "recording.", "alarm."),
 }

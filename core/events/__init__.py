@@ -11,6 +11,7 @@ from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
 from core.events.geofence import AreasAsked, GeofenceRemoved, GeofenceSaved
 from core.events.media import MediaAnnounced, MediaStored
 from core.events.message import MessageDecided, MessageRequested
+from core.events.rules import RulesChanged
 from core.events.terminal import (
     CommandApproval,
     CommandProgress,
@@ -67,6 +68,7 @@ __all__ = [
     "QuestionAnswered",
     "RecorderReported",
     "RecordingUploaded",
+    "RulesChanged",
     "SessionClosed",
     "SessionOpened",
     "TerminalBound",
@@ -105,6 +107,7 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("command.unknown", 1): CommandProgress,
         ("geofence.saved", 1): GeofenceSaved,
         ("geofence.removed", 1): GeofenceRemoved,
+        ("rules.changed", 1): RulesChanged,
         ("area.compare.requested", 1): AreasAsked,
         ("area.retry.requested", 1): AreasAsked,
         ("fence.entered", 1): FenceCrossed,
