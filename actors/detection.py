@@ -19,6 +19,8 @@ import numpy as np
 from actors.detectors import DETECTORS
 from actors.detectors.finding import SWEPT, Detector, Making
 from actors.detectors.geofence import GeofenceDetector
+from actors.detectors.theft import TheftDetector
+from core.arming import Arming
 from core.events import Event, derive_id
 from core.kernels.facts import FACT
 from core.kernels.geofence import Fence, FenceIndex, build_index
@@ -52,6 +54,7 @@ class Detection:
         fences: an index from `build_index`, or fences to build it from.
         rules: thresholds of all groups; the defaults where none are given.
         settings: sizes.
+        arming: what is armed; nothing where none is given.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Detection:
         fences: FenceIndex | Iterable[Fence] = (),
         rules: Rules | None = None,
         settings: DetectionSettings | None = None,
+        *,
+        arming: Arming | None = None,
     ) -> None:
         settings = settings or DetectionSettings()
         if settings.facts_max < FACTS_PER_ROW_MAX:
@@ -67,7 +72,7 @@ class Detection:
         self._table = table
         self.rules = rules or Rules()
         """Judged by from the next batch on; swap_rules and restore change it."""
-        making = Making(table, as_index(fences), self.rules)
+        making = Making(table, as_index(fences), self.rules, arming)
         self._detectors = [row.make(making) for row in DETECTORS]
         self._purposes = {type_: purpose for row in DETECTORS for type_, purpose in row.events.items()}
         self._facts = np.zeros(settings.facts_max, FACT)
@@ -192,6 +197,19 @@ class Detection:
         for detector in self._detectors:
             if isinstance(detector, GeofenceDetector):
                 detector.index = index
+
+    def swap_arming(self, arming: Arming) -> None:
+        """Judge by what is armed now from the next batch on."""
+        for detector in self._detectors:
+            if isinstance(detector, TheftDetector):
+                detector.arming = arming
+
+    def usual_ms(self, vehicle_id: int) -> int:
+        """Return how often a car reports as it stands or drives now; 0: not known. Other threads may ask."""
+        for detector in self._detectors:
+            if isinstance(detector, TheftDetector):
+                return detector.usual_ms(vehicle_id)
+        return 0
 
     def statistics(self) -> dict[str, int]:
         """Return counts by name: passes, events, and each detector's under its own name."""

@@ -501,3 +501,8 @@ PEOPLE_READ_MAX: Final = 1_000
 """Accounts, keys, sessions, stores or accesses on one page."""
 ACCOUNT_STORES_MAX: Final = 1_000
 """Stores one account may be given by name; who works for more works for the group."""
+
+ARMED_RADIUS_M_MIN: Final = 50
+ARMED_RADIUS_M_MAX: Final = 5_000
+"""How far an armed car may be from its place. Below, a receiver among high buildings would leave it by itself; above,
+it is a geofence that is wanted."""

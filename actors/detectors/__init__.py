@@ -6,10 +6,12 @@ A detector that is added here is judged, swept, snapshotted, restored and counte
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from actors.detectors import alarms, geofence
+from actors.detectors import alarms, geofence, power, theft
 from actors.detectors.alarms import AlarmDetector
 from actors.detectors.finding import Detector, Making
 from actors.detectors.geofence import GeofenceDetector
+from actors.detectors.power import PowerDetector
+from actors.detectors.theft import TheftDetector
 
 
 class DetectorRow(NamedTuple):
@@ -35,5 +37,17 @@ DETECTORS: Final = (
         geofence.VERSION,
         lambda making: GeofenceDetector(making.table, making.fences, making.rules.of(geofence.NAME)),
         {"fence.entered": "safety", "fence.exited": "safety"},
+    ),
+    DetectorRow(
+        theft.NAME,
+        theft.VERSION,
+        lambda making: TheftDetector(making.table, making.rules.of(theft.NAME), making.arming),
+        {"theft.suspected": "theft", "theft.cleared": "theft"},
+    ),
+    DetectorRow(
+        power.NAME,
+        power.VERSION,
+        lambda making: PowerDetector(making.table, making.rules.of(power.NAME)),
+        {"device.unplugged": "service", "device.plugged": "service"},
     ),
 )

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
+from core.arming import Arming
 from core.kernels.geofence import FenceIndex
 from core.rules import Rules, RuleSet
 from core.vehicle_table import VehicleTable
@@ -69,3 +70,5 @@ class Making(NamedTuple):
     table: VehicleTable
     fences: FenceIndex
     rules: Rules
+    arming: Arming | None = None
+    """What is armed; None: nothing."""

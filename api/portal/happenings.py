@@ -5,7 +5,7 @@ plain fields, so that nothing that happened is ever hidden.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -31,6 +31,7 @@ from core.events import (
     RecorderReported,
     RecordingUploaded,
     RulesChanged,
+    TheftSuspected,
     UpgradeFinished,
 )
 from protocols.jt808.control import UPGRADE_RESULTS
@@ -117,6 +118,11 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             said = words.or_text("event_evidence_" + evidence.replace(".", "_"), evidence)
             text = t("event_say_alarm", evidence=said, speed=words.number(speed / 10))
             return f"{text} · {t('event_late')}" if late else text
+        case TheftSuspected(kinds=kinds, confidence=sure, distance_m=away, silent_s=silent, late=late):
+            text = t("theft_say", kinds=kinds_said(kinds, words), confidence=words.number(100 * sure))
+            further = [t("theft_say_distance", n=words.number(away))] if away else []
+            further += [t("theft_say_silent", n=words.number(silent // 60))] if silent else []
+            return " · ".join([text, *further, *([t("event_late")] if late else [])])
         case CommandRequested(message=message):
             return message_name(message, words)
         case CommandProgress(why=why, reason=reason):
@@ -152,6 +158,12 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
     if "fields" in fields and isinstance(fields["fields"], list | tuple):
         return ", ".join(words.or_text(f"event_field_{name}", str(name)) for name in fields["fields"])
     return " · ".join(str(fields[name]) for name in ("terminal_id", "model") if fields.get(name))
+
+
+def kinds_said(kinds: Sequence[str], words: Words) -> str:
+    """Return evidence of a theft in words, one after the other."""
+    comma = ", " if words.language == "en" else "、"
+    return comma.join(words.or_text(f"theft_kind_{kind}", kind) for kind in kinds)
 
 
 def reason_name(code: int, words: Words) -> str:
@@ -200,8 +212,23 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
     if name == "fence_id":
         shown = names.fences.get(value, words.t("event_fence_numbered", n=value))
         return Markup('<a href="/geofences?fence={}">{}</a>').format(value, shown)
+    if name == "kinds":
+        return kinds_said(value, words)
+    if name == "kind" and isinstance(value, str):
+        return words.or_text(f"theft_kind_{value}", value)
+    if name == "confidence":
+        return f"{words.number(100 * value)} %"
+    if name == "stage":
+        return words.or_text(f"theft_stage_{value}", str(value))
+    if name.endswith("_minute") and isinstance(value, int):
+        return f"{value // 60:02}:{value % 60:02}"
     if name.endswith("_ms") and isinstance(value, int):
-        return words.time(value)
+        # 0 is no time: nothing of the kind was set.
+        return words.time(value) if value else Markup('<span class="faint">–</span>')
+    if name.endswith("_m") and isinstance(value, int | float):
+        return words.t("event_metres", n=words.number(value))
+    if name.endswith("_s") and isinstance(value, int):
+        return words.t("event_seconds", n=words.number(value))
     if name.endswith("_kmh10"):
         return words.t("event_kmh", n=words.number(value / 10, 1))
     if name == "alarm":
@@ -226,7 +253,7 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
 
 
 _VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
-_CODES: Final = frozenset({"report_id", "command", "terminal_id", "phone", "sha256"})
+_CODES: Final = frozenset({"report_id", "first_report_id", "command", "terminal_id", "phone", "sha256"})
 _HIDDEN: Final = frozenset({"has_fix", "rule_version"})
 
 LOOKS: Final[dict[str, Look]] = {
@@ -234,6 +261,13 @@ LOOKS: Final[dict[str, Look]] = {
     "crash.cleared": Look("check", "good"),
     "sos": Look("sos", "bad"),
     "theft": Look("lock", "bad"),
+    "theft.cleared": Look("check", "good"),
+    "device": Look("terminal", "quiet"),
+    "device.online": Look("online", "good"),
+    "device.offline": Look("offline", "warn"),
+    "device.silent": Look("clock", "warn"),
+    "device.unplugged": Look("alert", "bad"),
+    "device.plugged": Look("check", "good"),
     "fence": Look("fence", "info"),
     "fence.entered": Look("enter", "info"),
     "fence.exited": Look("exit", "info"),
@@ -255,6 +289,8 @@ LOOKS: Final[dict[str, Look]] = {
     "terminal.session.closed": Look("offline", "quiet"),
     "terminal.retired": Look("terminal", "warn"),
     "vehicle": Look("car", "quiet"),
+    "vehicle.armed": Look("shield", "info"),
+    "vehicle.disarmed": Look("key", "quiet"),
     "geofence": Look("polygon", "quiet"),
     "rules": Look("sliders", "info"),
     "media": Look("camera", "quiet"),
@@ -279,6 +315,7 @@ LOOKS: Final[dict[str, Look]] = {
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "crash": ("crash.",),
     "sos": ("sos.", "key."),
+    "theft": ("theft.", "vehicle.armed", "vehicle.disarmed"),
     "fence": ("fence.",),
     "command": ("command.",),
     "media": ("media.",),
@@ -288,6 +325,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "geofence": ("geofence.",),
     "rules": ("rules.",),
     "driver": ("driver.", "waybill.", "question.", "information.", "passengers."),
+    "reach": ("device.",),
     "device": ("upgrade.", "recorder.", "recording.", "alarm."),
 }
 """What one can filter by: a word of messages (event_group_…) -> beginnings of types."""

@@ -9,6 +9,14 @@ import msgspec
 from core.events.detection import AlarmSeen, FenceCrossed
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
 from core.events.geofence import AreasAsked, GeofenceRemoved, GeofenceSaved
+from core.events.guard import (
+    DevicePower,
+    DevicePresence,
+    TheftCleared,
+    TheftSuspected,
+    VehicleArmed,
+    VehicleDisarmed,
+)
 from core.events.media import MediaAnnounced, MediaStored
 from core.events.message import MessageDecided, MessageRequested
 from core.events.rules import RulesChanged
@@ -51,6 +59,8 @@ __all__ = [
     "CommandApproval",
     "CommandProgress",
     "CommandRequested",
+    "DevicePower",
+    "DevicePresence",
     "DriverCard",
     "DriverEventReported",
     "Event",
@@ -77,8 +87,12 @@ __all__ = [
     "TerminalRegistered",
     "TerminalRetired",
     "TerminalUnbound",
+    "TheftCleared",
+    "TheftSuspected",
     "UpgradeFinished",
+    "VehicleArmed",
     "VehicleChanged",
+    "VehicleDisarmed",
     "command_decision_id",
     "derive_id",
 ]
@@ -114,6 +128,15 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("fence.exited", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,
         ("sos.pressed", 1): AlarmSeen,
+        ("theft.suspected", 1): TheftSuspected,
+        ("theft.cleared", 1): TheftCleared,
+        ("vehicle.armed", 1): VehicleArmed,
+        ("vehicle.disarmed", 1): VehicleDisarmed,
+        ("device.online", 1): DevicePresence,
+        ("device.offline", 1): DevicePresence,
+        ("device.silent", 1): DevicePresence,
+        ("device.unplugged", 1): DevicePower,
+        ("device.plugged", 1): DevicePower,
         ("media.announced", 1): MediaAnnounced,
         ("media.stored", 1): MediaStored,
         ("message.requested", 1): MessageRequested,
