@@ -28,8 +28,10 @@ stolen and found again; disarmed without another word."""
 
 
 class TheftSuspected(msgspec.Struct, frozen=True, kw_only=True):
-    """theft.suspected: a car is moved, cut off, jammed or silent as a thief makes it. Once an episode at stage 1, and
-    once more when it becomes certain (stage 2)."""
+    """theft.suspected: a car is moved, cut off, jammed or silent as a thief makes it; again when it is nearly certain.
+
+    Once an episode at stage 1, and once more at stage 2, unless it begins there.
+    """
 
     vehicle_id: int
     terminal: int
