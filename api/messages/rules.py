@@ -44,6 +44,217 @@ _GEOFENCE: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
+_THEFT: Final[dict[str, tuple[str, str]]] = {
+    "rules_theft": ("Theft and towing", "盗抢与拖车"),
+    "rules_theft_what": (
+        "When a theft is suspected: what is seen is weighed, and weights combine as independent.",
+        "何时判定疑似盗抢：各类迹象按权重合并，视为相互独立。",
+    ),
+    "rules_theft_moving_kmh_min": ("Speed of a tow", "拖移速度"),
+    "rules_theft_moving_kmh_min_what": ("With the ignition off, so fast at least.", "熄火状态下达到该速度才算拖移。"),
+    "rules_theft_moving_fixes": ("Fixes with speed", "有速度定位点数"),
+    "rules_theft_moving_fixes_what": (
+        "So many in a row, away from its place: fewer are sooner, and more often wrong.",
+        "连续多少个偏离原位且有速度的定位点；越少越快，也越容易误报。",
+    ),
+    "rules_theft_moving_m_min": ("Away, with speed", "有速度时的偏离距离"),
+    "rules_theft_moving_m_min_what": ("So far from where it was parked.", "偏离停车位置的距离。"),
+    "rules_theft_far_m_min": ("Away, without speed", "无速度时的偏离距离"),
+    "rules_theft_far_m_min_what": (
+        "Pushed, or a terminal that says no speed: then it must be farther.",
+        "被推动或终端不报速度时，需偏离更远。",
+    ),
+    "rules_theft_far_fixes": ("Fixes far away", "远离定位点数"),
+    "rules_theft_far_fixes_what": ("So many in a row.", "连续多少个定位点。"),
+    "rules_theft_parked_s_min": ("Parked for", "停放时长"),
+    "rules_theft_parked_s_min_what": (
+        "Whoever rolls on with the ignition off has not parked yet.",
+        "熄火滑行的车辆尚不算停放。",
+    ),
+    "rules_theft_leaving_m": ("Beyond its radius", "超出布防半径"),
+    "rules_theft_leaving_m_what": (
+        "So far beyond its radius an armed car has left its place.",
+        "布防车辆超出半径多远才算驶离。",
+    ),
+    "rules_theft_returned_s": ("Back for", "回到原位时长"),
+    "rules_theft_returned_s_what": (
+        "Standing there for so long, a towed car has returned.",
+        "回到原位停留多久算作已返回。",
+    ),
+    "rules_theft_calm_s": ("Calm for", "恢复确认时长"),
+    "rules_theft_calm_s_what": (
+        "So long without the terminal's alarm, its suspicion is over.",
+        "终端报警消失多久后解除疑点。",
+    ),
+    "rules_theft_power_reports": ("Reports of a power cut", "断电报告数"),
+    "rules_theft_power_reports_what": (
+        "So many in a row; one may be a loose contact.",
+        "连续多少条；单条可能是接触不良。",
+    ),
+    "rules_theft_silence_kmh_min": ("Fell silent at", "静默前车速"),
+    "rules_theft_silence_kmh_min_what": (
+        "In its last two fixes: who enters a garage has slowed down.",
+        "最后两个定位点的车速；驶入车库前通常已减速。",
+    ),
+    "rules_theft_silence_intervals": ("Usual intervals missed", "缺失的上报间隔数"),
+    "rules_theft_silence_intervals_what": ("So many of the car's own.", "按该车通常的上报间隔计算。"),
+    "rules_theft_silence_s_min": ("Silent for at least", "最短静默时长"),
+    "rules_theft_silence_s_min_what": ("Longer than most tunnels.", "应长于多数隧道的通行时间。"),
+    "rules_theft_armed_silence_s_min": ("Armed and silent for", "布防车辆静默时长"),
+    "rules_theft_armed_silence_s_min_what": ("Longer than its terminal sleeps.", "应长于终端的休眠间隔。"),
+    "rules_theft_jam_satellites_min": ("Satellites before", "屏蔽前卫星数"),
+    "rules_theft_jam_satellites_min_what": (
+        "So many at least, or the sky was poor anyway.",
+        "至少达到该数，否则原本信号就差。",
+    ),
+    "rules_theft_jam_satellites_max": ("Satellites then", "屏蔽后卫星数"),
+    "rules_theft_jam_satellites_max_what": ("So many at most.", "不超过该数。"),
+    "rules_theft_jam_signal_drop": ("Signal lost", "网络信号降幅"),
+    "rules_theft_jam_signal_drop_what": (
+        "The mobile signal falls by so much; 0 to 31 as a rule.",
+        "网络信号的下降幅度，一般为 0 至 31。",
+    ),
+    "rules_theft_jam_signal_max": ("Signal then", "屏蔽后网络信号"),
+    "rules_theft_jam_signal_max_what": ("So much at most.", "不超过该值。"),
+    "rules_theft_jam_silence_s_min": ("Jammed and silent for", "屏蔽后静默时长"),
+    "rules_theft_jam_silence_s_min_what": (
+        "Shorter than without jamming: less is left to explain.",
+        "可短于一般静默时长，因已有屏蔽迹象。",
+    ),
+    "rules_theft_coverage_cars": ("Other cars silent there", "同地静默车辆数"),
+    "rules_theft_coverage_cars_what": (
+        "So many others fell silent within some kilometres: the network, no thief.",
+        "附近数公里内有这么多车辆同时静默，视为网络故障。",
+    ),
+    "rules_theft_suspected_min": ("Suspected from", "疑似阈值"),
+    "rules_theft_suspected_min_what": ("From this confidence on it is told.", "可信度达到该值即告警。"),
+    "rules_theft_certain_min": ("Nearly certain from", "基本确定阈值"),
+    "rules_theft_certain_min_what": ("From this confidence on it is told once more.", "可信度达到该值再次告警。"),
+    "rules_theft_weight_moving_without_ignition": ("Weight: moved with the ignition off", "权重：熄火移动"),
+    "rules_theft_weight_moving_without_ignition_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_displaced": ("Weight: terminal: moved (bit 28)", "权重：终端报非法位移"),
+    "rules_theft_weight_displaced_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_illegal_ignition": ("Weight: terminal: started (bit 27)", "权重：终端报非法点火"),
+    "rules_theft_weight_illegal_ignition_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_stolen": ("Weight: terminal: stolen (bit 26)", "权重：终端报被盗"),
+    "rules_theft_weight_stolen_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_power_cut": ("Weight: power cut", "权重：断电"),
+    "rules_theft_weight_power_cut_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_jammed": ("Weight: jammed", "权重：信号屏蔽"),
+    "rules_theft_weight_jammed_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_silenced": ("Weight: fell silent", "权重：静默"),
+    "rules_theft_weight_silenced_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_left_place": ("Weight: left its place", "权重：驶离原位"),
+    "rules_theft_weight_left_place_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_ignition": ("Weight: ignition on", "权重：点火"),
+    "rules_theft_weight_ignition_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_weight_door": ("Weight: door opened", "权重：开门"),
+    "rules_theft_weight_door_what": (
+        "How sure it makes us by itself, of a car that is not armed.",
+        "未布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_moving_without_ignition": (
+        "Weight, armed: moved with the ignition off",
+        "布防权重：熄火移动",
+    ),
+    "rules_theft_armed_weight_moving_without_ignition_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_displaced": ("Weight, armed: terminal: moved (bit 28)", "布防权重：终端报非法位移"),
+    "rules_theft_armed_weight_displaced_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_illegal_ignition": (
+        "Weight, armed: terminal: started (bit 27)",
+        "布防权重：终端报非法点火",
+    ),
+    "rules_theft_armed_weight_illegal_ignition_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_stolen": ("Weight, armed: terminal: stolen (bit 26)", "布防权重：终端报被盗"),
+    "rules_theft_armed_weight_stolen_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_power_cut": ("Weight, armed: power cut", "布防权重：断电"),
+    "rules_theft_armed_weight_power_cut_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_jammed": ("Weight, armed: jammed", "布防权重：信号屏蔽"),
+    "rules_theft_armed_weight_jammed_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_silenced": ("Weight, armed: fell silent", "布防权重：静默"),
+    "rules_theft_armed_weight_silenced_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_left_place": ("Weight, armed: left its place", "布防权重：驶离原位"),
+    "rules_theft_armed_weight_left_place_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_ignition": ("Weight, armed: ignition on", "布防权重：点火"),
+    "rules_theft_armed_weight_ignition_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+    "rules_theft_armed_weight_door": ("Weight, armed: door opened", "布防权重：开门"),
+    "rules_theft_armed_weight_door_what": (
+        "How sure it makes us by itself, of an armed car.",
+        "布防车辆出现该迹象时的单独可信度。",
+    ),
+}
+
+_POWER: Final[dict[str, tuple[str, str]]] = {
+    "rules_power": ("Power of the device", "设备供电"),
+    "rules_power_what": ("When a device counts as cut from the car's power.", "何时认定设备被断电。"),
+    "rules_power_reports": ("Reports", "报告数"),
+    "rules_power_reports_what": (
+        "So many in a row say that the power is cut, or is back.",
+        "连续多少条报告断电或恢复供电。",
+    ),
+    "rules_power_s_min": ("Apart at least", "最短间隔"),
+    "rules_power_s_min_what": ("From the first to the last of them.", "首末两条之间的时长。"),
+    "rules_power_silent_s": ("Silent after the last", "断电后静默时长"),
+    "rules_power_silent_s_what": (
+        "One report says so, and then nothing for so long.",
+        "仅一条断电报告，随后静默达到该时长。",
+    ),
+}
+
 _FAULTS: Final[dict[str, tuple[str, str]]] = {
     "rules_fault_unknown": ("There is no threshold {name}", "没有参数 {name}"),
     "rules_fault_kind": ("{name} is not a value of this kind: {fault}", "{name} 的取值类型不正确：{fault}"),
@@ -156,4 +367,4 @@ _TRIAL: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
-MESSAGES: Final[dict[str, tuple[str, str]]] = {**_GEOFENCE, **_FAULTS, **_PAGE, **_TRIAL}
+MESSAGES: Final[dict[str, tuple[str, str]]] = {**_GEOFENCE, **_THEFT, **_POWER, **_FAULTS, **_PAGE, **_TRIAL}
