@@ -14,9 +14,7 @@ OTHERS = 0xFFFFFFFF & ~(SOS | COLLISION | ROLLOVER)
 
 
 def judged(*fields: dict[str, Any]) -> list[Event]:
-    # What other detectors make of the same bits is theirs.
-    found = detection().judge(rows(*fields))
-    return [event for event in found if event.type in ("sos.pressed", "crash.suspected")]
+    return detection().judge(rows(*fields))
 
 
 def words(*alarms: int) -> list[dict[str, Any]]:
