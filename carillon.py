@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from api.parts import Ground, Parts
     from api.server import ApiServer
+    from core.arming import Arming
     from core.config import Config
     from core.data_directory import DataDirectory
     from core.events import Event
@@ -51,9 +52,8 @@ KERNELS: Final = (
     "core.kernels.outline",
     "core.kernels.crossing",
     "core.kernels.alarms",
-    "core.kernels.cleaning",
-    "core.kernels.driving",
-    "core.kernels.proximity",
+    "core.kernels.theft",
+    "core.kernels.power",
     "core.kernels.track",
     "core.intake.records",
     "core.intake.loop",
@@ -325,7 +325,12 @@ class Node:
         from actors.evidence import Evidence
         from actors.fleet import Fleet
         from actors.gateway import Gateway
+        from actors.guarding import TYPES as THEFT_TYPES
+        from actors.guarding import Guarding
         from actors.media import Keeper
+        from actors.presence import LOOK_S as PRESENCE_LOOK_S
+        from actors.presence import TYPES as PRESENCE_TYPES
+        from actors.presence import Presences
         from actors.reception import Reception
         from actors.recorder import Recorder
         from actors.uplinks import KEPT_BYTES
@@ -339,6 +344,7 @@ class Node:
         from core.limits import LINKS_MAX
         from core.log import LogWriter
         from core.position import Position
+        from core.rules import Rules
         from core.vehicle_table import VehicleTable
         from protocols.jt808.kernels import KERNELS as JT808
         from storage import migrate
@@ -371,10 +377,12 @@ class Node:
         self.media = MediaStore(self.eventlog, config.media_path, config.media_bytes_max)
         self.keeper = Keeper(self.media)
         self.evidence = Evidence(self.eventlog, self.media)
+        self.guarding = Guarding(self.eventlog)
         self.outlets = [Outlet(adapter, self.eventlog) for adapter in ADAPTERS]
         self.errands: dict[str, Errand] = {
             # An empty look costs 0.1 ms in a worker thread; who does not know our doorbell waits for it.
             "inbox": Errand(moving.move, look_s=0.5),
+            "guarding": Errand(self.guarding.step, sorted({topic_of(type_) for type_ in THEFT_TYPES})),
             "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
             "evidence": Errand(self.evidence.step, [topic_of(type_) for type_ in EVIDENCE_TYPES]),
             **{
@@ -401,10 +409,19 @@ class Node:
         )
         self.table = VehicleTable()
         self.table.update_positions(rows_of(self.store.last_positions()))
-        self.detection = Detection(self.table, fences_of(self.registry.geofences.load()))
+        self.detection = Detection(
+            self.table,
+            fences_of(self.registry.geofences.load()),
+            Rules(self.registry.rules.load()),
+            arming=self.arming(),
+        )
         self.fleet = Fleet(self.registry, config.registration, table=self.table)
         self.areas = Areas(self.eventlog, self.fleet.occupancy.since, config.areas_max)
         self.errands["areas"] = Errand(self.areas.step, sorted({topic_of(type_) for type_ in AREA_TYPES}))
+        self.presence = Presences(self.eventlog, config.node, self.heard)
+        self.errands["presence"] = Errand(
+            self.presence.step, sorted({topic_of(type_) for type_ in PRESENCE_TYPES}), PRESENCE_LOOK_S
+        )
         self.writer = LogWriter(self.eventlog.append, refusals=(AnsweredTwiceError,))
         try:
             listener = listen(*config.tcp_address)
@@ -510,7 +527,41 @@ class Node:
 
             return as_index(fences_of(self.registry.geofences.load()))
 
-        self.detection.swap_fences(await trio.to_thread.run_sync(build))
+        index = await trio.to_thread.run_sync(build)
+        await self.gateway.change(lambda: self.detection.swap_fences(index))
+
+    async def reload_rules(self, events: "Sequence[Event]") -> None:
+        """Judge by the thresholds as they stand now."""
+        import trio
+
+        from core.rules import Rules
+
+        await self.gateway.change_rules(Rules(await trio.to_thread.run_sync(self.registry.rules.load)))
+
+    def arming(self) -> "Arming":
+        """Return what is armed as the rows stand now. Blocking."""
+        from core.arming import Arming
+        from core.clock import wall_ms
+
+        return Arming(self.table.capacity, self.registry.guards.load(), wall_ms())
+
+    async def reload_arming(self, events: "Sequence[Event]") -> None:
+        """Judge by what is armed now."""
+        import trio
+
+        if all(event.actor == "detection" for event in events):
+            # It ended an episode by itself.
+            return
+        arming = await trio.to_thread.run_sync(self.arming)
+        await self.gateway.change(lambda: self.detection.swap_arming(arming))
+
+    def heard(self, vehicle_id: int, terminal: int) -> tuple[int, int]:
+        """Return when a terminal's last report arrived, and how often it reports as a rule, in ms; 0: not known."""
+        if not 0 < vehicle_id < self.table.capacity:
+            return 0, 0
+        row = self.table.position[vehicle_id]
+        arrival_ms = int(row["arrival_ms"]) if row["terminal"] == terminal else 0
+        return arrival_ms, self.detection.usual_ms(vehicle_id)
 
     async def follow_registry(self, events: "Sequence[Event]") -> None:
         """Know the terminals and cars as they stand now; log out who speaks for another car, or for none."""
@@ -729,6 +780,7 @@ class Node:
                 ("held", "Frames in front of full mailboxes."),
                 ("commands_open", "Commands without a decision."),
                 ("snapshots", "Snapshots of detection."),
+                ("swaps", "Times that what detection judges by was changed."),
             ),
             gauges=("sequence", "conversation_sequence", "detection_sequence", "vehicles", "held", "commands_open"),
         )
@@ -784,6 +836,22 @@ class Node:
                 ("failed", "Commands about areas that were refused or not answered."),
             ),
         )
+        metrics.statistics(
+            "guarding",
+            self.guarding.statistics,
+            (("opened", "Thefts suspected."), ("closed", "Suspicions of a theft that are over.")),
+        )
+        metrics.statistics(
+            "presence",
+            self.presence.statistics,
+            (
+                ("online", "Terminals said to be online."),
+                ("offline", "Terminals said to be offline."),
+                ("silent", "Terminals said to be silent."),
+                ("timers", "Timers of terminals that are not offline."),
+            ),
+            gauges=("timers",),
+        )
         metrics.statistics("alerting", self.alerting.statistics, (("told", "Messages asked for."),))
         for outlet in self.outlets:
             told = (("sent", "Messages delivered."), ("failed", "Messages that were not."))
@@ -807,6 +875,8 @@ class Node:
 
 FOLLOWERS: "Final[tuple[tuple[str, tuple[str, ...], Callable[[Node, Sequence[Event]], Awaitable[object]]], ...]]" = (
     ("fences", ("geofence.",), Node.reload_fences),
+    ("rules", ("rules.",), Node.reload_rules),
+    ("arming", ("vehicle.armed", "vehicle.disarmed", "vehicle.changed", "theft.cleared"), Node.reload_arming),
     (
         "registry",
         ("terminal.entered", "terminal.changed", "terminal.bound", "terminal.unbound", "terminal.retired", "vehicle."),

@@ -11,20 +11,22 @@ import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from actors.detectors import DETECTORS
-from actors.detectors.cleaning import Cleaning
-from actors.detectors.finding import SWEPT, Detector, Kept, Making
+from actors.detectors.finding import SWEPT, Detector, Making
 from actors.detectors.geofence import GeofenceDetector
+from actors.detectors.theft import TheftDetector
+from core.arming import Arming
 from core.events import Event, derive_id
 from core.kernels.facts import FACT
 from core.kernels.geofence import Fence, FenceIndex, build_index
 from core.limits import FACTS_MAX, FACTS_PER_ROW_MAX, OUTAGE_MS, SWEEP_LAG_MS, SWEEP_MS
-from core.rules import RULES, Rules
+from core.rules import RULES, GroupRule, Rules
+from core.thresholds import ThresholdFaultError, rule_with, told
 from core.vehicle_table import VehicleTable, reports_array
 
 ACTOR: Final = "detection"
@@ -52,6 +54,7 @@ class Detection:
         fences: an index from `build_index`, or fences to build it from.
         rules: thresholds of all groups; the defaults where none are given.
         settings: sizes.
+        arming: what is armed; nothing where none is given.
     """
 
     def __init__(
@@ -60,15 +63,17 @@ class Detection:
         fences: FenceIndex | Iterable[Fence] = (),
         rules: Rules | None = None,
         settings: DetectionSettings | None = None,
+        *,
+        arming: Arming | None = None,
     ) -> None:
         settings = settings or DetectionSettings()
         if settings.facts_max < FACTS_PER_ROW_MAX:
             raise ValueError(f"facts_max is {settings.facts_max}; one report can bring {FACTS_PER_ROW_MAX}")
         self._table = table
-        making = Making(table, as_index(fences), rules or Rules())
-        self.cleaning = Cleaning(table, making.rules.of("cleaning"))
+        self.rules = rules or Rules()
+        """Judged by from the next batch on; swap_rules and restore change it."""
+        making = Making(table, as_index(fences), self.rules, arming)
         self._detectors = [row.make(making) for row in DETECTORS]
-        self._kept: tuple[Kept, ...] = (self.cleaning, *self._detectors)
         self._purposes = {type_: purpose for row in DETECTORS for type_, purpose in row.events.items()}
         self._facts = np.zeros(settings.facts_max, FACT)
         # Up to when we have heard all, when to sweep next, and since when we listen without interruption; 0: never yet.
@@ -93,9 +98,7 @@ class Detection:
         Raises:
             TypeError: not REPORT rows.
         """
-        # A copy: cleaning marks rows, and the caller's are what the terminals said.
-        rows = reports_array(rows).copy()
-        self.cleaning.clean(rows)
+        rows = reports_array(rows)
         events: list[Event] = []
         # Never backwards, whatever our clock did.
         arrival_ms = np.maximum.accumulate(np.maximum(rows["arrival_ms"], self._heard_ms))
@@ -177,7 +180,8 @@ class Detection:
 
     def swap_rules(self, rules: Rules) -> None:
         """Judge by other thresholds from the next batch on."""
-        for detector in self._kept:
+        self.rules = rules
+        for detector in self._detectors:
             if detector.name in RULES:
                 detector.rules = rules.of(detector.name)
 
@@ -194,36 +198,58 @@ class Detection:
             if isinstance(detector, GeofenceDetector):
                 detector.index = index
 
+    def swap_arming(self, arming: Arming) -> None:
+        """Judge by what is armed now from the next batch on."""
+        for detector in self._detectors:
+            if isinstance(detector, TheftDetector):
+                detector.arming = arming
+
+    def usual_ms(self, vehicle_id: int) -> int:
+        """Return how often a car reports as it stands or drives now; 0: not known. Other threads may ask."""
+        for detector in self._detectors:
+            if isinstance(detector, TheftDetector):
+                return detector.usual_ms(vehicle_id)
+        return 0
+
     def statistics(self) -> dict[str, int]:
         """Return counts by name: passes, events, and each detector's under its own name."""
         counts = {"passes": self._passes, "sweeps": self._sweeps, "events": self._events}
-        for detector in self._kept:
+        for detector in self._detectors:
             counts |= {f"{detector.name}.{name}": count for name, count in detector.statistics().items()}
         return counts
 
-    def snapshot(self, path: Path, position: int) -> None:
+    def snapshot(self, path: Path, position: int, rules: Rules | None = None) -> None:
         """Write all state to a file, whole or not at all, and sync it: `state`, then `write_snapshot`.
 
         Args:
             path: replaced when the new file is on disk.
             position: sequence of the last journal record that was judged and whose events are committed.
+            rules: see `state`.
         """
-        write_snapshot(path, self.state(position))
+        write_snapshot(path, self.state(position, rules))
 
-    def state(self, position: int) -> dict[str, np.ndarray]:
-        """Return a copy of all state, for `write_snapshot`. Call between batches; position as for `snapshot`."""
-        arrays = {
+    def state(self, position: int, rules: Rules | None = None) -> dict[str, np.ndarray]:
+        """Return a copy of all state, for `write_snapshot`. Call between batches; position as for `snapshot`.
+
+        Args:
+            rules: by which the records behind the position will be judged, where they are about to change.
+        """
+        arrays: dict[str, np.ndarray] = {
             "format": np.array([SNAPSHOT_FORMAT], np.int64),
             "position": np.array([position], np.int64),
+            "rules": np.frombuffer(rules_text(rules or self.rules), np.uint8),
             "clock": np.array([self._heard_ms, self._sweep_ms, self._since_ms], np.int64),
         }
-        for detector in self._kept:
+        for detector in self._detectors:
             arrays[f"{detector.name}/version"] = np.array([detector.version], np.int64)
             arrays |= {f"{detector.name}/{name}": array for name, array in detector.state().items()}
         return arrays
 
     def restore(self, path: Path) -> int:
         """Take over a snapshot, in place of all state; return its position: judge from the record behind it.
+
+        `rules` are then those by which the records behind the position were judged when the program was last up, as far
+        as this program has them: swap to those in force once they are judged again.
 
         Returns:
             POSITION_NONE when there is no such file: state is empty then.
@@ -256,18 +282,19 @@ class Detection:
         found = int(arrays["format"][0])
         if found != SNAPSHOT_FORMAT:
             raise SnapshotError(f"format {found}, this program reads {SNAPSHOT_FORMAT}")
-        for detector in self._kept:
+        for detector in self._detectors:
             prefix = f"{detector.name}/"
             version = int(arrays[f"{prefix}version"][0])
             if version != detector.version:
                 raise SnapshotError(f"{detector.name} version {version}, this is {detector.version}")
             detector.load({n.removeprefix(prefix): array for n, array in arrays.items() if n.startswith(prefix)})
         self._heard_ms, self._sweep_ms, self._since_ms = arrays["clock"].tolist()
+        self.swap_rules(rules_of(arrays["rules"].tobytes()))
         return int(arrays["position"][0])
 
     def _clear(self) -> None:
         self._heard_ms = self._sweep_ms = self._since_ms = 0
-        for detector in self._kept:
+        for detector in self._detectors:
             detector.clear()
 
 
@@ -285,6 +312,20 @@ def write_snapshot(path: Path, state: dict[str, np.ndarray]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def rules_text(rules: Rules) -> bytes:
+    """Return what groups have set, for a snapshot."""
+    return msgspec.json.encode([(own.group, own.detector, own.version, told(own.rule)) for own in rules.own])
+
+
+def rules_of(text: bytes) -> Rules:
+    """Return the rules of a snapshot. What this program no longer has, or not within these bounds, is left out."""
+    own = []
+    for group, detector, version, values in msgspec.json.decode(text, type=list[tuple[int, str, int, dict[str, Any]]]):
+        with contextlib.suppress(KeyError, ThresholdFaultError):
+            own.append(GroupRule(group, detector, version, rule_with(detector, values)))
+    return Rules(own)
 
 
 def as_index(fences: FenceIndex | Iterable[Fence]) -> FenceIndex:

@@ -41,11 +41,14 @@ from core.intake.journal import Batch, Journal, Reader
 from core.intake.links import KIND_LINK_CLOSED, KIND_TERMINAL_SILENT, Frame, Links
 from core.log import LogWriter
 from core.position import Position
+from core.rules import Rules
 from core.vehicle_table import VehicleTable
 from protocols.seam import Kernels
 
 SNAPSHOT_EVERY_S: Final = 30.0
 """Detection's state is written this often while there is something new: a crash judges at most so much again."""
+SNAPSHOT_SOON_S: Final = 2.0
+"""… and so soon where a look at the silence found facts: no record of the journal brings these again."""
 LOOK_EVERY_S: Final = 5.0
 """How long the tail waits where nothing comes: as often detection hears what time it is."""
 COMMANDS_READ: Final = 64
@@ -92,6 +95,8 @@ class GatewayStatistics(msgspec.Struct, frozen=True):
     mailboxes_full: int
     """Times a command waited for room in its car's mailbox."""
     snapshots: int
+    swaps: int
+    """Times that what detection judges by was changed."""
 
 
 class Gateway:
@@ -149,9 +154,14 @@ class Gateway:
         self._judged = 0
         self._taken = 0
         self._taking = False
+        self._swept = False
         self._snapshot_s = 0.0
+        # Held by whoever has detection: a batch, a snapshot, a change of what it judges by.
+        self._turn = trio.Lock()
+        self._running = False
+        self._rules_wanted: Rules | None = None
         self._counts = dict.fromkeys(
-            ("batches", "rows", "frames", "unreadable", "events", "changes", "snapshots", "mailboxes_full"), 0
+            ("batches", "rows", "frames", "unreadable", "events", "changes", "snapshots", "swaps", "mailboxes_full"), 0
         )
 
     def attach(self, reception: Reception) -> None:
@@ -165,11 +175,17 @@ class Gateway:
             JournalError: the journal is damaged inside what was synced. Going on would lose what was acknowledged.
         """
         assert self._reception is not None
+        in_force = self._detection.rules
         try:
             self._judged = max(0, self._detection.restore(self._snapshot))
         except SnapshotError:
             # Judged again from the oldest record there is: the same facts under the same ids.
             self._judged = 0
+        if self._detection.rules.own != in_force.own:
+            # They were changed a moment before we were killed, or while we were down. What the journal holds is judged
+            # as it was before, and what comes then by what is in force.
+            self._rules_wanted = in_force
+        self._running = True
         start = min(self._judged, self._conversation_file.sequence)
         reader = Reader(self._journal, self._kernels, start, hands_on=True)
         try:
@@ -187,18 +203,18 @@ class Gateway:
         self._snapshot_s = trio.current_time()
         while True:
             while (batch := reader.read()) is not None:
-                await self._take(batch)
-                # A long way to catch up must not keep the cars' tasks from running.
-                await trio.lowlevel.checkpoint()
-            # Nothing waits: what follows from silence does not wait for the next report either.
-            self._taking = True
-            await self._append(self._detection.advance(self._clock()))
-            self._taking = False
+                # A checkpoint as well: a long way to catch up must not keep the cars' tasks from running.
+                async with self._turn:
+                    await self._take(batch)
+            if self._rules_wanted is not None:
+                await self.change_rules(self._rules_wanted)
+            async with self._turn:
+                await self._sweep()
             self._conversation_file.advance(self._position.sequence)
-            if self._taken > self._detection_file.sequence and trio.current_time() - self._snapshot_s > (
-                SNAPSHOT_EVERY_S
-            ):
-                await self.take_snapshot()
+            since_s = trio.current_time() - self._snapshot_s
+            if since_s > SNAPSHOT_EVERY_S or (self._swept and since_s > SNAPSHOT_SOON_S):
+                async with self._turn:
+                    await self.take_snapshot()
             with trio.move_on_after(LOOK_EVERY_S):
                 await trio.lowlevel.wait_readable(self._hand_up_fd)
                 os.eventfd_read(self._hand_up_fd)
@@ -223,20 +239,60 @@ class Gateway:
         self._judged = max(self._judged, batch.sequence)
         self._taking = False
 
+    async def _sweep(self) -> None:
+        """Nothing waits: what follows from silence does not wait for the next report either."""
+        self._taking = True
+        facts = self._detection.advance(self._clock())
+        self._swept = self._swept or bool(facts)
+        await self._append(facts)
+        self._taking = False
+
     async def _append(self, facts: list[Event]) -> None:
         if facts:
             self._counts["events"] += len(facts)
             await self._log.append(facts)
 
     async def take_snapshot(self) -> None:
-        """Write detection's state, which is that behind the last batch: its facts are in the log."""
+        """Write detection's state if it has changed: that behind the last batch, whose facts are in the log."""
+        if self._judged > self._detection_file.sequence or self._swept:
+            await self._write_snapshot(self._detection.rules)
+
+    async def _write_snapshot(self, rules: Rules) -> None:
         self._snapshot_s = trio.current_time()
-        sequence = self._taken
-        if sequence <= self._detection_file.sequence:
-            return
-        await trio.to_thread.run_sync(self._detection.snapshot, self._snapshot, sequence)
+        # Where what the cars say is read again from further back, detection stands ahead of what was taken.
+        sequence = self._judged
+        await trio.to_thread.run_sync(self._detection.snapshot, self._snapshot, sequence, rules)
         self._detection_file.advance(sequence)
+        self._swept = False
         self._counts["snapshots"] += 1
+
+    # --- what detection judges by -------------------------------------------------------------------------------------
+
+    async def change(self, apply: Callable[[], object], rules: Rules | None = None) -> None:
+        """Change what detection judges by (fences, thresholds, what is armed) between two batches.
+
+        What the old ones made is on disk before the new ones count, so that after a crash no report is judged by ones
+        that it was not judged by before. Whoever follows the log calls this with rows read anew; where it fails nothing
+        was changed, and the follower comes again.
+
+        Args:
+            apply: makes the change: an assignment or two, what takes longer is done before.
+            rules: the thresholds that count then, where it is these that change.
+
+        Raises:
+            OSError: the disk does not take the snapshot.
+        """
+        async with self._turn:
+            # Before the start there is nothing to keep, and after a cancelled batch nothing that may be kept.
+            if self._running and not self._taking:
+                await self._write_snapshot(rules or self._detection.rules)
+            apply()
+            self._counts["swaps"] += 1
+
+    async def change_rules(self, rules: Rules) -> None:
+        """Judge by these thresholds from the next batch on; see `change`."""
+        await self.change(lambda: self._detection.swap_rules(rules), rules)
+        self._rules_wanted = None
 
     # --- frames to cars -----------------------------------------------------------------------------------------------
 

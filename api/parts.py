@@ -4,7 +4,7 @@
 (litestar.concurrency.sync_to_thread).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -16,6 +16,9 @@ from core.doorbell import Doorbell
 from core.events import Event
 from core.intake.archive import Archive
 from core.metrics import Metrics
+from core.outcome import Trial
+from core.rights import Principal
+from core.thresholds import Value
 from storage.gallery import Gallery
 from storage.people import People
 from storage.reader import Reader
@@ -95,6 +98,25 @@ class Session(msgspec.Struct, frozen=True):
     """Of JT/T 808: 2011, 2013 or 2019."""
 
 
+class Trials(Protocol):
+    """Replays that people ask for before they change a rule: one at a time."""
+
+    def start(self, principal: Principal, detector: str, values: Mapping[str, Value]) -> Trial:
+        """Begin one, in place of an earlier one of the same person. Blocking: reads what is in force.
+
+        Raises:
+            KeyError: there is no such detector.
+            ThresholdFaultError: a value does not fit.
+            TrialBusyError: another person's is under way.
+        """
+
+    def state(self, principal: Principal, number: str) -> Trial | None:
+        """Return how far one has come; None if this person has none of this number. Quick."""
+
+    def cancel(self, principal: Principal, number: str) -> Trial | None:
+        """End one; None as for `state`. Quick."""
+
+
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the API reaches."""
 
@@ -138,5 +160,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """A terminal -> its open session. Quick. None: this process has no terminals, and the log's last word counts."""
     heard_ms: Callable[[int, int], int] = lambda vehicle_id, terminal: 0
     """(vehicle, terminal) -> when the terminal's last report arrived, UTC epoch ms; 0 where not known. Quick."""
+    trials: Trials | None = None
+    """None where this process does not judge."""
     knocking: Callable[[], Sequence[Knock]] = tuple
     """Terminals that were refused at the door, who knocked last first. Quick."""

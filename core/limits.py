@@ -311,6 +311,23 @@ RULE_GROUPS_MAX: Final = 4_096
 """Dealer groups of one node that may set thresholds of their own: a table of 16 KB for each detector. A million cars in
 groups of 250. A group beyond is refused its own; it is judged by the defaults."""
 
+RULE_VERSIONS_MAX: Final = 10_000
+RULE_NOTE_CHARACTERS_MAX: Final = 200
+"""Times that a group may change one detector's thresholds, each with a note why: 100 MB for twenty detectors. Twice a
+day for thirteen years; a script that changes them at every request ends there, with a problem."""
+
+REPLAY_ROWS: Final = 20_000
+"""Reports of one page of a replay: 4 MB with their items, as much again as text on the socket."""
+REPLAY_QUERY_S_MAX: Final = 60.0
+REPLAY_FACTS_MAX: Final = 200_000
+"""Facts that a replay holds of each side to compare them: 100 MB. Past it the span is to be narrowed."""
+REPLAY_LISTED_MAX: Final = 1_000
+"""Differences that are listed, the first by time; all are counted."""
+TRIAL_REPORTS_MAX: Final = 2_000_000
+TRIAL_S: Final = 24 * 3600
+"""What the portal tries before rules are saved: a day, or the last two million reports of it, some ten seconds of one
+processor beside the node's own work. One at a time."""
+
 SWEEP_MS: Final = 10_000
 """How often detection looks at what follows from silence, in time of arrival. A look at 100,000 rows costs about a
 millisecond."""
@@ -484,3 +501,8 @@ PEOPLE_READ_MAX: Final = 1_000
 """Accounts, keys, sessions, stores or accesses on one page."""
 ACCOUNT_STORES_MAX: Final = 1_000
 """Stores one account may be given by name; who works for more works for the group."""
+
+ARMED_RADIUS_M_MIN: Final = 50
+ARMED_RADIUS_M_MAX: Final = 5_000
+"""How far an armed car may be from its place. Below, a receiver among high buildings would leave it by itself; above,
+it is a geofence that is wanted."""

@@ -20,6 +20,8 @@ RIGHTS: Final = (
     "terminals.write",
     "geofences.read",
     "geofences.write",
+    "rules.read",  # thresholds of the detectors
+    "rules.write",
     "events.read",
     "messages.read",  # what terminals say beside positions
     "drivers.read",  # names and numbers of drivers in it
@@ -40,6 +42,7 @@ _READER: Final = frozenset(
         "vehicles.read",
         "terminals.read",
         "geofences.read",
+        "rules.read",
         "events.read",
         "messages.read",
         "outbox.read",
@@ -53,6 +56,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "manager": _READER
         | {
             "geofences.write",
+            "rules.write",
             "commands.send",
             "commands.approve",
             "media.read",

@@ -27,52 +27,75 @@ class FenceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Standard deviation of a fix. Reports do not carry one, so it is one figure for all."""
 
 
-class CleaningRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What of a terminal's positions and times is set aside. What each means: core/kernels/cleaning.py."""
+class TheftRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a theft is suspected. What each means: core/kernels/theft.py; weights in the order of its KINDS."""
 
-    jump_kmh: Annotated[float, Meta(ge=100, le=1000)] = 250.0
-    jump_m: Annotated[float, Meta(ge=50, le=5000)] = 300.0
-    step_m: Annotated[float, Meta(ge=10, le=1000)] = 30.0
-    """Room for the noise of two fixes: six standard deviations of 5 m."""
-    jump_fixes: Annotated[int, Meta(ge=2, le=20)] = 3
-    frozen_fixes: Annotated[int, Meta(ge=2, le=100)] = 3
-    frozen_s: Annotated[float, Meta(ge=1, le=600)] = 5.0
-    frozen_kmh: Annotated[float, Meta(ge=3, le=100)] = 10.0
-    clock_ahead_s: Annotated[float, Meta(ge=60, le=86_400)] = 600.0
+    moving_kmh_min: Annotated[float, Meta(ge=3, le=50)] = 8.0
+    moving_fixes: Annotated[int, Meta(ge=1, le=20)] = 2
+    moving_m_min: Annotated[float, Meta(ge=20, le=1_000)] = 60.0
+    """Away from where it was parked, with speed, in so many fixes in a row."""
+    far_m_min: Annotated[float, Meta(ge=50, le=5_000)] = 150.0
+    far_fixes: Annotated[int, Meta(ge=1, le=20)] = 3
+    """... and without speed: pushed, or a terminal that says none while it sleeps."""
+    parked_s_min: Annotated[int, Meta(ge=0, le=3_600)] = 120
+    leaving_m: Annotated[float, Meta(ge=0, le=500)] = 20.0
+    """So far beyond its radius an armed car has left its place."""
+    returned_s: Annotated[int, Meta(ge=0, le=86_400)] = 300
+    calm_s: Annotated[int, Meta(ge=0, le=86_400)] = 600
+    power_reports: Annotated[int, Meta(ge=1, le=20)] = 2
+    silence_kmh_min: Annotated[float, Meta(ge=5, le=200)] = 40.0
+    """In the last two fixes: who enters a garage has slowed down."""
+    silence_intervals: Annotated[float, Meta(ge=2, le=1_000)] = 10.0
+    silence_s_min: Annotated[int, Meta(ge=60, le=86_400)] = 900
+    """The longest road tunnel takes 20 minutes at 80 km/h, nearly all under ten."""
+    armed_silence_s_min: Annotated[int, Meta(ge=60, le=86_400)] = 7_200
+    """Terminals that go to sleep report every hour at least, as a rule."""
+    jam_satellites_min: Annotated[int, Meta(ge=3, le=60)] = 6
+    jam_satellites_max: Annotated[int, Meta(ge=0, le=10)] = 2
+    jam_signal_drop: Annotated[int, Meta(ge=1, le=100)] = 10
+    jam_signal_max: Annotated[int, Meta(ge=0, le=100)] = 5
+    """Satellites from so many to so few, and the mobile signal (0 to 31 as a rule) down by so much to so little."""
+    jam_silence_s_min: Annotated[int, Meta(ge=30, le=86_400)] = 300
+    coverage_cars: Annotated[int, Meta(ge=1, le=1_000)] = 2
+    """So many others fell silent there as well: the network."""
+    suspected_min: Annotated[float, Meta(ge=0.1, le=1)] = 0.6
+    certain_min: Annotated[float, Meta(ge=0.1, le=1)] = 0.9
+    weight_moving_without_ignition: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    weight_displaced: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    weight_illegal_ignition: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    weight_stolen: Annotated[float, Meta(ge=0, le=1)] = 0.9
+    weight_power_cut: Annotated[float, Meta(ge=0, le=1)] = 0.35
+    weight_jammed: Annotated[float, Meta(ge=0, le=1)] = 0.75
+    weight_silenced: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    weight_left_place: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    weight_ignition: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    weight_door: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    armed_weight_moving_without_ignition: Annotated[float, Meta(ge=0, le=1)] = 0.9
+    armed_weight_displaced: Annotated[float, Meta(ge=0, le=1)] = 0.9
+    armed_weight_illegal_ignition: Annotated[float, Meta(ge=0, le=1)] = 0.9
+    armed_weight_stolen: Annotated[float, Meta(ge=0, le=1)] = 0.95
+    armed_weight_power_cut: Annotated[float, Meta(ge=0, le=1)] = 0.7
+    armed_weight_jammed: Annotated[float, Meta(ge=0, le=1)] = 0.85
+    armed_weight_silenced: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    armed_weight_left_place: Annotated[float, Meta(ge=0, le=1)] = 0.9
+    armed_weight_ignition: Annotated[float, Meta(ge=0, le=1)] = 0.85
+    armed_weight_door: Annotated[float, Meta(ge=0, le=1)] = 0.7
 
 
-class DrivingRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a trip begins and ends, when the odometer is told, what is too fast. See core/kernels/driving.py."""
+class PowerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a terminal counts as cut from the car's power. What each means: core/kernels/power.py."""
 
-    moved_m: Annotated[float, Meta(ge=0, le=5000)] = 100.0
-    start_m: Annotated[float, Meta(ge=200, le=10_000)] = 500.0
-    stop_s: Annotated[float, Meta(ge=60, le=7200)] = 300.0
-    silence_s: Annotated[float, Meta(ge=180, le=86_400)] = 900.0
-    advance_m: Annotated[float, Meta(ge=1000, le=1_000_000)] = 50_000.0
-    limit_kmh: Annotated[float, Meta(ge=0, le=300)] = 120.0
-    """The highest that any road of China allows. 0: no speed is too fast."""
-    overspeed_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
-
-
-class ProximityRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When two cars come near enough to tell. What each means: core/kernels/proximity.py."""
-
-    score_min: Annotated[float, Meta(ge=0, le=101)] = 60.0
-    """101: nothing is told."""
-    speed_kmh_min: Annotated[float, Meta(ge=1, le=200)] = 20.0
-    closing_kmh_min: Annotated[float, Meta(ge=1, le=400)] = 30.0
-    horizon_s: Annotated[float, Meta(ge=1, le=15)] = 5.0
-    distance_m: Annotated[float, Meta(ge=1, le=50)] = 4.0
-    age_s_max: Annotated[float, Meta(ge=0, le=10)] = 3.0
-    cooldown_s: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
+    reports: Annotated[int, Meta(ge=1, le=20)] = 2
+    s_min: Annotated[int, Meta(ge=0, le=3_600)] = 10
+    silent_s: Annotated[int, Meta(ge=30, le=86_400)] = 120
+    """One report with the bit, and then nothing for so long: its last word."""
 
 
 RULES: Final[Mapping[str, type[msgspec.Struct]]] = MappingProxyType(
     {
-        "cleaning": CleaningRule,
         "geofence": FenceRule,
-        "driving": DrivingRule,
-        "proximity": ProximityRule,
+        "theft": TheftRule,
+        "power": PowerRule,
     }
 )
 """Detector: its thresholds. All fields are numbers or booleans: kernels take them as float64 in this order."""
@@ -127,12 +150,12 @@ class Rules:
     """The thresholds of all detectors. Immutable: make another and swap.
 
     Args:
-        own: what groups have set; of a group and detector that come twice the last counts.
+        own: what groups have set; of a group and detector that come twice the last counts. Kept as an attribute.
     """
 
     def __init__(self, own: Iterable[GroupRule] = ()) -> None:
-        own = list(own)
-        self._sets = {detector: RuleSet(detector, own) for detector in RULES}
+        self.own: Final = tuple(own)
+        self._sets = {detector: RuleSet(detector, self.own) for detector in RULES}
 
     def of(self, detector: str) -> RuleSet:
         """Return the thresholds of one detector of RULES."""

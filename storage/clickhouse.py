@@ -20,11 +20,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import clickhouse_connect
+import msgspec
 import numpy as np
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from core import limits
-from protocols.report import FLAG_TIME_BAD
+from protocols.report import FLAG_TIME_BAD, REPORT
 from storage.errors import ContentRefusedError, QueryRefusedError, StorageError, StoreNewerError
 from storage.native import BlockRoom, byte_view, encode_texts
 from storage.reading import only_reads
@@ -171,6 +172,37 @@ class TrackDay(NamedTuple):
     time_ms_min: int
     time_ms_max: int
     speed_kmh10_max: int
+
+
+_STORED: Final = tuple(name for name in REPORT_COLUMNS if name != "phone_bcd")
+_PLACE: Final = ("arrival_ms", "sequence", "time_ms", "report_id")
+"""Where a report stands among all: by arrival, and not by the journal's number alone, which each node counts."""
+
+
+class ReportsAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the reports that arrived in from_ms <= arrival_ms < to_ms."""
+
+    from_ms: int
+    to_ms: int
+    after: tuple[int, int, int, int] | None = None
+    """Only those behind this place (`ReportsFound.place`)."""
+    vehicle_id: int = 0
+    """Only this vehicle's; 0: all."""
+    limit: int = limits.REPLAY_ROWS
+
+
+class ReportsFound(NamedTuple):
+    """Reports as they were stored. Phones are left out, and so is what no column holds."""
+
+    rows: np.ndarray
+    """(n,) REPORT; items_offset and items_length point into `items`."""
+    items: bytes
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Where the last of them stands."""
+        last = self.rows[-1]
+        return (int(last["arrival_ms"]), int(last["sequence"]), int(last["time_ms"]), int(last["report_id"]))
 
 
 class Answer(NamedTuple):
@@ -731,6 +763,47 @@ class ReportStore:
             "after_report": after_report or 0,
         }  # fmt: skip
         return [TrackPoint(*row) for row in self.query(sql, parameters)]
+
+    def journal_order(self, asked: ReportsAsked) -> ReportsFound:
+        """Return reports of all vehicles in the order in which they came, a page of them.
+
+        A report that came twice is returned as often as the store still holds it: once they are merged, as it came
+        last. Of one frame the reports come by their time.
+        """
+        place = ", ".join(_PLACE)
+        wanted = "AND vehicle_id = {vehicle_id:Int32} " if asked.vehicle_id else ""
+        behind = f"AND ({place}) > ({{p0:Int64}}, {{p1:UInt64}}, {{p2:Int64}}, {{p3:UInt64}}) " if asked.after else ""
+        sql = (
+            f"SELECT {', '.join(_STORED)} FROM report WHERE arrival_ms >= {{from_ms:Int64}} "
+            f"AND arrival_ms < {{to_ms:Int64}} {wanted}{behind}ORDER BY {place} LIMIT {{limit:UInt32}}"
+        )
+        parameters: dict[str, object] = {
+            "from_ms": asked.from_ms, "to_ms": asked.to_ms, "vehicle_id": asked.vehicle_id,
+            "limit": min(asked.limit, limits.REPLAY_ROWS),
+            **{f"p{k}": value for k, value in enumerate(asked.after or ())},
+        }  # fmt: skip
+        settings = {
+            # Merging what is read with the whole month's rows would cost a hundred times as much as reading it, and
+            # detection does not mind a repeat.
+            "final": 0,
+            "max_threads": self._query_threads_max,
+            "max_execution_time": limits.REPLAY_QUERY_S_MAX,
+            "max_memory_usage": limits.QUERY_MEMORY_BYTES_MAX,
+        }
+        with self._read_by() as client:
+            formats = {"items": "bytes"}
+            columns = client.query_np(sql, parameters=parameters, settings=settings, column_formats=formats)
+        rows = np.zeros(len(columns), REPORT)
+        if not len(columns):
+            return ReportsFound(rows, b"")
+        for name in _STORED:
+            if name != "items":
+                rows[name] = columns[name]
+        items = columns["items"]
+        lengths = np.fromiter(map(len, items), np.int32, len(items))
+        rows["items_length"] = lengths
+        rows["items_offset"][1:] = np.cumsum(lengths[:-1])
+        return ReportsFound(rows, b"".join(items))
 
     def track_days(self, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay]:
         """Return the days on which a vehicle reported between from_ms and to_ms, oldest first, in a time zone.

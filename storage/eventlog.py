@@ -296,6 +296,40 @@ class EventLog:
             rows = connection.exec_driver_sql(sql, (after_seq, *bounds, limit)).fetchall()
         return [event_of(row) for row in rows], considered(after_seq, head, [row[0] for row in rows], limit)
 
+    def of_time(
+        self, type_: str, from_ms: int, to_ms: int, after_seq: int = 0, limit: int = limits.EVENTS_READ_MAX
+    ) -> list[Event]:
+        """Return events of one type that happened in from_ms <= time_ms < to_ms, in the order of the log, a page.
+
+        Args:
+            after_seq: only those behind this number. The search begins at `first_since(from_ms)` at the earliest.
+        """
+        sign = self.database.placeholder
+        sql = (
+            f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE type = {sign} AND seq > {sign} "
+            f"AND time_ms >= {sign} AND time_ms < {sign} ORDER BY seq LIMIT {sign}"
+        )
+        with self.database.read() as connection:
+            bounds = (type_, after_seq, from_ms, to_ms, min(limit, limits.EVENTS_READ_MAX))
+            return [event_of(row) for row in connection.exec_driver_sql(sql, bounds)]
+
+    def first_since(self, arrival_ms: int) -> int:
+        """Return the number before the first event that was appended at this time or later; the head if none was.
+
+        By halving: numbers are dense, and events were appended in the order of their numbers.
+        """
+        sign = self.database.placeholder
+        with self.database.read() as connection:
+            low, high = 0, connection.exec_driver_sql(HEAD_SQL).scalar_one()
+            while low < high:
+                middle = (low + high + 1) // 2
+                sql = f"SELECT arrival_ms FROM event WHERE seq = {sign}"
+                if connection.exec_driver_sql(sql, (middle,)).scalar_one() < arrival_ms:
+                    low = middle
+                else:
+                    high = middle - 1
+        return low
+
     def numbers(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the number of each of these ids that the log holds."""
         with self.database.read() as connection:

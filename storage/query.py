@@ -2,11 +2,13 @@
 
 One process holds an embedded store, so whoever asks meanwhile goes through it: DATA/run/query.sock, mode 0600. Both
 ways on it: 4 bytes of length, big-endian, then JSON. The question is {"sql": …}, the answer {"columns": […], "rows":
-[[…]]} or {"error": …, "refused": true|false}. One question a connection, one question at a time.
+[[…]]} or {"error": …, "refused": true|false}. One question a connection, one question at a time. `carillon replay` asks
+{"reports": …} there, and is answered rows of REPORT as they lie in memory.
 """
 
 import contextlib
 import datetime
+import hashlib
 import math
 import os
 import selectors
@@ -20,9 +22,11 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
+import numpy as np
 
 from core import limits
-from storage.clickhouse import Answer, ReportStore
+from protocols.report import REPORT
+from storage.clickhouse import Answer, ReportsAsked, ReportsFound, ReportStore
 from storage.errors import QueryRefusedError, StorageError
 
 _LENGTH: Final = struct.Struct(">I")
@@ -39,8 +43,9 @@ class Table(NamedTuple):
     rows: list[list[Any]]
 
 
-class _Question(msgspec.Struct):
-    sql: str
+class _Question(msgspec.Struct, omit_defaults=True):
+    sql: str = ""
+    reports: ReportsAsked | None = None
 
 
 class _Reply(msgspec.Struct, omit_defaults=True):
@@ -48,6 +53,13 @@ class _Reply(msgspec.Struct, omit_defaults=True):
     rows: list[list[Any]] = []
     error: str = ""
     refused: bool = False
+    reports: bytes = b""
+    items: bytes = b""
+    layout: str = ""
+    """How the rows in `reports` lie: both ends must mean the same."""
+
+
+_LAYOUT: Final = hashlib.blake2b(repr(REPORT.descr).encode(), digest_size=8).hexdigest()
 
 
 def _plain(value: Any, raw: bool) -> Any:
@@ -145,8 +157,12 @@ class QueryServer:
         connection.settimeout(limits.QUERY_REQUEST_S)
         question = msgspec.json.decode(_receive(connection, limits.QUERY_REQUEST_BYTES_MAX), type=_Question)
         try:
-            table = answer(self._store, question.sql)
-            reply = _Reply(table.columns, table.rows)
+            if question.reports is not None:
+                found = self._store.journal_order(question.reports)
+                reply = _Reply(reports=found.rows.tobytes(), items=found.items, layout=_LAYOUT)
+            else:
+                table = answer(self._store, question.sql)
+                reply = _Reply(table.columns, table.rows)
         except QueryRefusedError as error:
             reply = _Reply(error=str(error), refused=True)
         except StorageError as error:
@@ -190,7 +206,20 @@ def ask(path: Path, sql: str) -> Table:
         QueryRefusedError: the question is not taken, with the reason.
         StorageError: the store behind it is away, or the program went away while answering.
     """
-    question = msgspec.json.encode(_Question(sql))
+    reply = _ask(path, _Question(sql))
+    return Table(reply.columns, reply.rows)
+
+
+def ask_reports(path: Path, asked: ReportsAsked) -> ReportsFound:
+    """Ask the program that serves on the socket for reports; see ReportStore.journal_order, and `ask` for faults."""
+    reply = _ask(path, _Question(reports=asked))
+    if reply.layout != _LAYOUT:
+        raise StorageError(f"the program on {path} is of another version than this one")
+    return ReportsFound(np.frombuffer(reply.reports, REPORT).copy(), reply.items)
+
+
+def _ask(path: Path, asked: _Question) -> _Reply:
+    question = msgspec.json.encode(asked)
     with socket.socket(socket.AF_UNIX) as connection:
         # Others may be before us, each with its bound.
         connection.settimeout((limits.QUERY_BACKLOG + 2) * limits.QUERY_S_MAX)
@@ -202,7 +231,7 @@ def ask(path: Path, sql: str) -> Table:
             raise StorageError(f"no answer over {path}: {error}") from error
     if reply.error:
         raise QueryRefusedError(reply.error) if reply.refused else StorageError(reply.error)
-    return Table(reply.columns, reply.rows)
+    return reply
 
 
 def ask_or_open(path: Path, open_store: Callable[[], ReportStore], sql: str) -> Table:

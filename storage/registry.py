@@ -15,6 +15,8 @@ from storage.areas import Areas
 from storage.errors import RegistryFullError
 from storage.eventlog import EventLog
 from storage.geofences import Geofences
+from storage.guard import Guards
+from storage.rules import RuleStore
 from storage.tables.business import BINDING, STORE, TERMINAL, VEHICLE
 from storage.terminals import Terminals
 
@@ -115,7 +117,8 @@ class CarNames(msgspec.Struct, frozen=True):
 class Registry:
     """Terminals, vehicles and geofences of one dealer group. Shares the log's database, so rows and events agree.
 
-    The geofences stand in `geofences`, what terminals were told of them in `areas`.
+    The geofences stand in `geofences`, what terminals were told of them in `areas`, detectors' thresholds in `rules`,
+    which cars are armed in `guards`.
     """
 
     def __init__(self, log: EventLog) -> None:
@@ -123,6 +126,8 @@ class Registry:
         self._database = log.database
         self.geofences: Final = Geofences(log)
         self.areas: Final = Areas(log.database)
+        self.rules: Final = RuleStore(log)
+        self.guards: Final = Guards(log)
         self.terminals: Final = Terminals(log)
 
     def load(self, terminals: Sequence[int] | None = None) -> list[TerminalRow]:

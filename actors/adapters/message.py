@@ -28,6 +28,30 @@ TEXTS: Final = {
         "zh": ("驶出围栏：{car}", "{time}，{car}{at}驶出电子围栏“{fence}”。"),
         "en": ("Fence left: {car}", "{time}: {car}{at} left the geofence “{fence}”."),
     },
+    "theft.suspected": {
+        "zh": ("疑似盗抢：{car}", "{time}，{car}{at}疑似被盗或被拖走。请立即联系车主核实，必要时报警。"),
+        "en": ("Theft suspected: {car}", "{time}: {car}{at} may be being stolen or towed. Call its owner now."),
+    },
+    "device.online": {
+        "zh": ("设备上线：{car}", "{time}，{car}{at}的终端已上线。"),
+        "en": ("Device online: {car}", "{time}: the terminal of {car}{at} is online."),
+    },
+    "device.offline": {
+        "zh": ("设备离线：{car}", "{time}，{car}{at}的终端已离线。"),
+        "en": ("Device offline: {car}", "{time}: the terminal of {car}{at} is offline."),
+    },
+    "device.silent": {
+        "zh": ("设备静默：{car}", "{time}，{car}{at}的终端在线但已停止上报定位。"),
+        "en": ("Device silent: {car}", "{time}: the terminal of {car}{at} is logged in and no longer reports."),
+    },
+    "device.unplugged": {
+        "zh": ("设备断电：{car}", "{time}，{car}{at}的终端主电源被切断。"),
+        "en": ("Device cut from power: {car}", "{time}: the terminal of {car}{at} was cut from the car's power."),
+    },
+    "device.plugged": {
+        "zh": ("设备恢复供电：{car}", "{time}，{car}{at}的终端已恢复供电。"),
+        "en": ("Device has power again: {car}", "{time}: the terminal of {car}{at} is on the car's power again."),
+    },
 }
 """Template -> language -> subject and body."""
 

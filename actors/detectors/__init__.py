@@ -6,12 +6,12 @@ A detector that is added here is judged, swept, snapshotted, restored and counte
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from actors.detectors import alarms, driving, geofence, proximity
+from actors.detectors import alarms, geofence, power, theft
 from actors.detectors.alarms import AlarmDetector
-from actors.detectors.driving import DrivingDetector
 from actors.detectors.finding import Detector, Making
 from actors.detectors.geofence import GeofenceDetector
-from actors.detectors.proximity import ProximityDetector
+from actors.detectors.power import PowerDetector
+from actors.detectors.theft import TheftDetector
 
 
 class DetectorRow(NamedTuple):
@@ -39,21 +39,15 @@ DETECTORS: Final = (
         {"fence.entered": "safety", "fence.exited": "safety"},
     ),
     DetectorRow(
-        driving.NAME,
-        driving.VERSION,
-        lambda making: DrivingDetector(making.table, making.rules.of(driving.NAME)),
-        {
-            "trip.opened": "service",
-            "trip.closed": "service",
-            "odometer.advanced": "service",
-            "overspeed.began": "safety",
-            "overspeed.ended": "safety",
-        },
+        theft.NAME,
+        theft.VERSION,
+        lambda making: TheftDetector(making.table, making.rules.of(theft.NAME), making.arming),
+        {"theft.suspected": "theft", "theft.cleared": "theft"},
     ),
     DetectorRow(
-        proximity.NAME,
-        proximity.VERSION,
-        lambda making: ProximityDetector(making.table, making.rules.of(proximity.NAME)),
-        {"proximity.risked": "safety"},
+        power.NAME,
+        power.VERSION,
+        lambda making: PowerDetector(making.table, making.rules.of(power.NAME)),
+        {"device.unplugged": "service", "device.plugged": "service"},
     ),
 )

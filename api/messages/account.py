@@ -50,6 +50,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "account_notify": ("Send me a message about", "发生以下事件时通知我"),
     "account_notify_crash": ("Suspected crashes", "碰撞疑似"),
     "account_notify_sos": ("SOS pressed", "紧急报警"),
+    "account_notify_theft": ("Suspected thefts", "疑似盗抢"),
+    "account_notify_offline": ("Devices offline", "设备离线"),
+    "account_notify_silent": ("Devices silent", "设备静默"),
+    "account_notify_unplugged": ("Devices cut from power", "设备断电"),
     "account_notify_fence": ("Geofences entered and left", "进入/驶出围栏"),
     "account_notify_identity": ("A terminal's identity disputed", "终端身份存疑"),
     "account_notify_hint": (

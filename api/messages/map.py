@@ -39,6 +39,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "map_attention_done": ("Put away", "收起"),
     "need_sos_pressed": ("emergency button", "紧急报警"),
     "need_crash_suspected": ("crash suspected", "碰撞疑似"),
+    "need_theft_suspected": ("theft suspected", "疑似盗抢"),
     "state_driving": ("driving", "行驶"),
     "state_idling": ("idling", "怠速"),
     "state_parked": ("parked", "停放"),

@@ -43,6 +43,8 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "right_terminals_write": ("Enter, bind and retire terminals", "录入、绑定与停用终端"),
     "right_geofences_read": ("See geofences", "查看电子围栏"),
     "right_geofences_write": ("Draw and change geofences", "绘制与修改电子围栏"),
+    "right_rules_read": ("See what detection judges by", "查看检测规则"),
+    "right_rules_write": ("Change what detection judges by, for the whole group", "修改集团检测规则"),
     "right_events_read": ("See events", "查看事件"),
     "right_messages_read": ("See what terminals say", "查看终端消息"),
     "right_drivers_read": ("See names and licence numbers of drivers", "查看驾驶员姓名与证件号"),

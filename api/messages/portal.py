@@ -11,6 +11,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "nav_vehicles": ("Vehicles", "车辆"),
     "nav_events": ("Events", "事件"),
     "nav_geofences": ("Geofences", "电子围栏"),
+    "nav_rules": ("Detection rules", "检测规则"),
     "nav_terminals": ("Terminals", "终端"),
     "nav_people": ("People", "人员与密钥"),
     "nav_outbox": ("Outbox", "发件箱"),

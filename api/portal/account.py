@@ -15,7 +15,11 @@ from storage.people import Account, Session
 NOTIFY: Final = (
     ("crash", "account_notify_crash"),
     ("sos", "account_notify_sos"),
+    ("theft.suspected", "account_notify_theft"),
     ("fence", "account_notify_fence"),
+    ("device.offline", "account_notify_offline"),
+    ("device.silent", "account_notify_silent"),
+    ("device.unplugged", "account_notify_unplugged"),
     ("terminal.identity", "account_notify_identity"),
 )
 """Beginnings of event types that one can have a message about."""

@@ -5,7 +5,7 @@ plain fields, so that nothing that happened is ever hidden.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -26,15 +26,12 @@ from core.events import (
     MediaAnnounced,
     MediaStored,
     MessageReceived,
-    OdometerAdvanced,
-    OverspeedSeen,
     PassengersCounted,
-    ProximityRisked,
     QuestionAnswered,
     RecorderReported,
     RecordingUploaded,
-    TripClosed,
-    TripOpened,
+    RulesChanged,
+    TheftSuspected,
     UpgradeFinished,
 )
 from protocols.jt808.control import UPGRADE_RESULTS
@@ -121,31 +118,11 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             said = words.or_text("event_evidence_" + evidence.replace(".", "_"), evidence)
             text = t("event_say_alarm", evidence=said, speed=words.number(speed / 10))
             return f"{text} · {t('event_late')}" if late else text
-        case TripOpened(began_by=by):
-            return t("event_say_trip_opened", by=t(f"trip_by_{by}"))
-        case TripClosed(distance_m=metres, duration_ms=took_ms, max_kmh10=fastest):
-            km, minutes = words.number(metres / 1000, 1), words.number(round(took_ms / 60_000))
-            return t("event_say_trip_closed", km=km, minutes=minutes, speed=words.number(fastest / 10))
-        case OdometerAdvanced(odometer_m=metres, advance_m=advance):
-            km = words.number(metres / 1000, 1)
-            return t("event_say_odometer", km=km, advance=words.number(advance / 1000, 1))
-        case OverspeedSeen(max_kmh10=fastest, limit_kmh10=limit, duration_ms=took_ms, fence_id=fence):
-            text = t(
-                "event_say_overspeed",
-                max=words.number(fastest / 10),
-                limit=words.number(limit / 10),
-                seconds=words.number(round(took_ms / 1000)),
-            )
-            zone = names.fences.get(fence, t("event_fence_numbered", n=fence)) if fence else ""
-            return f"{zone} · {text}" if zone else text
-        case ProximityRisked(other_vehicle_id=other, score=score, seconds10=seconds10, miss_m10=miss_m10):
-            return t(
-                "event_say_proximity",
-                other=names.plates.get(other, t("event_car_numbered", n=other)),
-                score=score,
-                seconds=words.number(seconds10 / 10, 1),
-                miss=words.number(miss_m10 / 10, 1),
-            )
+        case TheftSuspected(kinds=kinds, confidence=sure, distance_m=away, silent_s=silent, late=late):
+            text = t("theft_say", kinds=kinds_said(kinds, words), confidence=words.number(100 * sure))
+            further = [t("theft_say_distance", n=words.number(away))] if away else []
+            further += [t("theft_say_silent", n=words.number(silent // 60))] if silent else []
+            return " · ".join([text, *further, *([t("event_late")] if late else [])])
         case CommandRequested(message=message):
             return message_name(message, words)
         case CommandProgress(why=why, reason=reason):
@@ -168,6 +145,12 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             return t("event_say_numbered", n=number)
         case RecorderReported(block=block):
             return t("event_say_block", block=f"{block:02X}")
+        case RulesChanged(detector=detector, version=version, fields=changed):
+            said = ("、" if words.language == "zh" else ", ").join(
+                words.or_text(f"rules_{detector}_{name}", name) for name in changed
+            )
+            name = words.or_text(f"rules_{detector}", detector)
+            return t("event_say_rules", detector=name, version=version, fields=said)
         case PassengersCounted(got_on=got_on, got_off=got_off):
             return t("event_say_passengers", on=got_on, off=got_off)
     if "reason" in fields:
@@ -175,6 +158,12 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
     if "fields" in fields and isinstance(fields["fields"], list | tuple):
         return ", ".join(words.or_text(f"event_field_{name}", str(name)) for name in fields["fields"])
     return " · ".join(str(fields[name]) for name in ("terminal_id", "model") if fields.get(name))
+
+
+def kinds_said(kinds: Sequence[str], words: Words) -> str:
+    """Return evidence of a theft in words, one after the other."""
+    comma = ", " if words.language == "en" else "、"
+    return comma.join(words.or_text(f"theft_kind_{kind}", kind) for kind in kinds)
 
 
 def reason_name(code: int, words: Words) -> str:
@@ -223,12 +212,23 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
     if name == "fence_id":
         shown = names.fences.get(value, words.t("event_fence_numbered", n=value))
         return Markup('<a href="/geofences?fence={}">{}</a>').format(value, shown)
-    if name in _SPANS:
-        return words.t("event_seconds", n=words.number(round(value / 1000)))
+    if name == "kinds":
+        return kinds_said(value, words)
+    if name == "kind" and isinstance(value, str):
+        return words.or_text(f"theft_kind_{value}", value)
+    if name == "confidence":
+        return f"{words.number(100 * value)} %"
+    if name == "stage":
+        return words.or_text(f"theft_stage_{value}", str(value))
+    if name.endswith("_minute") and isinstance(value, int):
+        return f"{value // 60:02}:{value % 60:02}"
     if name.endswith("_ms") and isinstance(value, int):
-        return words.time(value)
-    if name in _WAYS:
-        return words.or_text(f"trip_{_WAYS[name]}_{value}", str(value))
+        # 0 is no time: nothing of the kind was set.
+        return words.time(value) if value else Markup('<span class="faint">–</span>')
+    if name.endswith("_m") and isinstance(value, int | float):
+        return words.t("event_metres", n=words.number(value))
+    if name.endswith("_s") and isinstance(value, int):
+        return words.t("event_seconds", n=words.number(value))
     if name.endswith("_kmh10"):
         return words.t("event_kmh", n=words.number(value / 10, 1))
     if name == "alarm":
@@ -241,6 +241,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
         return f"{value} {message_name(str(value), words)}" if is_declared(str(value)) else str(value)
     if name == "media":
         return Markup('<a href="/media/{}">{}</a>').format(value, value)
+    if name == "detector":
+        return Markup('<a href="/rules/{}">{}</a>').format(value, words.or_text(f"rules_{value}", str(value)))
     if name in _CODES:
         return Markup('<code class="wrap">{}</code>').format(value)
     if isinstance(value, dict):
@@ -250,17 +252,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
     return str(value)
 
 
-_VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before", "other_vehicle_id"})
-_CODES: Final = frozenset({"report_id", "other_report_id", "trip_id", "command", "terminal_id", "phone", "sha256"})
-_SPANS: Final = frozenset({"duration_ms", "idle_ms"})
-"""Times that something took, not moments."""
-_WAYS: Final = {
-    "began_by": "by",
-    "ended_by": "by",
-    "distance_from": "from",
-    "source": "from",
-    "rebased": "rebased",
-}
+_VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
+_CODES: Final = frozenset({"report_id", "first_report_id", "command", "terminal_id", "phone", "sha256"})
 _HIDDEN: Final = frozenset({"has_fix", "rule_version"})
 
 LOOKS: Final[dict[str, Look]] = {
@@ -268,6 +261,13 @@ LOOKS: Final[dict[str, Look]] = {
     "crash.cleared": Look("check", "good"),
     "sos": Look("sos", "bad"),
     "theft": Look("lock", "bad"),
+    "theft.cleared": Look("check", "good"),
+    "device": Look("terminal", "quiet"),
+    "device.online": Look("online", "good"),
+    "device.offline": Look("offline", "warn"),
+    "device.silent": Look("clock", "warn"),
+    "device.unplugged": Look("alert", "bad"),
+    "device.plugged": Look("check", "good"),
     "fence": Look("fence", "info"),
     "fence.entered": Look("enter", "info"),
     "fence.exited": Look("exit", "info"),
@@ -289,15 +289,15 @@ LOOKS: Final[dict[str, Look]] = {
     "terminal.session.closed": Look("offline", "quiet"),
     "terminal.retired": Look("terminal", "warn"),
     "vehicle": Look("car", "quiet"),
+    "vehicle.armed": Look("shield", "info"),
+    "vehicle.disarmed": Look("key", "quiet"),
     "geofence": Look("polygon", "quiet"),
+    "rules": Look("sliders", "info"),
     "media": Look("camera", "quiet"),
     "media.stored": Look("camera", "info"),
     "message": Look("outbox", "quiet"),
     "trip": Look("route", "quiet"),
     "odometer": Look("speed", "quiet"),
-    "overspeed": Look("speed", "warn"),
-    "overspeed.ended": Look("speed", "quiet"),
-    "proximity": Look("target", "quiet"),
     "key": Look("key", "info"),
     "driver": Look("user", "info"),
     "driver.card.removed": Look("user", "quiet"),
@@ -315,16 +315,17 @@ LOOKS: Final[dict[str, Look]] = {
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "crash": ("crash.",),
     "sos": ("sos.", "key."),
+    "theft": ("theft.", "vehicle.armed", "vehicle.disarmed"),
     "fence": ("fence.",),
-    "trip": ("trip.", "odometer."),
-    "overspeed": ("overspeed.", "proximity."),
     "command": ("command.",),
     "media": ("media.",),
     "session": ("terminal.session.",),
     "terminal": ("terminal.",),
     "vehicle": ("vehicle.",),
     "geofence": ("geofence.",),
+    "rules": ("rules.",),
     "driver": ("driver.", "waybill.", "question.", "information.", "passengers."),
+    "reach": ("device.",),
     "device": ("upgrade.", "recorder.", "recording.", "alarm."),
 }
 """What one can filter by: a word of messages (event_group_…) -> beginnings of types."""

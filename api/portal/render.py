@@ -58,6 +58,7 @@ NAVIGATION: Final[tuple[tuple[tuple[str, str, str, str, str], ...], ...]] = (
     (
         ("/approvals", "shield", "nav_approvals", "commands.approve", "a"),
         ("/terminals", "terminal", "nav_terminals", "terminals.read", "t"),
+        ("/rules", "sliders", "nav_rules", "rules.read", "r"),
         ("/people", "people", "nav_people", "people.read", "p"),
         ("/outbox", "outbox", "nav_outbox", "outbox.read", "o"),
     ),

@@ -7,11 +7,19 @@ from typing import Final
 import msgspec
 
 from core.events.detection import AlarmSeen, FenceCrossed
-from core.events.driving import OdometerAdvanced, OverspeedSeen, ProximityRisked, TripClosed, TripOpened
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
 from core.events.geofence import AreasAsked, GeofenceRemoved, GeofenceSaved
+from core.events.guard import (
+    DevicePower,
+    DevicePresence,
+    TheftCleared,
+    TheftSuspected,
+    VehicleArmed,
+    VehicleDisarmed,
+)
 from core.events.media import MediaAnnounced, MediaStored
 from core.events.message import MessageDecided, MessageRequested
+from core.events.rules import RulesChanged
 from core.events.terminal import (
     CommandApproval,
     CommandProgress,
@@ -51,6 +59,8 @@ __all__ = [
     "CommandApproval",
     "CommandProgress",
     "CommandRequested",
+    "DevicePower",
+    "DevicePresence",
     "DriverCard",
     "DriverEventReported",
     "Event",
@@ -64,13 +74,11 @@ __all__ = [
     "MessageDecided",
     "MessageReceived",
     "MessageRequested",
-    "OdometerAdvanced",
-    "OverspeedSeen",
     "PassengersCounted",
-    "ProximityRisked",
     "QuestionAnswered",
     "RecorderReported",
     "RecordingUploaded",
+    "RulesChanged",
     "SessionClosed",
     "SessionOpened",
     "TerminalBound",
@@ -79,10 +87,12 @@ __all__ = [
     "TerminalRegistered",
     "TerminalRetired",
     "TerminalUnbound",
-    "TripClosed",
-    "TripOpened",
+    "TheftCleared",
+    "TheftSuspected",
     "UpgradeFinished",
+    "VehicleArmed",
     "VehicleChanged",
+    "VehicleDisarmed",
     "command_decision_id",
     "derive_id",
 ]
@@ -111,18 +121,22 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("command.unknown", 1): CommandProgress,
         ("geofence.saved", 1): GeofenceSaved,
         ("geofence.removed", 1): GeofenceRemoved,
+        ("rules.changed", 1): RulesChanged,
         ("area.compare.requested", 1): AreasAsked,
         ("area.retry.requested", 1): AreasAsked,
         ("fence.entered", 1): FenceCrossed,
         ("fence.exited", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,
         ("sos.pressed", 1): AlarmSeen,
-        ("trip.opened", 1): TripOpened,
-        ("trip.closed", 1): TripClosed,
-        ("odometer.advanced", 1): OdometerAdvanced,
-        ("overspeed.began", 1): OverspeedSeen,
-        ("overspeed.ended", 1): OverspeedSeen,
-        ("proximity.risked", 1): ProximityRisked,
+        ("theft.suspected", 1): TheftSuspected,
+        ("theft.cleared", 1): TheftCleared,
+        ("vehicle.armed", 1): VehicleArmed,
+        ("vehicle.disarmed", 1): VehicleDisarmed,
+        ("device.online", 1): DevicePresence,
+        ("device.offline", 1): DevicePresence,
+        ("device.silent", 1): DevicePresence,
+        ("device.unplugged", 1): DevicePower,
+        ("device.plugged", 1): DevicePower,
         ("media.announced", 1): MediaAnnounced,
         ("media.stored", 1): MediaStored,
         ("message.requested", 1): MessageRequested,

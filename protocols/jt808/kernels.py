@@ -17,10 +17,12 @@ from protocols.jt808.framing import FRAME_BYTES_MIN, WIRE_BYTES_MAX
 from protocols.jt808.messages import STATUS_FIXED, STATUS_SOUTH, STATUS_WEST
 from protocols.jt808.wire import DAYS_BEFORE_2000, DAYS_BEFORE_MONTH, TIME_ZONE_MS
 from protocols.memory import (
+    load_i32,
     load_i64,
     load_i64_be,
     load_u8,
     load_u16_be,
+    load_u32,
     load_u32_be,
     store_i64,
     store_i64_be,
@@ -499,6 +501,24 @@ def read_items(item, end, row):  # type: ignore[no-untyped-def]
     store_u8(row + ROW_SATELLITES, satellites)
     store_u8(row + ROW_CELL_SIGNAL, cell_signal)
     return flags
+
+
+@njit(types.void(*(types.int64,) * 4), cache=True, nogil=True)
+def read_stored_items(rows, count, items, length):  # type: ignore[no-untyped-def]
+    """Write to rows read back from a store what their items say; the store keeps the items, not what is read of them.
+
+    Args:
+        rows: address of `count` REPORT rows, whose items_offset and items_length point into the items.
+        items, length: address and length of the items of all. A row whose items lie outside is left as it is.
+    """
+    for number in range(count):
+        row = rows + REPORT_BYTES * number
+        first = load_i32(row + ROW_ITEMS_OFFSET)
+        bytes_ = load_i32(row + ROW_ITEMS_LENGTH)
+        if first < 0 or bytes_ < 0 or first + bytes_ > length:
+            continue
+        flags = read_items(items + first, items + first + bytes_, row)
+        store_u32(row + ROW_FLAGS, load_u32(row + ROW_FLAGS) | flags)
 
 
 @njit(types.void(*(types.int64,) * 6), cache=True, nogil=True)

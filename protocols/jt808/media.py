@@ -297,17 +297,26 @@ class UploadOneMedia(Struct, frozen=True):
     delete: Annotated[int, Unsigned(1, names=KEEP)]
 
 
+DATA_BY_VERSION: Final = ByVersion({2011: Rest(prefix=2), 2013: Rest()})
+"""2011 says how much there is, in all packets and in this one; later editions leave it to the header."""
+
+
 class Transparent(Struct, frozen=True, kw_only=True):
     """0x0900. Types F7 and F8 tell of peripherals (T/JSATL 12); all others are bytes for whoever knows them."""
 
     kind: Annotated[int, Unsigned(1, names=TRANSPARENT)]
     states: Annotated[
-        tuple[PeripheralState, ...] | None, Many(Nested(PeripheralState), count=1), IfEqual("kind", (0xF7,))
+        tuple[PeripheralState, ...] | None,
+        Many(Nested(PeripheralState), count=1),
+        IfEqual("kind", (0xF7,)),
+        Since(2013),
     ] = None
     details: Annotated[
-        tuple[PeripheralInfo, ...] | None, Many(Nested(PeripheralInfo), count=1), IfEqual("kind", (0xF8,))
+        tuple[PeripheralInfo, ...] | None, Many(Nested(PeripheralInfo), count=1), IfEqual("kind", (0xF8,)), Since(2013)
     ] = None
-    data: Annotated[bytes | None, Rest(), IfEqual("kind", BARE_KINDS)] = None
+    total: Annotated[int | None, TotalBytes(4, of="data"), IfEqual("kind", BARE_KINDS), Until(2011)] = None
+    """Bytes of the data in all packets."""
+    data: Annotated[bytes | None, DATA_BY_VERSION, IfEqual("kind", BARE_KINDS)] = None
 
 
 class TransparentOrder(Struct, frozen=True, kw_only=True):
@@ -315,9 +324,14 @@ class TransparentOrder(Struct, frozen=True, kw_only=True):
 
     kind: Annotated[int, Unsigned(1, names=TRANSPARENT)]
     peripherals: Annotated[
-        tuple[int, ...] | None, Many(Unsigned(1, names=PERIPHERALS), count=1), IfEqual("kind", PERIPHERAL_KINDS)
+        tuple[int, ...] | None,
+        Many(Unsigned(1, names=PERIPHERALS), count=1),
+        IfEqual("kind", PERIPHERAL_KINDS),
+        Since(2013),
     ] = None
-    data: Annotated[bytes | None, Rest(), IfEqual("kind", BARE_KINDS)] = None
+    total: Annotated[int | None, TotalBytes(4, of="data"), IfEqual("kind", BARE_KINDS), Until(2011)] = None
+    """Bytes of the data in all packets."""
+    data: Annotated[bytes | None, DATA_BY_VERSION, IfEqual("kind", BARE_KINDS)] = None
 
 
 class Inflated(Raw):

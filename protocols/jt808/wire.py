@@ -281,12 +281,12 @@ class Raw(Wire):
 
 
 class Rest(Raw):
-    """All bytes that remain. None is written as none of them, and read as an empty value."""
+    """All bytes that remain, or those that a prefix counts. None is written as none, and read as an empty value."""
 
     none_written = True
 
     def write(self, writer: Writer, value: Any) -> None:
-        writer.data += value or b""
+        super().write(writer, value or b"")
 
 
 class Gbk(Raw):
@@ -471,9 +471,9 @@ class TotalBytes(Count):
     """How many bytes the field `of` has in all packets of a message (2011). In this one: the number in front of it."""
 
     def truth(self, body: msgspec.Struct, version: int) -> int | None:
-        if getattr(body, self.of) is None:
-            return None
         counted = next(field.wire for field in layout(type(body), version) if field.name == self.of)
+        if getattr(body, self.of) is None and not counted.none_written:
+            return None
         writer = Writer(version)
         counted.write(writer, getattr(body, self.of))
         return len(writer.data) - getattr(counted, "prefix", 0)
@@ -1188,7 +1188,7 @@ def read(struct: type[msgspec.Struct], reader: Reader, name: str = "") -> Any:
         for field_name, wire, conditions in counting:
             truth = wire.truth(body, reader.version)
             # Where the count may be left out, None stands for that: an empty list keeps its 0.
-            if field_name in values and values[field_name] == truth and (truth or not conditions):
+            if field_name in values and values[field_name] == truth and (truth or not _may_lack(conditions)):
                 values[field_name] = None
     return struct(**values)
 
@@ -1227,12 +1227,13 @@ def write(body: msgspec.Struct, writer: Writer) -> None:
 def write_fields(fields: tuple[Field, ...], body: msgspec.Struct, writer: Writer) -> None:
     """Write some fields of a Struct. Raises ValueError as `write` does."""
     for name, wire, conditions in fields:
-        value = getattr(body, name)
+        given = value = getattr(body, name)
         if value is None and isinstance(wire, Count):
-            truth = wire.truth(body, writer.version)
-            value = truth if truth or not conditions else None
+            value = wire.truth(body, writer.version)
+            if not value and _may_lack(conditions):
+                value = None
         if conditions and not all(_expects(condition, body, value) for condition in conditions):
-            if value is not None:
+            if given is not None:
                 raise ValueError(f"{type(body).__name__}.{name} is given and its condition does not hold")
             continue
         if value is None and not wire.none_written:
@@ -1241,6 +1242,11 @@ def write_fields(fields: tuple[Field, ...], body: msgspec.Struct, writer: Writer
             wire.write(writer, value)
         except ValueError as error:
             raise ValueError(f"{type(body).__name__}.{name}: {error}") from None
+
+
+def _may_lack(conditions: tuple[Condition, ...]) -> bool:
+    """Tell whether a field may be left out where it would say nothing."""
+    return any(isinstance(condition, IfMore) for condition in conditions)
 
 
 def _expects(condition: Condition, body: msgspec.Struct, value: Any) -> bool:

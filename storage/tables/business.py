@@ -214,6 +214,59 @@ GEOFENCE_VEHICLE: Final = Table(
     Column("vehicle", Integer, ForeignKey("vehicle.id"), primary_key=True),
 )
 
+GUARD: Final = Table(
+    "guard",
+    METADATA,
+    # What is set for a car that was ever armed or suspected to be stolen. Whose it is says the car's row.
+    Column("vehicle", Integer, ForeignKey("vehicle.id"), primary_key=True, autoincrement=False),
+    # Armed by hand since, UTC epoch ms; 0: is not.
+    Column("armed_ms", BigInteger, nullable=False),
+    # Everything that was suspected up to then, by our clock, has been settled by a person.
+    Column("settled_ms", BigInteger, nullable=False),
+    # The schedule rests until then; 0: does not.
+    Column("suspended_ms", BigInteger, nullable=False),
+    # The place that it may not leave; NULL: where it is parked.
+    Column("lat_1e7", Integer),
+    Column("lon_1e7", Integer),
+    Column("radius_m", Integer, nullable=False),
+    # Minutes of the day by the store's clock, and the days on which a night begins, bit 0 Monday; NULL: no schedule.
+    Column("from_minute", Integer),
+    Column("to_minute", Integer),
+    Column("days", Integer),
+    # The newest theft.suspected of the open episode, its first, and when that happened; empty and 0: there is none.
+    Column("theft", String(32), nullable=False),
+    Column("theft_first", String(32), nullable=False),
+    Column("theft_ms", BigInteger, nullable=False),
+    # Of the last change of arming.
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Index("ix_guard_theft_ms", "theft_ms"),
+)
+
+PRESENCE: Final = Table(
+    "presence",
+    METADATA,
+    # Whether a terminal can be reached, as the log's device events have said it last.
+    Column("terminal", Integer, ForeignKey("terminal.id"), primary_key=True, autoincrement=False),
+    Column("vehicle", Integer, nullable=False),
+    *_whose(),
+    # online, offline, silent
+    Column("state", Text, nullable=False),
+    # Of the state, UTC epoch ms.
+    Column("since_ms", BigInteger, nullable=False),
+    # Of its last session: number, node, when it was opened, when closed (0: it is open), and the event that said so.
+    Column("epoch", BigInteger, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("closed_ms", BigInteger, nullable=False),
+    Column("event", String(32), nullable=False),
+    # Cut from the car's power since; 0: is not.
+    Column("cut_ms", BigInteger, nullable=False),
+    Index("ix_presence_state", "state"),
+    Index("ix_presence_vehicle", "vehicle"),
+)
+
 RULE: Final = Table(
     "rule",
     METADATA,

@@ -257,6 +257,39 @@ GEOFENCES: Final = (
 )
 
 
+RULES: Final = (
+    Case("GET /api/v1/rules", "self"),
+    Case("GET /api/v1/rules/{detector}", "self", lambda side: "/api/v1/rules/geofence"),
+    Case("GET /api/v1/rules/{detector}/history", "self", lambda side: "/api/v1/rules/geofence/history"),
+    # A store's manager is refused in words: tests/api/test_rules.py.
+    Case(
+        "PUT /api/v1/rules/{detector}",
+        "self",
+        lambda side: "/api/v1/rules/geofence",
+        lambda side: {"json": {"values": {"enter_fixes": 3}, "version": 0}},
+    ),
+    Case(
+        "POST /api/v1/rules/{detector}/reset",
+        "self",
+        lambda side: "/api/v1/rules/geofence/reset",
+        lambda side: {"json": {"version": 0}},
+    ),
+    # No node judges here: tests/line/test_rules.py.
+    Case(
+        "POST /api/v1/rules/{detector}/trials",
+        "self",
+        lambda side: "/api/v1/rules/geofence/trials",
+        lambda side: {"json": {"values": {}}},
+        status=404,
+    ),
+    Case("GET /api/v1/rules/{detector}/trials/{name}", "self", lambda side: "/api/v1/rules/geofence/trials/x"),
+    Case("DELETE /api/v1/rules/{detector}/trials/{name}", "self", lambda side: "/api/v1/rules/geofence/trials/x"),
+    Case("GET /rules", "self"),
+    Case("GET /rules/{detector}", "self", lambda side: "/rules/geofence"),
+    Case("GET /rules/{detector}/trial", "self", lambda side: "/rules/geofence/trial"),
+)
+
+
 def check_live(world: World) -> None:
     with world.served() as client:
         seen = {}
@@ -328,4 +361,4 @@ TERMINALS: Final = (
     Case("GET /people/access", "list"),
 )
 
-CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *MEDIA, *GEOFENCES, *LIVE, *TERMINALS, *PAGES)
+CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *MEDIA, *GEOFENCES, *RULES, *LIVE, *TERMINALS, *PAGES)

@@ -71,3 +71,19 @@ def test_a_driver_comes_with_all_fields_or_with_few(
     body = read_back(0x0702, data, version)
     assert isinstance(body, Driver)
     assert (body.state, body.name, body.id_card) == (state, name, id_card)
+
+
+@pytest.mark.parametrize("message", [0x0900, 0x8900])
+def test_transparent_data_of_2011_says_how_long_it_is(message: int) -> None:
+    body = MESSAGES[message].body(kind=0x41, data=b"abc")
+    frame = encode_frame(body, Header(message, "13900000001", 1, 2011))
+    # Protocol sheet, section 2: B type, D total length, W packet length, X.
+    assert frame[12:] == bytes.fromhex("41 00000003 0003") + b"abc"
+    assert decode(frame, 2011).body == body
+    # Who is not known to be of 2011 means all bytes as data.
+    assert decode(frame).body == MESSAGES[message].body(kind=0x41, data=frame[13:])
+
+
+def test_transparent_data_of_2011_whose_lengths_lie_is_kept_whole() -> None:
+    sent = MESSAGES[0x0900].body(kind=0x41, data=b"abcdefgh")
+    assert decode(encode_frame(sent, Header(0x0900, "13900000001", 1, 2013)), 2011).body == sent

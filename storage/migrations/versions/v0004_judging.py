@@ -16,6 +16,8 @@ _EARTH_RADIUS_M = 6_371_008.8
 def upgrade() -> None:
     rules()
     geofences()
+    guards()
+    presence()
 
 
 def rules() -> None:
@@ -71,6 +73,49 @@ def _box(kind: str, geometry: dict) -> tuple[tuple[int, int, int, int], int]:
         max(math.floor((min(lons) - east) * 1e7), -1_800_000_000),
         min(math.ceil((max(lons) + east) * 1e7), 1_800_000_000),
     ), corners
+
+
+def guards() -> None:
+    op.create_table(
+        "guard",
+        sa.Column("vehicle", sa.Integer, sa.ForeignKey("vehicle.id"), primary_key=True, autoincrement=False),
+        sa.Column("armed_ms", sa.BigInteger, nullable=False),
+        sa.Column("settled_ms", sa.BigInteger, nullable=False),
+        sa.Column("suspended_ms", sa.BigInteger, nullable=False),
+        sa.Column("lat_1e7", sa.Integer),
+        sa.Column("lon_1e7", sa.Integer),
+        sa.Column("radius_m", sa.Integer, nullable=False),
+        sa.Column("from_minute", sa.Integer),
+        sa.Column("to_minute", sa.Integer),
+        sa.Column("days", sa.Integer),
+        sa.Column("theft", sa.String(32), nullable=False),
+        sa.Column("theft_first", sa.String(32), nullable=False),
+        sa.Column("theft_ms", sa.BigInteger, nullable=False),
+        sa.Column("changed_ms", sa.BigInteger, nullable=False),
+        sa.Column("changed_by", sa.Text, nullable=False),
+        sa.Column("revision", sa.Integer, nullable=False),
+    )
+    op.create_index("ix_guard_theft_ms", "guard", ["theft_ms"])
+
+
+def presence() -> None:
+    op.create_table(
+        "presence",
+        sa.Column("terminal", sa.Integer, sa.ForeignKey("terminal.id"), primary_key=True, autoincrement=False),
+        sa.Column("vehicle", sa.Integer, nullable=False),
+        sa.Column("group_id", sa.Integer, nullable=False),
+        sa.Column("store_id", sa.Integer, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("since_ms", sa.BigInteger, nullable=False),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("node", sa.Text, nullable=False),
+        sa.Column("opened_ms", sa.BigInteger, nullable=False),
+        sa.Column("closed_ms", sa.BigInteger, nullable=False),
+        sa.Column("event", sa.String(32), nullable=False),
+        sa.Column("cut_ms", sa.BigInteger, nullable=False),
+    )
+    op.create_index("ix_presence_state", "presence", ["state"])
+    op.create_index("ix_presence_vehicle", "presence", ["vehicle"])
 
 
 def downgrade() -> None:

@@ -4,8 +4,8 @@ import { askApi } from "../Api.js";
 import { icon } from "../Icons.js";
 import { t } from "../Texts.js";
 
-const TYPES = ["sos.pressed", "crash.suspected"];
-const SIGNS = { "sos.pressed": "sos", "crash.suspected": "crash" };
+const TYPES = ["sos.pressed", "crash.suspected", "theft.suspected", "theft.cleared"];
+const SIGNS = { "sos.pressed": "sos", "crash.suspected": "crash", "theft.suspected": "lock" };
 const SHOWN_MAX = 3;
 /** What is older has been seen to, or is in the list of events. */
 const FRESH_MS = 30 * 60e3;
@@ -44,6 +44,11 @@ export class Attention {
   take(event) {
     this.seq = Math.max(this.seq, event.seq ?? 0);
     const id = Number(/^vehicle:(\d+)$/.exec(event.subject)?.[1]);
+    if (event.type === "theft.cleared") {
+      this.items = this.items.filter((item) => !(item.id === id && item.type === "theft.suspected"));
+      this.paint();
+      return;
+    }
     if (!SIGNS[event.type] || !id || this.items.some((item) => item.seq === event.seq)) return;
     // One car in need is one line, however often it says so.
     this.items = this.items.filter((item) => !(item.id === id && item.type === event.type));
