@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from core.config import Config
     from core.data_directory import DataDirectory
     from core.events import Event
-    from core.kernels.geofence import FenceIndex
     from core.metrics import Metrics
     from storage.people import People
 
@@ -204,6 +203,7 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
                 nursery.start_soon(run_actor, errand.run, f"errand:{name}")
             for name, follower in node.followers.items():
                 nursery.start_soon(run_actor, follower.run, f"follower:{name}")
+            nursery.start_soon(run_actor, node.rebuild_fences, "fences")
             async with trio.open_nursery() as live:
                 live.start_soon(node.gateway.run)
                 if server is not None:
@@ -314,6 +314,8 @@ class Node:
     def __init__(
         self, config: "Config", data: "DataDirectory", token: "trio.lowlevel.TrioToken", stop: "trio.Event"
     ) -> None:
+        import trio
+
         from actors.adapters import ADAPTERS, Outlet
         from actors.alerting import TYPES, Alerting
         from actors.areas import TYPES as AREA_TYPES
@@ -351,6 +353,7 @@ class Node:
         from storage.clickhouse import ReportStore
         from storage.errors import AnsweredTwiceError, OwnerFencedError
         from storage.eventlog import EventLog
+        from storage.geofences import Judged
         from storage.inbox import Inbox
         from storage.media import MediaStore
         from storage.people import People
@@ -409,11 +412,11 @@ class Node:
         )
         self.table = VehicleTable()
         self.table.update_positions(rows_of(self.store.last_positions()))
+        self.fences = Judged(self.registry.geofences)
+        self.fences_changed: set[int] = set()
+        self.fences_asked = trio.Event()
         self.detection = Detection(
-            self.table,
-            fences_of(self.registry.geofences.load()),
-            Rules(self.registry.rules.load()),
-            arming=self.arming(),
+            self.table, self.fences.index(), Rules(self.registry.rules.load()), arming=self.arming()
         )
         self.fleet = Fleet(self.registry, config.registration, table=self.table)
         self.areas = Areas(self.eventlog, self.fleet.occupancy.since, config.areas_max)
@@ -519,16 +522,36 @@ class Node:
             self.gateway.committed(seq, frozenset({"command."}))
 
     async def reload_fences(self, events: "Sequence[Event]") -> None:
-        """Judge by the fences as they stand now. The index is built beside; judging goes on meanwhile."""
+        """Have the index built anew of the fences that have changed."""
+        self.fences_changed |= {event.payload.fence_id for event in events}
+        self.fences_asked.set()
+
+    async def rebuild_fences(self) -> None:
+        """Judge by the fences as they stand now. The index is built beside; judging goes on meanwhile.
+
+        One is built at a time, of all that has changed until then; what changes meanwhile waits for the next, which
+        begins no sooner than the last one took: so at most half a core is spent on it, however fast people draw.
+        """
         import trio
 
-        def build() -> "FenceIndex":
-            from actors.detection import as_index
+        from core.limits import FENCES_PAUSE_S_MAX, ZONES_LOOK_S
 
-            return as_index(fences_of(self.registry.geofences.load()))
-
-        index = await trio.to_thread.run_sync(build)
-        await self.gateway.change(lambda: self.detection.swap_fences(index))
+        while True:
+            with trio.move_on_after(ZONES_LOOK_S):
+                await self.fences_asked.wait()
+            self.fences_asked = trio.Event()
+            changed, self.fences_changed = self.fences_changed | self.fences.stale(), set()
+            if not changed:
+                continue
+            began_s = trio.current_time()
+            try:
+                index = await trio.to_thread.run_sync(self.fences.index, changed)
+                await self.gateway.change(functools.partial(self.detection.swap_fences, index))
+            except BaseException:
+                self.fences_changed |= changed
+                self.fences_asked.set()
+                raise
+            await trio.sleep(min(trio.current_time() - began_s, FENCES_PAUSE_S_MAX))
 
     async def reload_rules(self, events: "Sequence[Event]") -> None:
         """Judge by the thresholds as they stand now."""
@@ -625,7 +648,7 @@ class Node:
                 )
             )
         self.registry.geofences.save_all(drawn)
-        self.detection.swap_fences(fences_of(self.registry.geofences.load()))
+        self.detection.swap_fences(self.fences.index([fence.id for fence in self.registry.geofences.load()]))
 
     def demo_times(self) -> tuple[int, int]:
         """Return when the demo's world began and when it was last reported from (0: never), UTC epoch ms. Blocking."""
@@ -911,30 +934,6 @@ def rows_of(positions: "Sequence[Any]") -> "Any":
         for name, value in position._asdict().items():
             row[name] = value
     return rows
-
-
-def fences_of(geofences: "Sequence[Any]") -> "list[Any]":
-    """Return stored geofences as the index takes them. One that cannot be indexed is left out, and said."""
-    import logging
-
-    from core.geofence import indexed
-    from core.kernels.geofence import FenceError, build_index
-
-    fences = [indexed(stored) for stored in geofences if stored.kind != "corridor"]
-    try:
-        build_index(fences)
-        return fences
-    except FenceError:
-        # Rare: what is stored was checked. One by one it shows which.
-        kept = []
-    for fence in fences:
-        try:
-            build_index([fence])
-        except FenceError as error:
-            logging.getLogger("up").error("geofence %d is left out: %s", fence.fence_id, error)
-            continue
-        kept.append(fence)
-    return kept
 
 
 # --- the same parts as separate processes -----------------------------------------------------------------------------

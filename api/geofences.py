@@ -322,7 +322,7 @@ def inside(parts: Parts, principal: Principal, number: int) -> Inside:
     """Return who is in a geofence now. Blocks. Raises GeofenceUnknownError."""
     fences = parts.registry.geofences
     fence = fences.one(principal, number)
-    index = build_index([indexed(fence)._replace(vehicles=None)])
+    index = build_index([indexed(fence, 0)._replace(vehicles=None, hours=(), expected=())])
     found: dict[int, LastPosition] = {}
     after: int | None = 0
     while after is not None:

@@ -365,13 +365,17 @@ FENCE_WINDOWS_MAX: Final = 28
 """Windows of a week in which a fence is judged by, or cars are expected: four for each day."""
 FENCE_DWELL_S_MIN: Final = 30
 """A stay is told from passing by three fixes ten seconds apart."""
-FENCE_DWELL_S_MAX: Final = 90 * 86_400
-"""A quarter of a year: a car that nobody has sold."""
+FENCE_DWELL_S_MAX: Final = 7 * 86_400
+"""A week, the longest that the index says. Who stays longer has long been told of."""
 FENCE_SPEED_KMH_MAX: Final = 300
 FENCE_SPEED_S_MAX: Final = 3_600
 """An hour above the limit: longer than any zone is driven through."""
 FENCES_MAX: Final = 100_000
 """Geofences of one dealer group: the index of so many takes 116 MB and 2.4 s to build. One more is refused."""
+FENCES_PAUSE_S_MAX: Final = 10.0
+"""Longest pause between two builds of the index: a change is judged by after two builds and this, whatever happens."""
+ZONES_LOOK_S: Final = 300.0
+"""How often it is asked whether clocks were turned: hours are right five minutes after summer begins."""
 FENCE_VEHICLES_MAX: Final = 10_000
 """Cars that one fence is chosen for. A fence for more is for its store or the whole group."""
 FENCE_NAME_CHARACTERS_MAX: Final = 64

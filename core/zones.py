@@ -1,5 +1,6 @@
 """Time zones by their IANA names, and how far each is from UTC."""
 
+import functools
 import zoneinfo
 from datetime import UTC, datetime
 from typing import Final
@@ -22,7 +23,11 @@ def offset_min(name: str, time_ms: int) -> int:
 
     Zones were off by seconds before 1972 only: minutes are exact for any report.
     """
-    zone = zoneinfo.ZoneInfo(name if is_time_zone(name) else TIME_ZONE_DEFAULT)
-    ahead = datetime.fromtimestamp(time_ms / 1000, UTC).astimezone(zone).utcoffset()
+    ahead = datetime.fromtimestamp(time_ms / 1000, UTC).astimezone(_zone(name)).utcoffset()
     assert ahead is not None
     return round(ahead.total_seconds() / 60)
+
+
+@functools.lru_cache(maxsize=64)
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    return zoneinfo.ZoneInfo(name if is_time_zone(name) else TIME_ZONE_DEFAULT)

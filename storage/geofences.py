@@ -4,9 +4,10 @@ Every change is one transaction of the event log: rows, and `geofence.saved` or 
 fences somebody sees and changes stands in the SQL: those of their stores, and to see also the group's own.
 """
 
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 
 from core import limits
+from core.clock import wall_ms
 from core.events import Event, GeofenceRemoved, GeofenceSaved, derive_id
 from core.geofence import (
     DEGREE_1E7,
@@ -37,16 +39,20 @@ from core.geofence import (
     Window,
     area_kind,
     box_1e7,
-    checked,
     corner_count,
+    indexed,
+    mended,
+    unusable,
 )
 from core.kernels.geodesy import LON_MAX_1E7
+from core.kernels.geofence import Fence, FenceError, FenceIndex, build_index
 from core.limits import OUTLINE_CELLS_MAX
 from core.rights import NODE, Principal, Scope
-from core.zones import TIME_ZONE_DEFAULT
+from core.zones import TIME_ZONE_DEFAULT, offset_min
 from storage.database import Database
 from storage.tables.business import GEOFENCE, GEOFENCE_VEHICLE, STORE, VEHICLE
 
+LOG: Final = logging.getLogger("geofences")
 _ACTOR: Final = "geofences"
 _STATEMENT_IDS: Final = 500
 _RULES: Final = msgspec.json.Decoder(TerminalRules)
@@ -345,6 +351,9 @@ class Geofences:
                 sound.append(_sound(fence, principal))
             except GeofenceFaultError as why:
                 sound.append(Refusal(number, why))
+        kept = [number for number, one in enumerate(sound) if not isinstance(one, Refusal)]
+        for k, fault in unusable([one for one in sound if not isinstance(one, Refusal)]).items():
+            sound[kept[k]] = Refusal(kept[k], fault)
         if rehearse or any(isinstance(one, Refusal) for one in sound):
             with self._database.read() as connection:
                 return _changes(connection, sound, principal, write=False)
@@ -389,12 +398,69 @@ class Geofences:
         return removed
 
 
+class Judged:
+    """The fences that are judged by, kept, so that a change reads the rows it names and no others.
+
+    Not for several threads at once. Of 100,000 fences to read all takes seconds, to build the index of them again a
+    tenth of that.
+    """
+
+    def __init__(self, geofences: Geofences, now_ms: Callable[[], int] = wall_ms) -> None:
+        self._geofences = geofences
+        self._now_ms = now_ms
+        self._fences: dict[int, Fence] | None = None
+        self._zones: dict[int, str] = {}
+        """Fence id -> the zone whose clock its windows go by."""
+
+    def index(self, changed: Collection[int] = ()) -> FenceIndex:
+        """Return the index of all of them, the first time and whenever some have changed. Blocks.
+
+        A fence that cannot be indexed is left out, and said: rare, for what is stored was checked.
+        """
+        if self._fences is None:
+            self._fences = {}
+            self._take(self._geofences.load())
+        elif changed:
+            for number in changed:
+                self._fences.pop(number, None)
+                self._zones.pop(number, None)
+            self._take(self._geofences.load(sorted(changed)))
+        try:
+            return build_index(self._fences.values())
+        except FenceError:
+            for number, fence in list(self._fences.items()):
+                try:
+                    build_index([fence])
+                except FenceError as error:
+                    LOG.error("geofence %d is left out: %s", number, error)
+                    del self._fences[number]
+            return build_index(self._fences.values())
+
+    def stale(self) -> set[int]:
+        """Return the fences whose clock is not as far from UTC any more as it was: where summer begins or ends."""
+        now_ms = self._now_ms()
+        fences = self._fences or {}
+        return {
+            number
+            for number, zone in self._zones.items()
+            if number in fences and fences[number].utc_offset_min != offset_min(zone, now_ms)
+        }
+
+    def _take(self, fences: Sequence[Geofence]) -> None:
+        assert self._fences is not None
+        now_ms = self._now_ms()
+        for fence in fences:
+            self._fences[fence.id] = indexed(fence, now_ms)
+            if fence.hours or fence.expected:
+                self._zones[fence.id] = fence.time_zone
+
+
 def _sound(fence: Geofence, principal: Principal) -> Geofence:
     """Return a fence mended, and of the principal's group. Raises GeofenceFaultError."""
     group = fence.group if principal is NODE else principal.scope.group
-    mended = checked(msgspec.structs.replace(fence, group=group))
-    _check_owner(principal.scope, mended.store)
-    return mended
+    sound = mended(msgspec.structs.replace(fence, group=group))
+    _check_owner(principal.scope, sound.store)
+    return sound
 
 
 def _check_owner(scope: Scope, store: int) -> None:

@@ -13,7 +13,7 @@ import storage
 from core import limits
 from core.events import GeofenceRemoved, GeofenceSaved
 from core.geofence import Geofence, GeofenceFaultError, Window, indexed
-from core.kernels.geofence import Circle, Polygon
+from core.kernels.geofence import FENCE_ID, FENCE_UTC_OFFSET_MIN, Circle, Corridor, Polygon
 from core.rights import NODE, ROLES, Principal, Scope
 from storage.database import Database
 from storage.eventlog import EventLog
@@ -22,6 +22,7 @@ from storage.geofences import (
     GeofenceRefusedError,
     Geofences,
     GeofenceUnknownError,
+    Judged,
     View,
 )
 from storage.registry import NewTerminal, Registry
@@ -110,7 +111,7 @@ def test_a_fence_may_be_for_certain_cars(fences: Geofences) -> None:
     yard = fences.assign(yard.id, [3, 1, 3], yard.revision)
     assert (yard.vehicles, yard.vehicle_count, yard.revision) == ((1, 3), 2, 2)
     assert fences.load() == [yard]
-    assert indexed(yard).vehicles == (1, 3)
+    assert indexed(yard, 0).vehicles == (1, 3)
     # Who saves without naming the cars leaves them; who lets it be for all lets them go.
     yard = fences.save(changed(yard, vehicles=None, name="other"))
     assert yard.vehicles == (1, 3)
@@ -118,7 +119,7 @@ def test_a_fence_may_be_for_certain_cars(fences: Geofences) -> None:
     assert (listed.vehicles, listed.vehicle_count) == (None, 2)
     yard = fences.save(changed(yard, applies="all"))
     assert (yard.vehicles, yard.vehicle_count) == (None, 0)
-    assert indexed(yard).vehicles is None
+    assert indexed(yard, 0).vehicles is None
     assert fences.save(changed(yard, applies="vehicles")).vehicles == (), "forgotten"
 
 
@@ -218,7 +219,7 @@ def test_one_fence_past_the_bound_of_a_group_is_refused(fences: Geofences, monke
 
 
 def test_the_index_takes_what_is_stored_exactly(fences: Geofences) -> None:
-    yard, spot = indexed(fences.save(YARD)), indexed(fences.save(changed(SPOT, store=1)))
+    yard, spot = indexed(fences.save(YARD), 0), indexed(fences.save(changed(SPOT, store=1)), 0)
     corners = [(round(lat * 1e7), round(lon * 1e7)) for lon, lat in RING]
     assert isinstance(yard.shape, Polygon)
     assert sorted(yard.shape.rings[0]) == sorted(corners)
@@ -250,6 +251,11 @@ def test_what_a_fence_is_judged_by_is_kept(log: EventLog, fences: Geofences) -> 
     assert fences.save(changed(road, dwell_s=0)).revision == 2
     # It goes by its store's clock unless it names another.
     assert [fence.time_zone for fence in fences.load()] == ["Asia/Shanghai"]
+    told = indexed(fences.load()[0], 0)
+    assert told.shape == Corridor(
+        [(312_000_000, 1_214_000_000), (312_000_000, 1_215_000_000), (313_000_000, 1_215_000_000)], 30.0
+    )
+    assert told[5:] == ("route", [(480, 1440), (1320, 1800), (7080, 7560)], 480, 0, 300, 5_000, [(10_020, 10_140)])
     with log.database.write() as connection:
         connection.execute(update(STORE).where(STORE.c.id == 1).values(time_zone="Asia/Urumqi"))
     ours = fences.save(changed(ROAD, store=1))
@@ -351,3 +357,41 @@ def test_fences_of_before_get_their_boxes(tmp_path: Path) -> None:
     for old, new in zip(before, again, strict=True):
         assert all(abs(a - b) <= 1 for a, b in zip(old.box, new.box, strict=True))
     database.close()
+
+
+def test_a_change_reads_the_rows_it_names_and_no_others(
+    fences: Geofences, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    yard, spot = fences.save(YARD), fences.save(SPOT)
+    # In New York clocks are turned: 4 hours behind UTC in summer, 5 in winter.
+    road = fences.save(changed(ROAD, time_zone="America/New_York"))
+    now = {"ms": 1_750_000_000_000}
+    judged = Judged(fences, lambda: now["ms"])
+
+    def held() -> dict[int, int]:
+        records = judged.index(changed_ids).records()
+        return {int(record[FENCE_ID]): int(record[FENCE_UTC_OFFSET_MIN]) for record in records}
+
+    changed_ids: set[int] = set()
+    assert held() == {yard.id: 0, spot.id: 0, road.id: -240}
+    asked: list[Any] = []
+    load = fences.load
+    monkeypatch.setattr(fences, "load", lambda ids=None: (asked.append(ids), load(ids))[1])
+    fences.save(changed(yard, active=False))
+    fences.remove(spot.id, 1)
+    new = fences.save(SPOT)
+    changed_ids = {yard.id, spot.id, new.id, 99}
+    assert held() == {road.id: -240, new.id: 0}
+    assert asked == [sorted(changed_ids)]
+    assert judged.stale() == set()
+    now["ms"] += 180 * 86_400_000
+    changed_ids = judged.stale()
+    assert changed_ids == {road.id}
+    assert held() == {road.id: -300, new.id: 0}
+    # One that the index does not take stands in nobody's way.
+    with monkeypatch.context() as broken:
+        bad = changed(new, geometry={"centre": [121.0, 31.0], "radius_m": -1.0})
+        broken.setattr(fences, "load", lambda ids=None: [bad])
+        changed_ids = {new.id}
+        assert held() == {road.id: -300}
+    assert "is left out" in caplog.text
