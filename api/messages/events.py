@@ -122,6 +122,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "event_type_upgrade_finished": ("Upgrade finished", "终端升级结束"),
     "event_type_alarm_files_announced": ("Alarm attachments announced", "报警附件上报"),
     # Why.
+    "event_reason_shown": ("shown in the outbox, sent to nobody outside", "已列入发件箱，未外发"),
     "event_reason_closed": ("the terminal hung up", "终端断开连接"),
     "event_reason_silent": ("silent for too long", "超时无数据"),
     "event_reason_logout": ("logged out", "终端注销"),

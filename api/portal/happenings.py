@@ -26,6 +26,7 @@ from core.events import (
     MediaAnnounced,
     MediaStored,
     MessageReceived,
+    MessageRequested,
     PassengersCounted,
     QuestionAnswered,
     RecorderReported,
@@ -79,7 +80,9 @@ def fields_of(event: Event) -> dict[str, Any]:
 
 def vehicle_of(event: Event) -> int:
     """Return the vehicle that the event is about or names, 0 for none."""
-    kind, _, number = event.subject.partition(":")
+    # Of a message to a person it is what the message is about.
+    subject = event.payload.about if isinstance(event.payload, MessageRequested) else event.subject
+    kind, _, number = subject.partition(":")
     if kind == "vehicle" and number.isdigit():
         return int(number)
     found = fields_of(event).get("vehicle_id", 0)
@@ -127,6 +130,8 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             return message_name(message, words)
         case CommandProgress(why=why, reason=reason):
             return words.or_text(f"event_reason_{why or reason.replace(' ', '_')}", reason) if reason else ""
+        case MessageRequested(template=template):
+            return title_of(template, words)
         case MediaStored(kind=kind):
             return t(f"media_kind_{kind}")
         case MediaAnnounced(kind=kind, code=code, channel=channel):
