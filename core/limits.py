@@ -300,8 +300,12 @@ FENCE_BLOCKS_MAX: Final = 1 << 16
 """Overflow blocks of 8 fences: every sixteenth of 2^20 vehicles may be in more than 8 at once (12 MB when all are
 used). None left: the crossing is not tracked, counted."""
 
-FACTS_PER_ROW_MAX: Final = 2 * FENCES_PER_VEHICLE_MAX
-"""Facts one report can bring: at most it leaves every fence it was in and enters as many."""
+FENCE_PASSED_MAX: Final = 16
+"""Fences that the way between two fixes, 3 km at most, is judged to have led through. Those past it are counted."""
+
+FACTS_PER_ROW_MAX: Final = 4 * FENCES_PER_VEHICLE_MAX + 2 * FENCE_PASSED_MAX
+"""Facts one report can bring: of each fence it was in at most that speeding ended, that it was exited and entered, and
+a long stay; two of each that it passed through."""
 
 FACTS_MAX: Final = 4_096
 """Facts of one judging pass: a full batch of 4,096 rows that all cross. Full: the rest of the batch is judged in

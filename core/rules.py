@@ -18,13 +18,35 @@ from core.limits import RULE_GROUPS_MAX
 class FenceRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When the crossing of a geofence is certain. What each means: core/kernels/crossing.py."""
 
-    enter_fixes: Annotated[int, Meta(ge=1, le=100)] = 2
+    enter_fixes: Annotated[int, Meta(ge=1, le=30)] = 2
     enter_ms: Annotated[int, Meta(ge=0, le=600_000)] = 5_000
-    exit_fixes: Annotated[int, Meta(ge=1, le=100)] = 2
+    exit_fixes: Annotated[int, Meta(ge=1, le=30)] = 2
     exit_ms: Annotated[int, Meta(ge=0, le=600_000)] = 10_000
     margin_m_min: Annotated[float, Meta(ge=0, le=500)] = 15.0
     position_sigma_m: Annotated[float, Meta(ge=0, le=250)] = 5.0
     """Standard deviation of a fix. Reports do not carry one, so it is one figure for all."""
+    stand_kmh10: Annotated[int, Meta(ge=0, le=200)] = 30
+    """Slower than this a car with its ignition on stands."""
+    displaced_m_min: Annotated[float, Meta(ge=10, le=1_000)] = 30.0
+    """A standing car has been moved when its fixes lie farther off than this, or than six standard deviations ..."""
+    displaced_fixes: Annotated[int, Meta(ge=2, le=100)] = 3
+    """... so many in a row ..."""
+    displaced_ms: Annotated[int, Meta(ge=0, le=600_000)] = 20_000
+    """... and so long."""
+    gap_ms_max: Annotated[int, Meta(ge=0, le=600_000)] = 120_000
+    """Of a longer gap between two fixes nothing is inferred ..."""
+    gap_m_max: Annotated[int, Meta(ge=0, le=5_000)] = 3_000
+    """... nor of a longer way."""
+    chord_m_min: Annotated[float, Meta(ge=10, le=1_000)] = 40.0
+    """Least way through a fence between two fixes."""
+    jump_m: Annotated[float, Meta(ge=10, le=500)] = 60.0
+    """A fix this far behind a boundary was not thrown there."""
+    route_ms_min: Annotated[int, Meta(ge=0, le=3_600_000)] = 30_000
+    """So long beyond a route's margin, and driving, is leaving it."""
+    route_away_ms: Annotated[int, Meta(ge=60_000, le=604_800_000)] = 6 * 3600 * 1000
+    """So long off a route is giving it up."""
+    speed_slack_kmh10: Annotated[int, Meta(ge=0, le=200)] = 30
+    """So far below a zone's limit speeding ends."""
 
 
 class TheftRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,8 +4,8 @@ Row number = vehicle id (dense, from 1; 0 is nobody). A group is an array of fix
 lines, so a report touches one or two lines of each group. Arrays are allocated for every row there may ever be with
 `np.zeros`: that takes address space only, and pages never touched cost nothing.
 
-Who writes what: fleet `position`, `group` and `store`; detection `fences`, `fence_pending` and
-`alarms`. No one else writes them.
+Who writes what: fleet `position`, `group` and `store`; detection `alarms`. No one else writes them. What else a
+detector keeps of each vehicle stands beside its kernel.
 """
 
 import threading
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numba import from_dtype, njit, types
 
-from core.limits import FENCE_BLOCKS_MAX, TERMINALS_MAX, VEHICLES_MAX
+from core.limits import TERMINALS_MAX, VEHICLES_MAX
 from protocols.memory import prefetch
 from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD, REPORT
 
@@ -47,26 +47,6 @@ POSITION: Final = np.dtype(
 )
 """Live position and state of a vehicle: two cache lines."""
 
-FENCE_SLOTS: Final = 8
-FENCES: Final = np.dtype(
-    [
-        ("time_ms", "i8"),  # fix time of the last fix judged; 0: none
-        ("fence", "i4", (FENCE_SLOTS,)),  # fence ids the vehicle is in, entering or leaving; 0: free
-        ("phase", "u1", (FENCE_SLOTS,)),  # PHASE_* of core/kernels/crossing.py
-        ("fixes", "u1", (FENCE_SLOTS,)),  # fixes that spoke for the change under way, at most 255
-        ("overflow", "i4"),  # number of the block that goes on from here; 0: none
-        ("used", "i4"),  # slots in use in this block and all behind it; kept in a vehicle's own block only
-    ],
-    align=True,
-)
-"""Fences of one vehicle: one cache line. Row = vehicle id; rows from the table's capacity on are overflow blocks."""
-
-FENCE_PENDING: Final = np.dtype(
-    [("first_ms", "i8", (FENCE_SLOTS,)), ("first_report", "u8", (FENCE_SLOTS,))],
-    align=True,
-)
-"""When, and by which report, the change under way in each slot of FENCES began. Touched only then."""
-
 ALARM_BITS: Final = (0, 29, 30)
 """Bits of the alarm word that are watched: 0 emergency button, 29 collision, 30 rollover (JT/T 808-2013 table 24)."""
 ALARM_EPISODES: Final = 3
@@ -87,11 +67,8 @@ ALARMS: Final = np.dtype(
 """Alarm latch of one terminal: three cache lines, of which the first alone is touched while nothing is up."""
 
 POSITION_BYTES: Final = POSITION.itemsize
-FENCES_BYTES: Final = FENCES.itemsize
 ALARMS_BYTES: Final = ALARMS.itemsize
 assert POSITION.itemsize == 2 * CACHE_LINE_BYTES
-assert FENCES.itemsize == CACHE_LINE_BYTES
-assert FENCE_PENDING.itemsize == 2 * CACHE_LINE_BYTES
 assert ALARMS.itemsize == 3 * CACHE_LINE_BYTES
 
 LIVE: Final = np.dtype(
@@ -136,8 +113,6 @@ COUNTERS: Final = ("applied", "no_position", "older", "time_bad", "beyond_capaci
 
 REPORTS_TYPE: Final = types.Array(from_dtype(REPORT), 1, "C")
 POSITIONS_TYPE: Final = types.Array(from_dtype(POSITION), 1, "C")
-FENCES_TYPE: Final = types.Array(from_dtype(FENCES), 1, "C")
-FENCE_PENDING_TYPE: Final = types.Array(from_dtype(FENCE_PENDING), 1, "C")
 ALARMS_TYPE: Final = types.Array(from_dtype(ALARMS), 1, "C")
 LIVE_TYPE: Final = types.Array(from_dtype(LIVE), 1, "C")
 
@@ -170,8 +145,6 @@ class VehicleTable:
         capacity: rows; vehicle ids from 1 to capacity - 1 have one.
         position: (capacity,) POSITION, written by update_positions.
         group, store: (capacity,) int32, written by fleet; 0 is GROUP_DEFAULT and no store.
-        fences: (capacity + FENCE_BLOCKS_MAX,) FENCES; fence_pending: the same rows, FENCE_PENDING.
-        fence_blocks: (2,) int64, which overflow blocks are in use: BLOCKS_* of core/kernels/crossing.py.
         alarms: (terminals,) ALARMS, row = terminal id.
     """
 
@@ -180,9 +153,6 @@ class VehicleTable:
         self.position = zeros_on_lines(capacity, POSITION)
         self.group = np.zeros(capacity, np.int32)
         self.store = np.zeros(capacity, np.int32)
-        self.fences = zeros_on_lines(capacity + FENCE_BLOCKS_MAX, FENCES)
-        self.fence_pending = zeros_on_lines(capacity + FENCE_BLOCKS_MAX, FENCE_PENDING)
-        self.fence_blocks = np.zeros(2, np.int64)
         self.alarms = zeros_on_lines(terminals, ALARMS)
         self._counters = np.zeros(len(COUNTERS), np.int64)
         # An update holds it for some 30 ns a row, a copy of 100,000 live rows for a few ms.

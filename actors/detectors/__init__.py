@@ -36,7 +36,7 @@ DETECTORS: Final = (
         geofence.NAME,
         geofence.VERSION,
         lambda making: GeofenceDetector(making.table, making.fences, making.rules.of(geofence.NAME)),
-        {"fence.entered": "safety", "fence.exited": "safety"},
+        dict.fromkeys(geofence.EVENT_TYPES.values(), "safety"),
     ),
     DetectorRow(
         theft.NAME,

@@ -42,6 +42,61 @@ _GEOFENCE: Final[dict[str, tuple[str, str]]] = {
         "How far fixes of your terminals scatter. Twice of it is the least margin.",
         "终端定位的离散程度；边界余量不小于其两倍。",
     ),
+    "rules_geofence_stand_kmh10": ("Standing below", "静止车速阈值"),
+    "rules_geofence_stand_kmh10_what": (
+        "Slower than this a car with its ignition on stands: it crosses nothing by the noise of its fixes.",
+        "点火状态下低于该车速即视为静止，定位漂移不再触发进出。",
+    ),
+    "rules_geofence_displaced_m_min": ("Displaced beyond", "位移判定距离"),
+    "rules_geofence_displaced_m_min_what": (
+        "A standing car whose fixes lie farther off than this may have been moved.",
+        "静止车辆的定位点偏离超过该距离，才可能是被移动。",
+    ),
+    "rules_geofence_displaced_fixes": ("Fixes that say displaced", "位移确认定位点数"),
+    "rules_geofence_displaced_fixes_what": (
+        "So many fixes in a row must lie that far off.",
+        "连续多少个定位点偏离才算被移动。",
+    ),
+    "rules_geofence_displaced_ms": ("Time that says displaced", "位移确认时长"),
+    "rules_geofence_displaced_ms_what": (
+        "And for so long.",
+        "并且偏离须持续该时长。",
+    ),
+    "rules_geofence_gap_ms_max": ("Longest gap between fixes", "定位间隔上限"),
+    "rules_geofence_gap_ms_max_what": (
+        "Of a longer gap nothing is inferred about the way between. 0: nothing is inferred at all.",
+        "间隔超过该时长时，不推断两点之间的途经围栏；0 表示从不推断。",
+    ),
+    "rules_geofence_gap_m_max": ("Longest way between fixes", "定位间距上限"),
+    "rules_geofence_gap_m_max_what": (
+        "Nor of a longer way: the straight line is not the road.",
+        "间距超过该距离时也不推断：直线并非实际道路。",
+    ),
+    "rules_geofence_chord_m_min": ("Least way through a fence", "最短穿越距离"),
+    "rules_geofence_chord_m_min_what": (
+        "A fence between two fixes counts when the straight way leads through it for so long.",
+        "两定位点连线穿越围栏达到该长度才计入。",
+    ),
+    "rules_geofence_jump_m": ("Farthest stray", "定位跳点最大距离"),
+    "rules_geofence_jump_m_what": (
+        "A single fix so far behind a boundary is no stray.",
+        "单个定位点深入边界超过该距离，不视为跳点。",
+    ),
+    "rules_geofence_route_ms_min": ("Time off a route", "偏离路线确认时长"),
+    "rules_geofence_route_ms_min_what": (
+        "So long beyond the margin, and driving, is leaving the route.",
+        "行驶中超出边界余量达到该时长，才算偏离路线。",
+    ),
+    "rules_geofence_route_away_ms": ("Time to give up a route", "放弃路线时长"),
+    "rules_geofence_route_away_ms_what": (
+        "So long off the route, and the drive along it is over.",
+        "偏离路线超过该时长，视为结束本次路线。",
+    ),
+    "rules_geofence_speed_slack_kmh10": ("Slack below a zone's limit", "区域超速解除差值"),
+    "rules_geofence_speed_slack_kmh10_what": (
+        "Speeding in a zone ends so far below its limit.",
+        "车速低于区域限速达到该差值，超速才结束。",
+    ),
 }
 
 _THEFT: Final[dict[str, tuple[str, str]]] = {

@@ -22,6 +22,7 @@ from core.events import (
     DriverEventReported,
     Event,
     FenceCrossed,
+    FenceMissed,
     InformationChosen,
     MediaAnnounced,
     MediaStored,
@@ -114,9 +115,17 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
     t = words.t
     fields = fields_of(event)
     match event.payload:
-        case FenceCrossed(fence_id=fence, speed_kmh10=speed):
+        case FenceCrossed(fence_id=fence, speed_kmh10=speed, stay_ms=stay_ms, reason=reason, inferred=inferred):
             name = names.fences.get(fence, t("event_fence_numbered", n=fence))
-            return t("event_say_fence", fence=name, speed=words.number(speed / 10))
+            if reason == "hours":
+                return t("event_say_fence_hours", fence=name)
+            if event.type == "fence.dwelled":
+                return t("event_say_fence_stay", fence=name, minutes=words.number(round((stay_ms or 0) / 60_000)))
+            text = t("event_say_fence", fence=name, speed=words.number(speed / 10))
+            return f"{text} · {t('event_inferred')}" if inferred else text
+        case FenceMissed(fence_id=fence):
+            name = names.fences.get(fence, t("event_fence_numbered", n=fence))
+            return t("event_say_fence_missed", fence=name)
         case AlarmSeen(evidence=evidence, speed_kmh10=speed, late=late):
             said = words.or_text("event_evidence_" + evidence.replace(".", "_"), evidence)
             text = t("event_say_alarm", evidence=said, speed=words.number(speed / 10))
@@ -227,6 +236,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
         return words.or_text(f"theft_stage_{value}", str(value))
     if name.endswith("_minute") and isinstance(value, int):
         return f"{value // 60:02}:{value % 60:02}"
+    if name in _SPANS:
+        return words.t("event_seconds", n=words.number(round(value / 1000)))
     if name.endswith("_ms") and isinstance(value, int):
         # 0 is no time: nothing of the kind was set.
         return words.time(value) if value else Markup('<span class="faint">–</span>')
@@ -260,6 +271,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
 _VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
 _CODES: Final = frozenset({"report_id", "first_report_id", "command", "terminal_id", "phone", "sha256"})
 _HIDDEN: Final = frozenset({"has_fix", "rule_version"})
+_SPANS: Final = frozenset({"stay_ms", "duration_ms"})
+"""Times that something took, not moments."""
 
 LOOKS: Final[dict[str, Look]] = {
     "crash": Look("crash", "bad"),
@@ -278,6 +291,8 @@ LOOKS: Final[dict[str, Look]] = {
     "fence.exited": Look("exit", "info"),
     "fence.dwelled": Look("clock", "warn"),
     "fence.missed": Look("alert", "warn"),
+    "route": Look("route", "info"),
+    "route.left": Look("route", "warn"),
     "command": Look("command", "quiet"),
     "command.requested": Look("command", "info"),
     "command.approved": Look("check", "info"),
@@ -321,7 +336,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "crash": ("crash.",),
     "sos": ("sos.", "key."),
     "theft": ("theft.", "vehicle.armed", "vehicle.disarmed"),
-    "fence": ("fence.",),
+    "fence": ("fence.", "route."),
     "command": ("command.",),
     "media": ("media.",),
     "session": ("terminal.session.",),

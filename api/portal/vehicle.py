@@ -36,7 +36,7 @@ DAY_EVENTS_MAX: Final = 500
 FRAMES_PAGE: Final = 40
 HUES: Final = 6
 
-ON_TRACK: Final = ("sos.", "crash.", "fence.")
+ON_TRACK: Final = ("sos.", "crash.", "fence.", "route.")
 """Events that are marked on the map and over the chart: those that happened at a place."""
 
 FAMILIES: Final = ("crash", "sos", "fence", "media", "session", "command")

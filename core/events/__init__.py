@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from core.events.detection import AlarmSeen, FenceCrossed
+from core.events.detection import AlarmSeen, FenceCrossed, FenceMissed
+from core.events.driving import OverspeedSeen
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
 from core.events.geofence import AreasAsked, GeofenceRemoved, GeofenceSaved
 from core.events.guard import (
@@ -65,6 +66,7 @@ __all__ = [
     "DriverEventReported",
     "Event",
     "FenceCrossed",
+    "FenceMissed",
     "GeofenceRemoved",
     "GeofenceSaved",
     "IdentityDisputed",
@@ -74,6 +76,7 @@ __all__ = [
     "MessageDecided",
     "MessageReceived",
     "MessageRequested",
+    "OverspeedSeen",
     "PassengersCounted",
     "QuestionAnswered",
     "RecorderReported",
@@ -126,6 +129,10 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("area.retry.requested", 1): AreasAsked,
         ("fence.entered", 1): FenceCrossed,
         ("fence.exited", 1): FenceCrossed,
+        ("fence.dwelled", 1): FenceCrossed,
+        ("fence.missed", 1): FenceMissed,
+        ("route.left", 1): FenceCrossed,
+        ("route.rejoined", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,
         ("sos.pressed", 1): AlarmSeen,
         ("theft.suspected", 1): TheftSuspected,
@@ -137,6 +144,8 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("device.silent", 1): DevicePresence,
         ("device.unplugged", 1): DevicePower,
         ("device.plugged", 1): DevicePower,
+        ("overspeed.began", 1): OverspeedSeen,
+        ("overspeed.ended", 1): OverspeedSeen,
         ("media.announced", 1): MediaAnnounced,
         ("media.stored", 1): MediaStored,
         ("message.requested", 1): MessageRequested,

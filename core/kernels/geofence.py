@@ -49,7 +49,7 @@ from core.kernels.geodesy import (
     segment_distance_m,
 )
 from core.limits import FENCE_CORNERS_MAX, FENCE_RADIUS_M_MAX, FENCE_RADIUS_M_MIN
-from protocols.memory import load_f64, load_i32, load_i64, store_u32
+from protocols.memory import load_f64, load_i32, load_i64, prefetch, store_u32
 
 ROOT_SHIFT: Final = 24
 PAGE_SHIFT: Final = 18
@@ -586,6 +586,189 @@ def window_at(table, windows, utc_offset_min, time_ms):  # type: ignore[no-untyp
     return 0, time_ms - ended, time_ms + begins
 
 
+@njit(types.int64(_INT, _INT, _INT), cache=True, nogil=True)
+def _side_at(position: int, limit: int, shift: int) -> int:
+    """Return the southern or western side of the square of 2^shift units that holds a latitude or longitude."""
+    return (((position + limit) >> shift) << shift) - limit
+
+
+@njit(_INT(_INT, _INT, _INT), cache=True, nogil=True)
+def _cell_entry(table, lat, lon):  # type: ignore[no-untyped-def]
+    """Return where the table has the list of the cell that holds a point of the earth; 0: nothing is so near."""
+    north = lat + LAT_MAX_1E7
+    east = lon + LON_MAX_1E7
+    page = word(table, ROOT_OFFSET + 2 * ((north >> ROOT_SHIFT) * ROOT_LONS + (east >> ROOT_SHIFT)) + 1)
+    if page == 0:
+        return 0
+    side = PAGE_SIDE - 1
+    page = word(table, page + 2 * (((north >> PAGE_SHIFT) & side) * PAGE_SIDE + ((east >> PAGE_SHIFT) & side)) + 1)
+    if page == 0:
+        return 0
+    side = CELL_SIDE - 1
+    return page + ((north >> CELL_SHIFT) & side) * CELL_SIDE + ((east >> CELL_SHIFT) & side)
+
+
+@njit(types.void(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def fetch_ahead(table, lat, lon, stage):  # type: ignore[no-untyped-def]
+    """Ask for what `locate` will read at a point: at stage 0 the cell's entry, at stage 1 the list that it leads to."""
+    if lat < -LAT_MAX_1E7 or lat > LAT_MAX_1E7 or lon < -LON_MAX_1E7 or lon > LON_MAX_1E7:
+        return
+    entry = _cell_entry(table, lat, lon)
+    if entry == 0:
+        return
+    if stage == 0:
+        prefetch(table + 4 * entry)
+        return
+    listed = word(table, entry)
+    if listed != 0:
+        for line in range(4):
+            prefetch(table + 4 * listed + 64 * line)
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _meets(words, at, lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-def]
+    """Tell whether the edge at `at` and the straight way from a to b have a point in common."""
+    south = word(words, at)
+    north = word(words, at + 2)
+    if max(lat_a, lat_b) < south or min(lat_a, lat_b) > north:
+        return False
+    lon_south = word(words, at + 1)
+    lon_north = word(words, at + 3)
+    if max(lon_a, lon_b) < min(lon_south, lon_north) or min(lon_a, lon_b) > max(lon_south, lon_north):
+        return False
+    rise = north - south
+    run = lon_north - lon_south
+    side_a = run * (lat_a - south) - rise * (lon_a - lon_south)
+    side_b = run * (lat_b - south) - rise * (lon_b - lon_south)
+    if (side_a > 0 and side_b > 0) or (side_a < 0 and side_b < 0):
+        return False
+    rise = lat_b - lat_a
+    run = lon_b - lon_a
+    side_a = run * (south - lat_a) - rise * (lon_south - lon_a)
+    side_b = run * (north - lat_a) - rise * (lon_north - lon_a)
+    return not ((side_a > 0 and side_b > 0) or (side_a < 0 and side_b < 0))
+
+
+@njit(_INT(_INT, _INT, _INT, _INT, _INT, types.int64[::1], _INT), cache=True, nogil=True)
+def crossed_between(table, lat_a, lon_a, lat_b, lon_b, passed, most):  # type: ignore[no-untyped-def]
+    """Find the fences that the straight way from a to b, some kilometres at most, may lead through.
+
+    Never misses a polygon whose boundary it meets, nor a corridor; of circles none up to 20 km of radius. Names some
+    that it only comes near to.
+
+    Args:
+        passed: int64, receives at most `most` fence numbers, each once; those past these are not found.
+
+    Returns:
+        How many were written.
+    """
+    count = 0
+    lat_min = max(min(lat_a, lat_b), -LAT_MAX_1E7)
+    lat_max = min(max(lat_a, lat_b), LAT_MAX_1E7)
+    lon_min = max(min(lon_a, lon_b), -LON_MAX_1E7)
+    lon_max = min(max(lon_a, lon_b), LON_MAX_1E7)
+    size = 1 << CELL_SHIFT
+    middle_lat = (lat_a + lat_b) >> 1
+    middle_lon = (lon_a + lon_b) >> 1
+    half_m = -1.0
+    for south in range(_side_at(lat_min, LAT_MAX_1E7, CELL_SHIFT), lat_max + 1, size):
+        for west in range(_side_at(lon_min, LON_MAX_1E7, CELL_SHIFT), lon_max + 1, size):
+            entry = _cell_entry(table, south, west)
+            if entry == 0:
+                continue
+            listed = word(table, entry)
+            if listed == 0:
+                continue
+            partial = listed + 2 + word(table, listed)
+            for _ in range(word(table, listed + 1)):
+                number = word(table, partial)
+                kind = word(table, partial + 1)
+                first = partial + 3
+                after = first + 4 * word(table, partial + 2)
+                partial = after
+                meets = False
+                if kind <= 1:
+                    for edge in range(first, after, 4):
+                        if _meets(table, edge, lat_a, lon_a, lat_b, lon_b):
+                            meets = True
+                            break
+                elif kind == KIND_CIRCLE:
+                    radius_m = abs(load_f64(table + 4 * (first + 2)))
+                    away_m = segment_distance_m(word(table, first), word(table, first + 1), lat_a, lon_a, lat_b, lon_b)
+                    meets = away_m <= radius_m + min(0.01 * radius_m, 50.0)
+                else:
+                    if half_m < 0.0:
+                        half_m = 0.51 * distance_m(lat_a, lon_a, lat_b, lon_b) + 1.0
+                    for piece in range(first, after, PIECE_WORDS):
+                        if corridor_piece_m(table, piece, middle_lat, middle_lon) <= half_m:
+                            meets = True
+                            break
+                if not meets:
+                    continue
+                known = False
+                for k in range(count):
+                    if passed[k] == number:
+                        known = True
+                        break
+                if not known and count < most:
+                    passed[count] = number
+                    count += 1
+    return count
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, types.float64), cache=True, nogil=True)
+def deep(table, fence, lat, lon, metres):  # type: ignore[no-untyped-def]
+    """Tell whether a point inside fence number `fence` is farther than that from its boundary."""
+    shape = fence_word(table, fence, FENCE_SHAPES)
+    for k in range(fence_word(table, fence, FENCE_SHAPE_COUNT)):
+        at = shape + SHAPE_WORDS * k
+        kind = word(table, at)
+        first = word(table, at + 5)
+        if kind == KIND_POLYGON:
+            if _shape_near(table, at, lat, lon, metres):
+                return False
+        elif kind == KIND_CIRCLE:
+            radius_m = abs(load_f64(table + 4 * (first + 2)))
+            # One copy speaks for all.
+            return distance_m(word(table, first), word(table, first + 1), lat, lon) < radius_m - metres
+        else:
+            for piece in range(first, word(table, at + 6), PIECE_WORDS):
+                if corridor_piece_m(table, piece, lat, lon) < -metres:
+                    return True
+            if k + 1 == fence_word(table, fence, FENCE_SHAPE_COUNT):
+                return False
+    return True
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def ends_at(table, fence, lat, lon):  # type: ignore[no-untyped-def]
+    """Tell whether a point lies past an end of a corridor: no place of its line is nearer than that end."""
+    shape = fence_word(table, fence, FENCE_SHAPES)
+    if word(table, shape) != KIND_CORRIDOR:
+        return False
+    least = 1e18
+    ends = False
+    for k in range(fence_word(table, fence, FENCE_SHAPE_COUNT)):
+        first = word(table, shape + SHAPE_WORDS * k + 5)
+        after = word(table, shape + SHAPE_WORDS * k + 6)
+        for piece in range(first, after, PIECE_WORDS):
+            away_m = corridor_piece_m(table, piece, lat, lon)
+            if away_m > least:
+                continue
+            x = (lon - word(table, piece + 1)) * word(table, piece + 5)
+            y = (lat - word(table, piece)) << PLANE_SHIFT
+            x_b = word(table, piece + 2)
+            y_b = word(table, piece + 3)
+            along = float(x) * x_b + float(y) * y_b
+            past = (piece == first and along <= 0.0) or (
+                piece + PIECE_WORDS == after and along >= float(x_b) * x_b + float(y_b) * y_b
+            )
+            if away_m < least or past:
+                ends = past
+            least = away_m
+    return ends
+
+
 @njit(types.void(_INT, _I4, _I4, _I4, _INT, _INT), cache=True, nogil=True)
 def locate_each(table, lats, lons, counts, out, room):  # type: ignore[no-untyped-def]
     """Run `locate` for n points: counts (n,) int32, out the address of (n, room) int32."""
@@ -708,12 +891,6 @@ def _key(level, south, west, partial):  # type: ignore[no-untyped-def]
     row = (south + LAT_MAX_1E7) >> shift
     column = (west + LON_MAX_1E7) >> shift
     return (((level << 20 | row) << 20) | column) << 1 | partial
-
-
-@njit(types.int64(_INT, _INT, _INT), cache=True, nogil=True)
-def _side_at(position: int, limit: int, shift: int) -> int:
-    """Return the southern or western side of the square of 2^shift units that holds a latitude or longitude."""
-    return (((position + limit) >> shift) << shift) - limit
 
 
 @njit(

@@ -36,8 +36,12 @@ def circle(fence_id: int, radius_m: float = HALF_M, **owner: Any) -> Fence:
 
 
 def at(metres: float) -> dict[str, int]:
-    """Return the fields of a fix so many metres east of the boundary of `square` and `circle`; negative: inside."""
-    return {"lat_1e7": EQUATOR[0], "lon_1e7": EQUATOR[1] + units(HALF_M) + units(metres)}
+    """Return the fields of a fix so many metres east of the boundary of `square` and `circle`; negative: inside.
+
+    The car drives: its ignition is on, and it is fast enough.
+    """
+    lon_1e7 = EQUATOR[1] + units(HALF_M) + units(metres)
+    return {"lat_1e7": EQUATOR[0], "lon_1e7": lon_1e7, "status": 3, "speed_kmh10": 400}
 
 
 def rows(*fields: dict[str, Any]) -> np.ndarray:
@@ -70,6 +74,6 @@ def detection(*fences: Fence, rules: Rules | None = None, settings: DetectionSet
 def told(events: list[Event]) -> list[tuple[str, int]]:
     """Return (type, fence id or alarm word) of each event."""
     return [
-        (event.type, event.payload.fence_id if event.type.startswith("fence.") else event.payload.alarm)
+        (event.type, event.payload.fence_id if hasattr(event.payload, "fence_id") else event.payload.alarm)
         for event in events
     ]
