@@ -53,6 +53,7 @@ KERNELS: Final = (
     "core.kernels.alarms",
     "core.kernels.theft",
     "core.kernels.power",
+    "core.kernels.crash",
     "core.kernels.track",
     "core.intake.records",
     "core.intake.loop",

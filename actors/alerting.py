@@ -12,7 +12,7 @@ from storage import outbox
 from storage.eventlog import EventLog
 
 ACTOR: Final = "alerting"
-TYPES: Final = ("crash.suspected", "sos.pressed", "fence.", "theft.suspected", "device.")
+TYPES: Final = ("crash.", "sos.pressed", "fence.", "theft.suspected", "device.")
 """What people can be told of. Whether somebody is, their account says (`notify`)."""
 EVENTS_AT_ONCE: Final = 200
 

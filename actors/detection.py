@@ -169,6 +169,7 @@ class Detection:
         return Event(
             id=derive_id(ACTOR, finding.type, detector.version, report_ids, finding.key),
             type=finding.type,
+            version=finding.version,
             time_ms=int(fact["time_ms"]),
             subject=f"vehicle:{vehicle_id}",
             group=self._table.group_of(vehicle_id),

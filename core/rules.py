@@ -113,11 +113,59 @@ class PowerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One report with the bit, and then nothing for so long: its last word."""
 
 
+class CrashRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What speaks for a crash, and how much it weighs: core/kernels/crash.py says what each kind of evidence is."""
+
+    suspect_percent: Annotated[int, Meta(ge=50, le=99)] = 80
+    """Evidence that weighs as much together makes a suspicion."""
+    confirm_percent: Annotated[int, Meta(ge=60, le=99)] = 96
+    # Weights, in the order of crash.EVIDENCE. None is 100: nothing that a terminal sends is certain.
+    collision_percent: Annotated[int, Meta(ge=0, le=99)] = 90
+    rollover_percent: Annotated[int, Meta(ge=0, le=99)] = 97
+    item_percent: Annotated[int, Meta(ge=0, le=99)] = 88
+    acceleration_percent: Annotated[int, Meta(ge=0, le=99)] = 75
+    speed_change_percent: Annotated[int, Meta(ge=0, le=99)] = 90
+    deceleration_percent: Annotated[int, Meta(ge=0, le=99)] = 75
+    stopped_percent: Annotated[int, Meta(ge=0, le=99)] = 40
+    stayed_percent: Annotated[int, Meta(ge=0, le=99)] = 45
+    silence_percent: Annotated[int, Meta(ge=0, le=99)] = 40
+    sos_percent: Annotated[int, Meta(ge=0, le=99)] = 50
+    jolt_mg: Annotated[int, Meta(ge=1_500, le=20_000)] = 4_000
+    """An acceleration that is looked at; its grade rises from 0 here ..."""
+    jolt_full_mg: Annotated[int, Meta(ge=20_001, le=60_000)] = 25_000
+    """... to 1 here."""
+    change_from_mg: Annotated[int, Meta(ge=1_500, le=8_000)] = 5_500
+    """A change of speed counts from such a peak on, and in full ..."""
+    change_full_mg: Annotated[int, Meta(ge=8_001, le=30_000)] = 9_000
+    """... from this: what dents a wheel is shorter than what dents a car, and rarely as hard."""
+    pulse_ms: Annotated[int, Meta(ge=40, le=200)] = 80
+    """The shortest pulse of a car's structure."""
+    deceleration_from_mg: Annotated[int, Meta(ge=800, le=1_400)] = 1_200
+    """Faster than tyres can brake; the grade rises from 0 here ..."""
+    deceleration_full_mg: Annotated[int, Meta(ge=1_401, le=5_000)] = 2_000
+    dense_ms: Annotated[int, Meta(ge=1_000, le=3_000)] = 2_000
+    """Only reports so close show it."""
+    driving_kmh: Annotated[int, Meta(ge=5, le=60)] = 20
+    standing_kmh: Annotated[int, Meta(ge=1, le=10)] = 5
+    stop_s: Annotated[int, Meta(ge=2, le=30)] = 10
+    stopped_s: Annotated[int, Meta(ge=2, le=30)] = 5
+    stayed_s: Annotated[int, Meta(ge=10, le=80)] = 60
+    silence_s: Annotated[int, Meta(ge=20, le=600)] = 60
+    drive_on_m: Annotated[int, Meta(ge=100, le=5_000)] = 300
+    drive_on_s: Annotated[int, Meta(ge=5, le=300)] = 20
+    alone_s: Annotated[int, Meta(ge=120, le=3_600)] = 600
+    """From the impact: what nothing was added to by then is cleared."""
+    moderate_kmh: Annotated[int, Meta(ge=5, le=40)] = 20
+    severe_kmh: Annotated[int, Meta(ge=10, le=100)] = 40
+    """Changes of speed from which on a crash is called moderate, and severe."""
+
+
 RULES: Final[Mapping[str, type[msgspec.Struct]]] = MappingProxyType(
     {
         "geofence": FenceRule,
         "theft": TheftRule,
         "power": PowerRule,
+        "crash": CrashRule,
     }
 )
 """Detector: its thresholds. All fields are numbers or booleans: kernels take them as float64 in this order."""

@@ -47,8 +47,8 @@ POSITION: Final = np.dtype(
 )
 """Live position and state of a vehicle: two cache lines."""
 
-ALARM_BITS: Final = (0, 29, 30)
-"""Bits of the alarm word that are watched: 0 emergency button, 29 collision, 30 rollover (JT/T 808-2013 table 24)."""
+ALARM_BITS: Final = (0,)
+"""Bits of the alarm word that are watched: 0 emergency button (JT/T 808-2013 table 24)."""
 ALARM_EPISODES: Final = 3
 ALARMS: Final = np.dtype(
     [
@@ -60,16 +60,16 @@ ALARMS: Final = np.dtype(
         # Times at which a bit is known to have been up, [bit][episode]: 0 the latest live one, then older or late ones.
         ("first_ms", "i8", (len(ALARM_BITS), ALARM_EPISODES)),
         ("last_ms", "i8", (len(ALARM_BITS), ALARM_EPISODES)),
-        ("padding", "u1", (16,)),
+        ("padding", "u1", (48,)),
     ],
     align=True,
 )
-"""Alarm latch of one terminal: three cache lines, of which the first alone is touched while nothing is up."""
+"""Alarm latch of one terminal: two cache lines, of which the first alone is touched while nothing is up."""
 
 POSITION_BYTES: Final = POSITION.itemsize
 ALARMS_BYTES: Final = ALARMS.itemsize
 assert POSITION.itemsize == 2 * CACHE_LINE_BYTES
-assert ALARMS.itemsize == 3 * CACHE_LINE_BYTES
+assert ALARMS.itemsize == 2 * CACHE_LINE_BYTES
 
 LIVE: Final = np.dtype(
     [

@@ -6,15 +6,23 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from core.events import Event
+from core.events import CrashCleared, CrashJudged, Event
 from storage import outbox
 from storage.eventlog import events_by_id
 from storage.outbox import Message
 
 TEXTS: Final = {
     "crash.suspected": {
-        "zh": ("碰撞疑似：{car}", "{time}，{car}{at}疑似发生碰撞。请尽快联系车主并核实情况。"),
-        "en": ("Crash suspected: {car}", "{time}: {car}{at} may have crashed. Call the driver and find out."),
+        "zh": ("碰撞疑似：{car}", "{time}，{car}{at}疑似发生碰撞{sure}。请尽快联系车主并核实情况。"),
+        "en": ("Crash suspected: {car}", "{time}: {car}{at} may have crashed{sure}. Call the driver and find out."),
+    },
+    "crash.confirmed": {
+        "zh": ("碰撞确认：{car}", "{time}，{car}{at}发生碰撞{sure}。请立即联系车主，必要时组织救援。"),
+        "en": ("Crash confirmed: {car}", "{time}: {car}{at} has crashed{sure}. Call the driver now, and send help."),
+    },
+    "crash.cleared": {
+        "zh": ("碰撞排除：{car}", "{time}，{car}{at}的碰撞疑似已排除：{why}。"),
+        "en": ("Crash cleared: {car}", "{time}: no crash of {car}{at} after all: {why}."),
     },
     "sos.pressed": {
         "zh": ("紧急报警：{car}", "{time}，{car}{at}按下紧急报警按钮。请立即联系车主。"),
@@ -54,6 +62,13 @@ TEXTS: Final = {
     },
 }
 """Template -> language -> subject and body."""
+
+SURE: Final = {"zh": "（可信度 {percent}%）", "en": " ({percent} % sure)"}
+CLEARED: Final = {
+    "drove_on": {"zh": "车辆已继续行驶 {metres} 米", "en": "it drove on for {metres} m"},
+    "alone": {"zh": "未出现其他佐证", "en": "nothing came in addition"},
+}
+"""Reason of a crash.cleared -> language -> why."""
 
 
 def write(connection: Connection, sign: str, intent: Event) -> Message | None:
@@ -95,6 +110,12 @@ def text(connection: Connection, about: Event, template: str, language: str) -> 
         "at": (f"（{store}）" if language == "zh" else f" ({store})") if store else "",
         "time": datetime.fromtimestamp(about.time_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S"),
         "fence": known.fence,
+        "sure": "",
+        "why": "",
     }
+    if isinstance(payload, CrashJudged):
+        values["sure"] = SURE[language].format(percent=payload.confidence_percent)
+    if isinstance(payload, CrashCleared):
+        values["why"] = CLEARED[payload.reason][language].format(metres=payload.driven_m)
     subject, body = TEXTS[template][language]
     return subject.format(**values), body.format(**values)

@@ -6,8 +6,9 @@ A detector that is added here is judged, swept, snapshotted, restored and counte
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from actors.detectors import alarms, geofence, power, theft
+from actors.detectors import alarms, crash, geofence, power, theft
 from actors.detectors.alarms import AlarmDetector
+from actors.detectors.crash import CrashDetector
 from actors.detectors.finding import Detector, Making
 from actors.detectors.geofence import GeofenceDetector
 from actors.detectors.power import PowerDetector
@@ -30,7 +31,13 @@ DETECTORS: Final = (
         alarms.NAME,
         alarms.VERSION,
         lambda making: AlarmDetector(making.table),
-        {"sos.pressed": "safety", "crash.suspected": "safety"},
+        {"sos.pressed": "safety"},
+    ),
+    DetectorRow(
+        crash.NAME,
+        crash.VERSION,
+        lambda making: CrashDetector(making.table, making.rules.of(crash.NAME)),
+        {"crash.suspected": "safety", "crash.confirmed": "safety", "crash.cleared": "safety"},
     ),
     DetectorRow(
         geofence.NAME,

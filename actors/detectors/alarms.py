@@ -1,4 +1,4 @@
-"""Detector: a terminal raised an alarm bit. Events sos.pressed (bit 0), crash.suspected (29 collision, 30 rollover)."""
+"""Detector: a terminal raised an alarm bit. Event sos.pressed (bit 0, the emergency button)."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ NAME: Final = "alarms"
 VERSION: Final = 1
 """Goes up when the same reports would give other facts."""
 
-EVENT_TYPES: Final = {0: "sos.pressed", 29: "crash.suspected", 30: "crash.suspected"}
+EVENT_TYPES: Final = {0: "sos.pressed"}
 
 COLUMNS: Final = ("time_ms", "late_time_ms", "word", "late_word")
 """Columns of a latch that are kept for every terminal."""
@@ -66,7 +66,7 @@ class AlarmDetector:
         """Return copies of the state columns: times and words of all terminals, latches of those once alarmed."""
         latches = self._table.alarms[: int(self.counters[alarms.HIGHEST_TERMINAL]) + 1]
         terminals = np.flatnonzero((latches["time_ms"] != 0) | (latches["word"] != 0)).astype(np.int32)
-        # Few terminals ever raise an alarm: 28 bytes for each of the others instead of 196.
+        # Few terminals ever raise an alarm: 28 bytes for each of the others instead of 132.
         alarmed = terminals[latches["last_ms"][terminals].any(axis=(1, 2))]
         columns = {name: latches[name][terminals] for name in COLUMNS}
         return {"terminals": terminals, "alarmed": alarmed, "latches": latches[alarmed], **columns}

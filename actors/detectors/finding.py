@@ -20,6 +20,8 @@ class Finding(NamedTuple):
     type: str
     key: str
     payload: msgspec.Struct
+    version: int = 1
+    """Of the event: which Struct of core.events.EVENTS the payload is."""
 
 
 class Detector(Protocol):

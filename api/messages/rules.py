@@ -310,6 +310,124 @@ _POWER: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
+_CRASH: Final[dict[str, tuple[str, str]]] = {
+    "rules_crash": ("Crashes", "碰撞"),
+    "rules_crash_what": (
+        "When a crash is suspected and confirmed: what is seen is weighed, and weights combine as independent.",
+        "何时判定碰撞疑似与确认：各类依据按权重合并，视为相互独立。",
+    ),
+    "rules_crash_suspect_percent": ("Suspected from", "疑似阈值"),
+    "rules_crash_suspect_percent_what": ("From this confidence on it is told.", "可信度达到该值即告警。"),
+    "rules_crash_confirm_percent": ("Confirmed from", "确认阈值"),
+    "rules_crash_confirm_percent_what": (
+        "From this confidence on it is told once more, and stays.",
+        "可信度达到该值即确认。",
+    ),
+    "rules_crash_collision_percent": ("Weight: collision bit (29)", "权重：碰撞报警（位 29）"),
+    "rules_crash_collision_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_rollover_percent": ("Weight: rollover bit (30)", "权重：侧翻报警（位 30）"),
+    "rules_crash_rollover_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_item_percent": ("Weight: maker's crash item", "权重：厂商碰撞项"),
+    "rules_crash_item_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_acceleration_percent": ("Weight: acceleration", "权重：加速度峰值"),
+    "rules_crash_acceleration_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_speed_change_percent": ("Weight: sudden change of speed", "权重：车速突变"),
+    "rules_crash_speed_change_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_deceleration_percent": ("Weight: faster than brakes", "权重：超出制动能力的减速"),
+    "rules_crash_deceleration_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_stopped_percent": ("Weight: stopped", "权重：随即停车"),
+    "rules_crash_stopped_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_stayed_percent": ("Weight: stayed", "权重：停车未动"),
+    "rules_crash_stayed_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_silence_percent": ("Weight: silent", "权重：失联"),
+    "rules_crash_silence_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_sos_percent": ("Weight: emergency button", "权重：紧急报警"),
+    "rules_crash_sos_percent_what": (
+        "How sure it makes us by itself, where there is all of it.",
+        "该依据充分出现时的单独可信度。",
+    ),
+    "rules_crash_jolt_mg": ("A blow from", "冲击起点"),
+    "rules_crash_jolt_mg_what": ("A smaller acceleration is not looked at.", "低于该加速度不予考虑。"),
+    "rules_crash_jolt_full_mg": ("A blow in full", "冲击满值"),
+    "rules_crash_jolt_full_mg_what": ("From here on it has its whole weight.", "达到该加速度时按全部权重计。"),
+    "rules_crash_change_from_mg": ("Change of speed counts from", "车速突变计入起点"),
+    "rules_crash_change_from_mg_what": (
+        "Only with such a peak: below it is a kerb or a pot-hole.",
+        "峰值低于该值视为路沿或坑洼。",
+    ),
+    "rules_crash_change_full_mg": ("Change of speed in full", "车速突变计入满值"),
+    "rules_crash_change_full_mg_what": ("With such a peak it has its whole weight.", "峰值达到该值时按全部权重计。"),
+    "rules_crash_pulse_ms": ("Shortest blow of a car", "最短碰撞脉冲"),
+    "rules_crash_pulse_ms_what": (
+        "A shorter one means less change of speed for the same peak.",
+        "脉冲越短，同样峰值对应的速度变化越小。",
+    ),
+    "rules_crash_deceleration_from_mg": ("Faster than brakes from", "超制动减速起点"),
+    "rules_crash_deceleration_from_mg_what": ("Tyres brake with about 1 g at most.", "轮胎制动最大约为 1 g。"),
+    "rules_crash_deceleration_full_mg": ("Faster than brakes in full", "超制动减速满值"),
+    "rules_crash_deceleration_full_mg_what": ("From here on it has its whole weight.", "达到该减速度时按全部权重计。"),
+    "rules_crash_dense_ms": ("Reports count as dense up to", "密集上报间隔上限"),
+    "rules_crash_dense_ms_what": (
+        "Farther apart, a fall of the speed says nothing.",
+        "间隔更长时，车速下降不能说明问题。",
+    ),
+    "rules_crash_driving_kmh": ("Driving from", "行驶车速"),
+    "rules_crash_driving_kmh_what": (
+        "Who was slower did not stop because of a blow.",
+        "低于该车速不视为因碰撞而停车。",
+    ),
+    "rules_crash_standing_kmh": ("Standing below", "静止车速"),
+    "rules_crash_standing_kmh_what": (
+        "Receivers wander: a standing car is not at 0 exactly.",
+        "定位漂移使静止车辆的车速不恰为 0。",
+    ),
+    "rules_crash_stop_s": ("Stands within", "停车时限"),
+    "rules_crash_stop_s_what": ("After the blow; later it has other reasons.", "碰撞后多久内停车；更晚则另有原因。"),
+    "rules_crash_stopped_s": ("Stopped after", "停车确认时长"),
+    "rules_crash_stopped_s_what": ("So long it must stand.", "需静止达到该时长。"),
+    "rules_crash_stayed_s": ("Stayed after", "停留确认时长"),
+    "rules_crash_stayed_s_what": ("Longer than most red lights.", "应长于多数红灯时间。"),
+    "rules_crash_silence_s": ("Silent after", "失联时长"),
+    "rules_crash_silence_s_what": ("And three of its own intervals.", "且不少于该车三个上报间隔。"),
+    "rules_crash_drive_on_m": ("Drove on after", "继续行驶距离"),
+    "rules_crash_drive_on_m_what": ("So far, and the suspicion is cleared.", "行驶达到该距离即排除疑似。"),
+    "rules_crash_drive_on_s": ("And after", "继续行驶时长"),
+    "rules_crash_drive_on_s_what": ("Not sooner than this.", "不早于该时长。"),
+    "rules_crash_alone_s": ("Alone for", "无佐证时长"),
+    "rules_crash_alone_s_what": ("Nothing in addition for so long, and it is cleared.", "该时长内无其他佐证即排除。"),
+    "rules_crash_moderate_kmh": ("Moderate from", "中度阈值"),
+    "rules_crash_moderate_kmh_what": ("By the change of speed.", "按速度变化量划分。"),
+    "rules_crash_severe_kmh": ("Severe from", "严重阈值"),
+    "rules_crash_severe_kmh_what": ("By the change of speed.", "按速度变化量划分。"),
+}
+
 _FAULTS: Final[dict[str, tuple[str, str]]] = {
     "rules_fault_unknown": ("There is no threshold {name}", "没有参数 {name}"),
     "rules_fault_kind": ("{name} is not a value of this kind: {fault}", "{name} 的取值类型不正确：{fault}"),
@@ -422,4 +540,4 @@ _TRIAL: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
-MESSAGES: Final[dict[str, tuple[str, str]]] = {**_GEOFENCE, **_THEFT, **_POWER, **_FAULTS, **_PAGE, **_TRIAL}
+MESSAGES: Final[dict[str, tuple[str, str]]] = {**_GEOFENCE, **_THEFT, **_POWER, **_CRASH, **_FAULTS, **_PAGE, **_TRIAL}

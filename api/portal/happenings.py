@@ -18,6 +18,9 @@ from core.events import (
     AlarmSeen,
     CommandProgress,
     CommandRequested,
+    CrashCleared,
+    CrashEvidence,
+    CrashJudged,
     DriverCard,
     DriverEventReported,
     Event,
@@ -135,6 +138,8 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             further = [t("theft_say_distance", n=words.number(away))] if away else []
             further += [t("theft_say_silent", n=words.number(silent // 60))] if silent else []
             return " · ".join([text, *further, *([t("event_late")] if late else [])])
+        case CrashJudged() as crash:
+            return crash_said(crash, words)
         case CommandRequested(message=message):
             return message_name(message, words)
         case CommandProgress(why=why, reason=reason):
@@ -178,6 +183,43 @@ def kinds_said(kinds: Sequence[str], words: Words) -> str:
     """Return evidence of a theft in words, one after the other."""
     comma = ", " if words.language == "en" else "、"
     return comma.join(words.or_text(f"theft_kind_{kind}", kind) for kind in kinds)
+
+
+def crash_said(crash: CrashJudged, words: Words) -> str:
+    """Return how sure it is and by what; of one that was cleared, why."""
+    t = words.t
+    if isinstance(crash, CrashCleared):
+        lasted = words.duration(crash.after_s)
+        if crash.reason == "drove_on":
+            return t("crash_say_drove_on", metres=words.number(crash.driven_m), time=lasted)
+        return t("crash_say_alone", time=lasted)
+    said = t(
+        "crash_say",
+        confidence=crash.confidence_percent,
+        severity=t(f"crash_severity_{crash.severity}"),
+        evidence=t("list_comma").join(evidence_said(one, words) for one in crash.evidence),
+    )
+    return f"{said} · {t('event_late')}" if crash.late else said
+
+
+def evidence_said(one: CrashEvidence, words: Words) -> str:
+    """Return one piece of evidence with its figure."""
+    return f"{words.or_text('crash_evidence_' + one.kind, one.kind)} {evidence_figure(one, words)}".strip()
+
+
+def evidence_figure(one: CrashEvidence, words: Words) -> str:
+    """Return how much there was of it, in the unit of its kind."""
+    t = words.t
+    match one.kind:
+        case "acceleration" | "deceleration":
+            return t("crash_figure_g", n=words.number(one.value / 1000, 1))
+        case "speed_change":
+            return t("crash_figure_kmh", n=words.number(one.value / 10))
+        case "stopped":
+            return t("crash_figure_stopped", time=words.duration(one.value))
+        case "stayed" | "silence":
+            return t("crash_figure_for", time=words.duration(one.value))
+    return ""
 
 
 def reason_name(code: int, words: Words) -> str:
@@ -247,10 +289,20 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
         return words.t("event_seconds", n=words.number(value))
     if name.endswith("_kmh10"):
         return words.t("event_kmh", n=words.number(value / 10, 1))
+    if name.endswith("_mg") and isinstance(value, int):
+        return words.t("crash_figure_g", n=words.number(value / 1000, 1))
+    if name.endswith("_percent"):
+        return f"{value} %"
+    if name == "severity":
+        return words.or_text(f"crash_severity_{value}", str(value))
     if name == "alarm":
         return Markup("<code>0x{}</code>").format(f"{value:08X}")
     if name == "reason":
         return words.or_text(f"event_reason_{str(value).replace(' ', '_')}", str(value))
+    if name == "evidence" and isinstance(value, tuple):
+        return words.t("list_comma").join(evidence_said(one, words) for one in value)
+    if name in ("against", "blind"):
+        return " ".join(words.or_text(f"crash_{name}_{one}", str(one)) for one in value)
     if name == "evidence":
         return words.or_text("event_evidence_" + str(value).replace(".", "_"), str(value))
     if name == "message":
@@ -269,7 +321,7 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
 
 
 _VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
-_CODES: Final = frozenset({"report_id", "first_report_id", "command", "terminal_id", "phone", "sha256"})
+_CODES: Final = frozenset({"report_id", "first_report_id", "suspicion", "command", "terminal_id", "phone", "sha256"})
 _HIDDEN: Final = frozenset({"has_fix", "rule_version"})
 _SPANS: Final = frozenset({"stay_ms", "duration_ms"})
 """Times that something took, not moments."""

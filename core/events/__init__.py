@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from core.events.crash import CrashCleared, CrashConfirmed, CrashEvidence, CrashJudged, CrashSuspected
 from core.events.detection import AlarmSeen, FenceCrossed, FenceMissed
 from core.events.driving import OverspeedSeen
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
@@ -60,6 +61,11 @@ __all__ = [
     "CommandApproval",
     "CommandProgress",
     "CommandRequested",
+    "CrashCleared",
+    "CrashConfirmed",
+    "CrashEvidence",
+    "CrashJudged",
+    "CrashSuspected",
     "DevicePower",
     "DevicePresence",
     "DriverCard",
@@ -134,6 +140,9 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("route.left", 1): FenceCrossed,
         ("route.rejoined", 1): FenceCrossed,
         ("crash.suspected", 1): AlarmSeen,
+        ("crash.suspected", 2): CrashSuspected,
+        ("crash.confirmed", 1): CrashConfirmed,
+        ("crash.cleared", 1): CrashCleared,
         ("sos.pressed", 1): AlarmSeen,
         ("theft.suspected", 1): TheftSuspected,
         ("theft.cleared", 1): TheftCleared,

@@ -39,7 +39,7 @@ class FenceMissed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlarmSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """crash.suspected, sos.pressed: an alarm bit of the terminal went up."""
+    """sos.pressed, and crash.suspected of version 1: an alarm bit of the terminal went up."""
 
     vehicle_id: int
     terminal: int

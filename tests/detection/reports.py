@@ -72,8 +72,6 @@ def detection(*fences: Fence, rules: Rules | None = None, settings: DetectionSet
 
 
 def told(events: list[Event]) -> list[tuple[str, int]]:
-    """Return (type, fence id or alarm word) of each event."""
-    return [
-        (event.type, event.payload.fence_id if hasattr(event.payload, "fence_id") else event.payload.alarm)
-        for event in events
-    ]
+    """Return (type, fence id, alarm word or confidence) of each event."""
+    figures = ("fence_id", "alarm", "confidence_percent")
+    return [(e.type, next(getattr(e.payload, f) for f in figures if hasattr(e.payload, f))) for e in events]

@@ -9,8 +9,10 @@ from core.kernels.alarms import LATE_RUN_MS_MAX
 from protocols.report import FLAG_BATCH, FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD
 from tests.detection.reports import NOON, detection, rows
 
-SOS, COLLISION, ROLLOVER = 1 << 0, 1 << 29, 1 << 30
-OTHERS = 0xFFFFFFFF & ~(SOS | COLLISION | ROLLOVER)
+SOS = 1 << 0
+CRASHES = 1 << 29 | 1 << 30
+OTHERS = 0xFFFFFFFF & ~(SOS | CRASHES)
+"""The crash detector has its own say of bits 29 and 30."""
 
 
 def judged(*fields: dict[str, Any]) -> list[Event]:
@@ -35,8 +37,6 @@ def timed(*pairs: tuple[int, int]) -> list[dict[str, Any]]:
 
 def test_a_bit_that_goes_up_is_one_event() -> None:
     assert told(judged(*words(0, SOS))) == [("sos.pressed", "alarm.0", 10, False)]
-    assert told(judged(*words(0, COLLISION))) == [("crash.suspected", "alarm.29", 10, False)]
-    assert told(judged(*words(0, ROLLOVER))) == [("crash.suspected", "alarm.30", 10, False)]
 
 
 def test_the_first_report_ever_may_bring_it() -> None:
@@ -44,10 +44,7 @@ def test_the_first_report_ever_may_bring_it() -> None:
 
 
 def test_a_bit_that_stays_up_is_one_event() -> None:
-    assert told(judged(*words(0, SOS, SOS, SOS | COLLISION, SOS | COLLISION, COLLISION, 0))) == [
-        ("sos.pressed", "alarm.0", 10, False),
-        ("crash.suspected", "alarm.29", 30, False),
-    ]
+    assert told(judged(*words(0, SOS, SOS, SOS | 2, SOS | 2, 2, 0))) == [("sos.pressed", "alarm.0", 10, False)]
 
 
 def test_a_bit_that_goes_up_again_is_another_event() -> None:
@@ -59,12 +56,6 @@ def test_a_bit_that_goes_up_again_is_another_event() -> None:
 def test_other_bits_are_none_of_its_business() -> None:
     assert judged(*words(OTHERS, 0, OTHERS)) == []
     assert told(judged(*words(OTHERS, OTHERS | SOS, SOS))) == [("sos.pressed", "alarm.0", 10, False)]
-
-
-def test_several_bits_in_one_report_are_several_events() -> None:
-    events = judged(*words(SOS | COLLISION | ROLLOVER))
-    assert [e.payload.evidence for e in events] == ["alarm.0", "alarm.29", "alarm.30"]
-    assert len({e.id for e in events}) == 3
 
 
 def test_each_terminal_of_a_car_has_its_own_latch() -> None:
@@ -150,7 +141,7 @@ def test_a_clock_that_comes_back_does_not_double_the_alarm() -> None:
 
 
 def test_every_report_sent_twice_changes_nothing() -> None:
-    stream = timed((1, 0), (2, SOS), (3, SOS), (3, 0), (4, COLLISION), (2, SOS), (5, 0), (6, SOS), (7, 0))
+    stream = timed((1, 0), (2, SOS), (3, SOS), (3, 0), (4, 2), (2, SOS), (5, 0), (6, SOS), (7, 0))
     once = [event.id for event in judged(*stream)]
     assert [event.id for event in judged(*(report for one in stream for report in (one, one)))] == once
     assert {event.id for event in judged(*stream, *stream)} == set(once)

@@ -235,8 +235,8 @@ def test_a_snapshot_of_another_version_or_size_is_refused(tmp_path: Path, monkey
     with pytest.raises(SnapshotError, match="64 rows, this one has 65"):
         Detection(table(capacity=65)).restore(path)
     judge = detection(*FENCES)
-    monkeypatch.setattr(judge._detectors[1], "version", 99)
-    with pytest.raises(SnapshotError, match="geofence version 2, this is 99"):
+    monkeypatch.setattr(judge._detectors[0], "version", 99)
+    with pytest.raises(SnapshotError, match="alarms version 1, this is 99"):
         judge.restore(path)
     monkeypatch.setattr(module, "SNAPSHOT_FORMAT", 99)
     with pytest.raises(SnapshotError, match="format 2"):

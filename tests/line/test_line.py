@@ -73,7 +73,7 @@ def test_sos_and_crash_become_events_once_however_often_they_are_told(line: Line
     assert sos["time_ms"] == START_MS + 2000
     assert sos["purpose"] == "safety"
     (crash,) = until(lambda: line.events("crash.", vehicle_id=vehicle_id))
-    assert crash["payload"]["evidence"] == "alarm.29"
+    assert [one["kind"] for one in crash["payload"]["evidence"]] == ["collision"]
 
 
 def test_garbage_costs_its_sender_and_nobody_else(line: Line) -> None:
