@@ -336,6 +336,8 @@ class Node:
         from actors.presence import Presences
         from actors.reception import Reception
         from actors.recorder import Recorder
+        from actors.tracking import TYPES as TRACKING_TYPES
+        from actors.tracking import Tracking
         from actors.uplinks import KEPT_BYTES
         from actors.vehicle import Counts, Epochs, Vehicle
         from api.server import ServerError
@@ -382,6 +384,7 @@ class Node:
         self.keeper = Keeper(self.media)
         self.evidence = Evidence(self.eventlog, self.media)
         self.guarding = Guarding(self.eventlog)
+        self.tracking = Tracking(self.eventlog)
         self.outlets = [Outlet(adapter, self.eventlog) for adapter in ADAPTERS]
         self.errands: dict[str, Errand] = {
             # An empty look costs 0.1 ms in a worker thread; who does not know our doorbell waits for it.
@@ -389,6 +392,7 @@ class Node:
             "guarding": Errand(self.guarding.step, sorted({topic_of(type_) for type_ in THEFT_TYPES})),
             "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
             "evidence": Errand(self.evidence.step, [topic_of(type_) for type_ in EVIDENCE_TYPES]),
+            "tracking": Errand(self.tracking.step, [topic_of(type_) for type_ in TRACKING_TYPES]),
             **{
                 f"adapter-{adapter.name}": Errand(outlet.step, [topic_of(adapter.intent)])
                 for adapter, outlet in zip(ADAPTERS, self.outlets, strict=True)
@@ -849,6 +853,16 @@ class Node:
             gauges=("held_bytes",),
         )
         metrics.statistics("evidence", self.evidence.statistics, (("linked", "Media whose links changed."),))
+        metrics.statistics(
+            "tracking",
+            self.tracking.statistics,
+            (
+                ("asked", "Cars asked for dense reports after a suspected crash."),
+                ("running", "Suspicions of cars whose dense reports still ran."),
+                ("old", "Suspicions that came too late to ask."),
+                ("let_go", "Suspicions past the bound of cars asked in a minute."),
+            ),
+        )
         metrics.statistics(
             "areas",
             self.areas.statistics,

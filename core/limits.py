@@ -415,6 +415,10 @@ AREA_TERMINALS_AT_ONCE: Final = 5_000
 """Terminals whose areas are counted out in one transaction: 0.3 s in which the log waits."""
 AREAS_PAGE_MAX: Final = 500
 
+TRACKING_PER_MINUTE_MAX: Final = 60
+"""Cars asked for dense reports after a suspected crash, a minute: each sends one a second for two minutes, so at most
+120 reports a second. More crashes at once are a fault, or an earthquake; the suspicions stand all the same."""
+
 GEOJSON_BYTES_MAX: Final = 8 * 1024 * 1024
 GEOJSON_FEATURES_MAX: Final = 2_000
 GEOJSON_CORNERS_MAX: Final = 100_000

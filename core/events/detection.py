@@ -39,7 +39,7 @@ class FenceMissed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlarmSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """sos.pressed, and crash.suspected of version 1: an alarm bit of the terminal went up."""
+    """sos.pressed, crash.suspected: an alarm bit of the terminal went up (of crashes in version 1 only)."""
 
     vehicle_id: int
     terminal: int

@@ -97,7 +97,8 @@ def messages_short() -> str:
 
 def _kind(type_: Any) -> str:
     """Return a type as a reader of JSON knows it."""
-    return {int: "integer", str: "text", bool: "true or false", float: "number"}.get(type_, "object")
+    known = {int: "integer", str: "text", bool: "true or false", float: "number", int | None: "integer or null"}
+    return known.get(type_, "object")
 
 
 TABLES = (
