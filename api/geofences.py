@@ -1,7 +1,7 @@
 """Geofences over HTTP: GeoJSON in and out, one by one or many at once, and which cars they are for."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -10,12 +10,14 @@ from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
+from api import kml
 from api.geojson import (
     MEDIA_TYPE,
     DocumentError,
     Draft,
     Feature,
     FeatureCollection,
+    Missing,
     drafts_of,
     feature_of,
 )
@@ -24,10 +26,11 @@ from api.messages import language_of, text
 from api.outlines import ZOOM_MAX, Outlines, outlines_of, view_of
 from api.parts import Parts
 from api.problems import CHANGES, KEYED, Problem, Refused, answers
+from core.coordinates import System
 from core.events import Event
 from core.geofence import DEGREE_1E7, GeofenceFaultError, indexed
 from core.kernels.geofence import build_index, locate_each
-from core.limits import FENCE_VEHICLES_MAX, GEOJSON_BYTES_MAX, GEOJSON_REFUSALS_MAX, POSITIONS_READ_MAX
+from core.limits import FENCE_VEHICLES_MAX, FENCES_MAX, GEOJSON_BYTES_MAX, GEOJSON_REFUSALS_MAX, POSITIONS_READ_MAX
 from core.rights import Principal
 from storage.clickhouse import LastPosition
 from storage.geofences import (
@@ -59,6 +62,45 @@ class SavedCollection(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
     created: int
     changed: int
     unchanged: int
+    rehearsed: bool
+
+
+Fated = Literal["created", "changed", "unchanged", "refused"]
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one fence of a file."""
+
+    feature: int
+    """Which feature of the file, from 0."""
+    part: int
+    """Which of several fences that it becomes, from 1; 0: it becomes one."""
+    name: str
+    folder: str
+    """Where it lies in a KML file."""
+    coordinates: System
+    """The system that its coordinates were taken to be in."""
+    what: Fated
+    id: int = 0
+    """0: it is a new one, or refused."""
+    kind: str = ""
+    code: str = ""
+    """Why it is refused, with the place: ring and corner (or point) count from 1, 0: not in one place."""
+    detail: str = ""
+    ring: int = 0
+    corner: int = 0
+
+
+class ImportedFences(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a file, or would become of it."""
+
+    format: Literal["geojson", "kml", "kmz"]
+    items: list[Fate]
+    """In the order of the file."""
+    features: list[Feature]
+    """Those that are not refused, mended and in WGS-84."""
+    counts: dict[str, int]
+    """How many are created, changed, unchanged and refused."""
     rehearsed: bool
 
 
@@ -147,29 +189,86 @@ async def list_geofences(
     summary="All geofences as a file",
     responses=answers("bad_request", *KEYED),
     raises=[],
-    media_type=MEDIA_TYPE,
 )
-async def export_geofences(request: Request, search: Search = "", store: Store = None, state_: State = None) -> Stream:
-    """Return the geofences you see as one GeoJSON file, with the cars they are for. Saved again it changes nothing."""
+async def export_geofences(
+    request: Request,
+    search: Search = "",
+    store: Store = None,
+    state_: State = None,
+    format_: Annotated[Literal["geojson", "kml"], QueryParameter(name="format")] = "geojson",
+    coordinates: Annotated[System | None, QueryParameter(description="Converted to; else WGS-84")] = None,
+    after: Annotated[int, QueryParameter(ge=0, lt=2**31, description="Id to go on behind")] = 0,
+    limit: Annotated[int | None, QueryParameter(ge=1, le=FENCES_MAX, description="Most geofences")] = None,
+) -> Stream:
+    """Return the geofences you see as one GeoJSON or KML file, with the cars they are for. Imported again it changes
+    nothing. An import takes 2,000 at most: with `limit` and `after` more come in several files."""
     fences, principal, shown = _of(request), principal_of(request), state_ or ""
+    head, comma, foot = (kml.HEAD, b"", kml.FOOT) if format_ == "kml" else _COLLECTION
 
     async def pages() -> AsyncIterator[bytes]:
-        after, comma = 0, b""
-        yield b'{"type":"FeatureCollection","features":['
-        while True:
+        last, room, between = after, limit or FENCES_MAX, b""
+        yield head
+        while room:
             page = await sync_to_thread(
-                fences.page, principal, after, PAGE, search=search, store=store, shown=shown, with_vehicles=True
+                fences.page,
+                principal,
+                last,
+                min(PAGE, room),
+                search=search,
+                store=store,
+                shown=shown,
+                with_vehicles=True,
             )
-            for fence in page:
-                yield comma + msgspec.json.encode(feature_of(fence))
-                comma = b",\n"
+            written = [feature_of(fence, coordinates or "wgs84") for fence in page]
+            for feature in written:
+                yield between + (kml.placemark_of(feature) if format_ == "kml" else msgspec.json.encode(feature))
+                between = comma
+            room -= len(page)
             if len(page) < PAGE:
                 break
-            after = page[-1].id
-        yield b"]}\n"
+            last = page[-1].id
+        yield foot
 
-    headers = {"Content-Disposition": 'attachment; filename="geofences.geojson"'}
-    return Stream(pages(), media_type=MEDIA_TYPE, headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="geofences.{format_}"'}
+    return Stream(pages(), media_type=kml.MEDIA_TYPE if format_ == "kml" else MEDIA_TYPE, headers=headers)
+
+
+_COLLECTION: Final = (b'{"type":"FeatureCollection","features":[', b",\n", b"]}\n")
+
+
+@post(
+    "/geofences/import",
+    opt={"right": "geofences.write"},
+    status_code=200,
+    summary="Import a file of geofences",
+    responses=answers(*CHANGES, "too_large", "geojson_invalid"),
+    request_max_body_size=GEOJSON_BYTES_MAX,
+)
+async def import_geofences(
+    request: Request[Any, Any, Any],
+    rehearse: Annotated[bool, QueryParameter(description="Only say what would become of each")] = False,
+    coordinates: Annotated[
+        System, QueryParameter(description="The system of coordinates that do not say theirs themselves")
+    ] = "wgs84",
+    name: Annotated[str, QueryParameter(max_length=48, description="Name of those without one; numbered")] = "",
+    store: Store = None,
+    radius_m: Annotated[float | None, QueryParameter(gt=0, lt=1e6, description="Radius of Points without one")] = None,
+    width_m: Annotated[
+        float | None, QueryParameter(gt=0, lt=1e6, description="Whole width of LineStrings without one")
+    ] = None,
+) -> ImportedFences:
+    """Import GeoJSON, KML or KMZ, told apart by their first bytes: all of the file or nothing.
+
+    A Polygon is a fence with its holes, a Point a circle, a LineString a corridor; several in one feature become a
+    fence each. Coordinates are brought to WGS-84 from what the feature says (`coordinates`: wgs84, gcj02, bd09, a
+    GeoJSON property or KML's ExtendedData), else from what you say. With `rehearse` nothing is saved and every
+    feature's fate is told, those refused too, by code and place; without it 422 `geojson_invalid` names them.
+    """
+    body = await request.body()
+    missing = Missing(coordinates=coordinates, name=name, store=store, radius_m=radius_m, width_m=width_m)
+    return await sync_to_thread(
+        _imported, _of(request), body, missing, principal_of(request), rehearse, language_for(request)
+    )
 
 
 @post(
@@ -394,6 +493,82 @@ def _save(
     return SavedCollection(features=[feature_of(change.fence) for change in changes], rehearsed=rehearse, **counts)
 
 
+def _imported(
+    fences: Geofences, body: bytes, missing: Missing, principal: Principal, rehearse: bool, language: str
+) -> ImportedFences:
+    kind: Literal["geojson", "kml", "kmz"] = "geojson"
+    try:
+        if body[:4] == b"PK\x03\x04":
+            kind = "kmz"
+        elif body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
+            kind = "kml"
+        if kind == "geojson":
+            document = _json(body)
+        else:
+            document = {"type": "FeatureCollection", "features": kml.features_in(body)}
+        drafts = drafts_of(document, missing)
+    except DocumentError as error:
+        raise Problem("geojson_invalid", str(error)) from error
+    if not rehearse:
+        return _told(kind, drafts, _saved(fences, drafts, principal, False, language), {}, rehearsed=False)
+    refused = {
+        k: _refused(draft.feature, draft.name, draft.fault, language) for k, draft in enumerate(drafts) if draft.fault
+    }
+    while True:
+        left = [k for k in range(len(drafts)) if k not in refused]
+        try:
+            changes = fences.save_all([fence for k in left if (fence := drafts[k].fence)], principal, rehearse=True)
+            break
+        except GeofenceRefusedError as error:
+            # The others' fates are to be told, too: once more without these.
+            for number, why in error.refusals:
+                draft = drafts[left[number]]
+                refused[left[number]] = _refused(draft.feature, draft.name, why, language)
+    return _told(kind, drafts, changes, refused, rehearsed=True)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise DocumentError(f"it is neither GeoJSON nor KML: {error}") from error
+
+
+def _told(
+    kind: Literal["geojson", "kml", "kmz"],
+    drafts: list[Draft],
+    changes: list[Change],
+    refused: dict[int, Refused],
+    *,
+    rehearsed: bool,
+) -> ImportedFences:
+    coming = iter(changes)
+    items: list[Fate] = []
+    for number, draft in enumerate(drafts):
+        fate = Fate(
+            feature=draft.feature,
+            part=draft.part,
+            name=draft.name,
+            folder=draft.folder,
+            coordinates=draft.coordinates,
+            what="refused",
+        )
+        if (why := refused.get(number)) is not None:
+            place = {"code": why.code, "detail": why.detail, "ring": why.ring, "corner": why.corner}
+            items.append(msgspec.structs.replace(fate, **place))
+        else:
+            change = next(coming)
+            about = {"what": change.what, "id": change.fence.id, "kind": change.fence.kind}
+            items.append(msgspec.structs.replace(fate, **about))
+    return ImportedFences(
+        format=kind,
+        items=items,
+        features=[feature_of(change.fence) for change in changes],
+        counts={what: sum(item.what == what for item in items) for what in get_args(Fated)},
+        rehearsed=rehearsed,
+    )
+
+
 def _saved(fences: Geofences, drafts: list[Draft], principal: Principal, rehearse: bool, language: str) -> list[Change]:
     refusals = [_refused(draft.feature, draft.name, draft.fault, language) for draft in drafts if draft.fault]
     sound = [draft for draft in drafts if draft.fence is not None]
@@ -454,7 +629,7 @@ def _problem(error: GeofenceFaultError | GeofenceChangedError | GeofenceUnknownE
 def _refused(feature: int, name: str, why: object, language: str) -> Refused:
     code, said = _said(why, language)
     values = why.values if isinstance(why, GeofenceFaultError) else {}
-    ring, corner = values.get("ring", 0), values.get("corner", 0)
+    ring, corner = values.get("ring", 0), values.get("corner", values.get("point", 0))
     return Refused(feature, name, code, said, ring=_whole(ring), corner=_whole(corner))
 
 
@@ -477,6 +652,7 @@ RESOURCES: Final = (
     list_geofences,
     export_geofences,
     save_geofences,
+    import_geofences,
     read_geofence,
     change_geofence,
     remove_geofence,

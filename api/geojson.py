@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
+from core.coordinates import System, convert, system_named
 from core.geofence import Applies, Geofence, GeofenceFaultError, Kind, Role, TerminalRules, Window
 from core.limits import GEOJSON_CORNERS_MAX, GEOJSON_FEATURES_MAX
 
@@ -18,7 +20,6 @@ MEDIA_TYPE: Final = "application/geo+json"
 NAMES: Final = ("name", "Name", "NAME", "名称", "title")
 """Properties that are taken for a fence's name, the first there is."""
 COLOURS: Final = ("colour", "color", "fill", "stroke")
-WGS84: Final = ("CRS84", "EPSG::4326", "EPSG:4326", "WGS84", "WGS 84")
 
 
 class PolygonGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="Polygon"):
@@ -41,6 +42,9 @@ class LineGeometry(msgspec.Struct, frozen=True, tag_field="type", tag="LineStrin
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
     """What a geofence is besides its boundary."""
+
+    coordinates: System | msgspec.UnsetType = msgspec.UNSET
+    """The system of its coordinates, where that is not WGS-84."""
 
     name: str
     kind: Kind
@@ -105,17 +109,37 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     feature: int
     """Which feature of the document, from 0."""
+    part: int = 0
+    """Which of several that one feature becomes, from 1; 0: it becomes one."""
     name: str
+    folder: str = ""
+    """Where it lies in a KML file."""
+    coordinates: System = "wgs84"
+    """The system that its coordinates were taken to be in."""
     fence: Geofence | None = None
     fault: GeofenceFaultError | None = None
 
 
-def feature_of(fence: Geofence) -> Feature:
-    """Return a stored geofence as a feature."""
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a document's features are where they do not say it themselves."""
+
+    coordinates: System = "wgs84"
+    name: str = ""
+    store: int | None = None
+    radius_m: float | None = None
+    width_m: float | None = None
+
+
+def feature_of(fence: Geofence, coordinates: System = "wgs84") -> Feature:
+    """Return a stored geofence as a feature, its coordinates in this system."""
+    geometry = fence.geometry
+    if coordinates != "wgs84":
+        geometry = moved(geometry, "wgs84", coordinates)
     return Feature(
         id=fence.id,
-        geometry=geometry_of(fence.kind, fence.geometry),
+        geometry=geometry_of(fence.kind, geometry),
         properties=Properties(
+            coordinates=msgspec.UNSET if coordinates == "wgs84" else coordinates,
             name=fence.name,
             kind=fence.kind,
             radius_m=fence.geometry.get("radius_m", msgspec.UNSET),
@@ -153,15 +177,40 @@ def geometry_of(kind: Kind, geometry: dict[str, Any]) -> PolygonGeometry | Point
             return PolygonGeometry(geometry["coordinates"])
 
 
-def drafts_of(document: object) -> list[Draft]:
-    """Read a FeatureCollection, a Feature or a bare geometry; each feature gives a draft, a MultiPolygon one a part.
+def moved(geometry: dict[str, Any], given: System, wanted: System) -> dict[str, Any]:
+    """Return a boundary with its positions in another system, to nine decimals; what is no position stays as it is."""
+    positions: list[list[Any]] = []
+    copied = {name: _copied(value, positions, 0) for name, value in geometry.items()}
+    lons, lats = (np.array([position[axis] for position in positions], np.float64) for axis in (0, 1))
+    lons, lats = convert(lons, lats, given, wanted)
+    for position, lon, lat in zip(positions, lons.tolist(), lats.tolist(), strict=True):
+        position[:2] = round(lon, 9), round(lat, 9)
+    return copied
+
+
+def _copied(value: Any, positions: list[list[Any]], depth: int) -> Any:
+    """Return a copy of lists in lists, and put those that are positions into `positions`."""
+    if not isinstance(value, list | tuple) or depth > 3:
+        return value
+    copy = [_copied(one, positions, depth + 1) for one in value]
+    if len(copy) >= 2 and all(type(one) in (int, float) and abs(one) < 1e9 for one in copy[:2]):
+        positions.append(copy)
+    return copy
+
+
+def drafts_of(document: object, missing: Missing | None = None) -> list[Draft]:
+    """Read a FeatureCollection, a Feature or a bare geometry; each feature gives a draft, one of several parts several.
+
+    Coordinates are brought to WGS-84 from what the feature, else the document, else `missing` says.
 
     Raises:
         DocumentError: it is none of these, speaks of another coordinate system, or is past a bound.
     """
     if not isinstance(document, dict):
         raise DocumentError("a GeoJSON document is an object")
-    _check_system(document)
+    missing = missing or Missing()
+    if (system := _system_of(document)) is not None:
+        missing = msgspec.structs.replace(missing, coordinates=system)
     match document.get("type"):
         case "FeatureCollection":
             features = document.get("features")
@@ -179,7 +228,7 @@ def drafts_of(document: object) -> list[Draft]:
     corners = 0
     seen: set[int] = set()
     for number, feature in enumerate(features):
-        for draft in _drafts(number, feature):
+        for draft in _drafts(number, feature, missing):
             fence = draft.fence
             corners += 0 if fence is None else _corners(fence)
             if corners > GEOJSON_CORNERS_MAX:
@@ -196,15 +245,20 @@ def drafts_of(document: object) -> list[Draft]:
     return drafts
 
 
-def _check_system(document: dict[str, Any]) -> None:
-    """Refuse a named coordinate system but WGS 84: GCJ-02 taken for it would be off by half a kilometre."""
+def _system_of(document: dict[str, Any]) -> System | None:
+    """Return the coordinate system that a document names, None if it names none.
+
+    One that nobody knows is refused: GCJ-02 taken for WGS-84 would be off by half a kilometre.
+    """
     system = document.get("crs")
     if system is None:
-        return
+        return None
     properties = system.get("properties") if isinstance(system, dict) else None
     name = str(properties.get("name", "") if isinstance(properties, dict) else system)
-    if not any(known in name for known in WGS84):
-        raise DocumentError(f"coordinates are WGS 84, longitude first; this document says {name[:60]!r}")
+    known = system_named(name)
+    if known is None:
+        raise DocumentError(f"coordinates are WGS 84, GCJ-02 or BD-09; this document says {name[:60]!r}")
+    return known
 
 
 def _corners(fence: Geofence) -> int:
@@ -214,39 +268,55 @@ def _corners(fence: Geofence) -> int:
     return sum(len(ring) for ring in rings if isinstance(ring, list)) if isinstance(rings, list) else 0
 
 
-def _drafts(number: int, feature: object) -> Iterator[Draft]:
+def _drafts(number: int, feature: object, missing: Missing) -> Iterator[Draft]:
     properties: object = feature.get("properties") if isinstance(feature, dict) else None
     properties = properties if isinstance(properties, dict) else {}
     name = _first(properties, NAMES)
     name = str(name) if isinstance(name, str | int | float) else ""
-    shown = name[:64]
+    name = name or (missing.name and f"{missing.name} {number + 1}")
+    folder = properties.get("folder")
+    draft = Draft(feature=number, name=name[:64], folder=folder[:64] if isinstance(folder, str) else "")
     try:
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             raise GeofenceFaultError("feature_unreadable")
-        read = _read(feature, properties, name)
-        shapes = list(_shapes(feature.get("geometry"), properties))
+        system = _said_system(properties, missing)
+        draft = msgspec.structs.replace(draft, coordinates=system)
+        read = _read(feature, properties, name, missing)
+        shapes = list(_shapes(feature.get("geometry"), properties, missing))
     except GeofenceFaultError as fault:
-        yield Draft(feature=number, name=shown, fault=fault)
+        yield msgspec.structs.replace(draft, fault=fault)
         return
     for part, (kind, geometry) in enumerate(shapes, 1):
+        if system != "wgs84":
+            geometry = moved(geometry, system, "wgs84")
         fence = msgspec.structs.replace(read, kind=kind, geometry=geometry)
         if len(shapes) > 1:
             # Two fences cannot be one, and only one could keep the id.
             fence = msgspec.structs.replace(fence, id=0, revision=0, name=f"{name} {part}")
-        yield Draft(feature=number, name=shown, fence=fence)
+        yield msgspec.structs.replace(draft, fence=fence, part=part if len(shapes) > 1 else 0)
+
+
+def _said_system(properties: dict[str, Any], missing: Missing) -> System:
+    said = properties.get("coordinates")
+    if said is None:
+        return missing.coordinates
+    known = system_named(said) if isinstance(said, str) else None
+    if known is None:
+        raise GeofenceFaultError("property_invalid", name="coordinates", value=_cut(said))
+    return known
 
 
 def _first(properties: dict[str, Any], names: Sequence[str]) -> Any:
     return next((properties[name] for name in names if properties.get(name) not in (None, "")), "")
 
 
-def _read(feature: dict[str, Any], properties: dict[str, Any], name: str) -> Geofence:
+def _read(feature: dict[str, Any], properties: dict[str, Any], name: str, missing: Missing) -> Geofence:
     """Return what a feature says besides its geometry."""
     ours = _typed(properties, "revision", int, 0) > 0
     number = feature.get("id", 0) if ours else 0
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**31:
         raise GeofenceFaultError("property_invalid", name="id", value=_cut(number))
-    store = _typed(properties, "store", int, 0)
+    store = _typed(properties, "store", int, missing.store or 0)
     if not 0 <= store < 2**31:
         raise GeofenceFaultError("property_invalid", name="store", value=_cut(store))
     applies = _said(properties, "applies", Applies, "all")
@@ -334,18 +404,18 @@ def _cut(value: object) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-def _shapes(geometry: object, properties: dict[str, Any]) -> Iterator[tuple[Kind, dict[str, Any]]]:
+def _shapes(geometry: object, properties: dict[str, Any], missing: Missing) -> Iterator[tuple[Kind, dict[str, Any]]]:
     if not isinstance(geometry, dict):
         raise GeofenceFaultError("geometry_missing")
     coordinates = geometry.get("coordinates")
     match geometry.get("type"):
         case "Point":
-            radius = properties.get("radius_m", properties.get("radius"))
+            radius = properties.get("radius_m", properties.get("radius", missing.radius_m))
             if radius is None:
                 raise GeofenceFaultError("radius_missing")
             yield "circle", {"centre": coordinates, "radius_m": radius}
         case "LineString" | "MultiLineString" as kind:
-            width = properties.get("width_m", properties.get("width"))
+            width = properties.get("width_m", properties.get("width", missing.width_m))
             if width is None:
                 raise GeofenceFaultError("width_missing")
             lines = [coordinates] if kind == "LineString" else coordinates
@@ -355,6 +425,18 @@ def _shapes(geometry: object, properties: dict[str, Any]) -> Iterator[tuple[Kind
                 yield "corridor", {"coordinates": line, "width_m": width}
         case "Polygon":
             yield "polygon", {"coordinates": coordinates}
+        case "GeometryCollection":
+            parts = geometry.get("geometries")
+            parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+            if any(part.get("type") == "GeometryCollection" for part in parts):
+                raise GeofenceFaultError("geometry_unsupported", value="GeometryCollection in another")
+            if "radius_m" not in properties and any(part.get("type") != "Point" for part in parts):
+                # A point beside an outline is where its name is written.
+                parts = [part for part in parts if part.get("type") != "Point"]
+            if not parts:
+                raise GeofenceFaultError("geometry_missing")
+            for part in parts:
+                yield from _shapes(part, properties, missing)
         case "MultiPolygon":
             if not isinstance(coordinates, list) or not coordinates:
                 raise GeofenceFaultError("rings_missing")

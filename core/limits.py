@@ -424,6 +424,14 @@ GEOJSON_FEATURES_MAX: Final = 2_000
 GEOJSON_CORNERS_MAX: Final = 100_000
 """One import: 100,000 corners written out with seven decimals are 3 MB, and take 1.5 s to look for edges that cross
 when all are in ten fences of 10,000; 2,000 fences are one transaction of half a second."""
+KML_DEPTH_MAX: Final = 32
+"""Elements in one another: a position lies nine deep, and folders in folders add one each."""
+KML_ELEMENTS_MAX: Final = 200_000
+"""2,000 Placemarks with a hundred elements each; some 40 MB as a tree."""
+KMZ_MEMBERS_MAX: Final = 1_000
+"""Files in a KMZ: its document, and icons and pictures that nobody looks at."""
+KMZ_RATIO_MAX: Final = 200
+"""KML packs 5 to 30 to 1. What unpacks to more is made to."""
 OUTLINES_MAX: Final = 2_000
 """Geofences that one answer for a map draws; of more than these the large ones, the others counted in cells."""
 OUTLINES_LARGE_MAX: Final = 500

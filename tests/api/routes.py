@@ -244,6 +244,7 @@ GEOFENCES: Final = (
     Case("GET /api/v1/geofences", "list", search="search"),
     Case("GET /api/v1/geofences/export", "list"),
     Case("POST /api/v1/geofences", "one", None, new_feature, foreign=422),
+    Case("POST /api/v1/geofences/import", "one", None, new_feature, foreign=422),
     Case("GET /api/v1/geofences/{number}", "one", fence),
     Case("PUT /api/v1/geofences/{number}", "one", fence, feature),
     Case("DELETE /api/v1/geofences/{number}", "one", fence, lambda side: {"params": {"revision": 1}}, 204, shows=False),

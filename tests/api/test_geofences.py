@@ -456,8 +456,8 @@ def test_a_document_that_is_none_is_refused(client: TestClient) -> None:
         {"type": "FeatureCollection", "features": {}},
     ):
         assert refused(client, body=json.dumps(document)) == []
-    gcj = {**collection(polygon()), "crs": {"type": "name", "properties": {"name": "GCJ-02"}}}
-    assert refused(client, body=json.dumps(gcj)) == []
+    web = {**collection(polygon()), "crs": {"type": "name", "properties": {"name": "EPSG:3857"}}}
+    assert refused(client, body=json.dumps(web)) == []
     lawful = {**collection(polygon()), "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}}
     assert client.post("/api/v1/geofences", json=lawful).status_code == 200
     assert refused(client, body=json.dumps(collection(*[circle()] * (GEOJSON_FEATURES_MAX + 1)))) == []
