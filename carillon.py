@@ -305,6 +305,10 @@ DEMO_INTERVAL_S: Final = 3
 """Between two reports of a driving car of the demo: a car at 50 km/h is seen every 42 m."""
 
 
+DEMO_NIGHTS: Final = 6
+"""Cars of the demo that are armed at night: of three hundred, those of one careful household in fifty."""
+
+
 class Node:
     """What takes in, judges and stores, made in the order it needs one another. Making it blocks: databases open.
 
@@ -603,6 +607,7 @@ class Node:
         """
         import time
 
+        from core.arming import Schedule
         from core.geofence import Geofence
         from core.rights import NODE
         from simulators import base_map, group
@@ -654,6 +659,9 @@ class Node:
             )
         self.registry.geofences.save_all(drawn)
         self.detection.swap_fences(self.fences.index([fence.id for fence in self.registry.geofences.load()]))
+        for car in cars[4 : 4 + DEMO_NIGHTS]:
+            self.registry.guards.arm(NODE, car, by_hand=False, schedule=Schedule())
+        self.detection.swap_arming(self.arming())
 
     def demo_times(self) -> tuple[int, int]:
         """Return when the demo's world began and when it was last reported from (0: never), UTC epoch ms. Blocking."""

@@ -28,6 +28,7 @@ from api import (
 from api.docs import openapi
 from api.events import list_events, read_event, stream_events
 from api.frames import list_frames
+from api.guard import RESOURCES as GUARDING
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import read_health
 from api.login import Hashing, log_in, log_out, read_me
@@ -127,6 +128,7 @@ RESOURCES: Final = (
     *stores.RESOURCES,
     *access.RESOURCES,
     *geofences.RESOURCES,
+    *GUARDING,
     *rules.RESOURCES,
     *areas.RESOURCES,
     *live.RESOURCES,

@@ -23,7 +23,7 @@ from storage.bindings import Entry, Outcome
 from storage.marks import refuse
 from storage.terminals import BindingView, Report, TerminalChange, TerminalView
 
-State = Literal["service", "unbound", "retired", "all", "online", "offline", "never"]
+State = Literal["service", "unbound", "silent", "unplugged", "retired", "all", "online", "offline", "never"]
 LIVE_STATES = ("online", "offline", "never")
 SCANNED_MAX = 10 * limits.TERMINALS_PAGE_MAX
 """Terminals looked at for one page of those that are online, offline or were never heard: some 0.1 s. A page may come

@@ -16,6 +16,7 @@ RIGHTS: Final = (
     "positions.read",  # live positions, tracks, raw frames
     "vehicles.read",
     "vehicles.write",  # plates, stores, bindings
+    "vehicles.guard",  # arming and disarming, suspected thefts
     "terminals.read",
     "terminals.write",
     "geofences.read",
@@ -52,7 +53,7 @@ _READER: Final = frozenset(
 ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "viewer": _READER,
-        "operator": _READER | {"geofences.write", "commands.send", "media.read"},
+        "operator": _READER | {"vehicles.guard", "geofences.write", "commands.send", "media.read"},
         "manager": _READER
         | {
             "geofences.write",
@@ -60,6 +61,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "commands.send",
             "commands.approve",
             "media.read",
+            "vehicles.guard",
             "vehicles.write",
             "terminals.write",
             "people.read",

@@ -15,6 +15,7 @@ from simulators.city import EXPRESSWAY, METRES_PER_DEGREE_LAT, METRES_PER_DEGREE
 from simulators.roads import EDGE_ARRAY, City
 from simulators.terminals import (
     ALARM_COLLISION,
+    ALARM_POWER_CUT,
     STATUS_ACC,
     STATUS_BEIDOU,
     STATUS_FIXED,
@@ -42,6 +43,10 @@ class Scenario(NamedTuple):
     """A collision in each so many seconds, early in them (EARLY_S), to whichever car suits; beside crashes_per_hour."""
     sos_every_s: int = 0
     """And an SOS in each so many."""
+    tow_every_s: int = 0
+    """In each so many seconds a car that has been driven is towed: it goes its next trip with the ignition off."""
+    robbery_every_s: int = 0
+    """And one that is being driven is cut from its power, and CUT_S later not heard of for SILENT_S."""
     dark: str = "tunnels"
     """Where there is neither fix nor coverage: nowhere, tunnels (under the river), expressways (all underground)."""
     lively: bool = False
@@ -64,10 +69,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
     {
         "city": Scenario("an ordinary day", crashes_per_hour=0.002, sos_per_hour=0.002),
         "demo": Scenario(
-            "a day to look at: every half minute somebody crosses a fence, every few there is a collision or an SOS",
+            "a day to look at: every half minute somebody crosses a fence, every few there is a collision or an SOS, "
+            "every other hour a car is towed and one is robbed",
             0.42,
             crash_every_s=300,
             sos_every_s=240,
+            tow_every_s=7_200,
+            robbery_every_s=7_200,
             dealer_share=0.03,
             lively=True,
         ),
@@ -75,6 +83,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
             "every car reports at every interval, parked or not; nothing happens", parked_intervals=1, dark="nowhere"
         ),
         "crash": Scenario("collisions now and then, and queues behind them", 0.5, crashes_per_hour=0.5),
+        "theft": Scenario(
+            "every few minutes a car is towed, or cut from its power and not heard of again",
+            0.5,
+            tow_every_s=120,
+            robbery_every_s=180,
+            dark="nowhere",
+        ),
         "sos": Scenario("drivers press the emergency button now and then", 0.5, sos_per_hour=0.5),
         "tunnel": Scenario("expressways run underground: coverage is lost and made good", 0.6, dark="expressways"),
         "storm": Scenario(
@@ -92,6 +107,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
 """What `carillon simulate --scenario` takes."""
 
 
+CUT_S: Final = 20
+"""A terminal that is cut from the car's power speaks for so long of a battery of its own ..."""
+SILENT_S: Final = 1_200
+"""... and is not heard of for so long."""
 EARLY_S: Final = (40, 110)
 """What happens every so many seconds happens this early in them: whoever starts a world looks on from its first."""
 
@@ -174,7 +193,12 @@ class World:
             "tunnels": city.edges["tunnel"] == 1,
             "expressways": (city.edges["tunnel"] == 1) | (city.edges["rank"] == EXPRESSWAY),
         }[scenario.dark]
-        self._crash_due = self._sos_due = False
+        self._crash_due = self._sos_due = self._tow_due = self._robbery_due = False
+        self.towed = np.zeros(cars, bool)
+        self._driven = np.zeros(cars, bool)
+        """Was seen with its ignition on: before that nobody can tell a tow from a wire that is not connected."""
+        self._cut_s = np.full(cars, -SILENT_S)
+        """When each was cut from its power last, in seconds of this world."""
         self._last = self.traffic.place(np.arange(cars))[:, :2]
         """Where each receiver had its last fix, metres: the mouth of the tunnel that it is in."""
         self.dark = self._under()
@@ -188,7 +212,8 @@ class World:
 
     def _under(self) -> np.ndarray:
         cars = self.traffic.cars
-        return np.asarray(self._tunnel[cars["edge"]] & (cars["lane"] >= 0))
+        since_s = self.traffic.now_s - self._cut_s
+        return np.asarray(self._tunnel[cars["edge"]] & (cars["lane"] >= 0)) | ((since_s > CUT_S) & (since_s < SILENT_S))
 
     def step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Go on by one second.
@@ -203,7 +228,8 @@ class World:
         if self._crash_due and (victim := self._somebody(8.0, 42)) >= 0:
             self.traffic.crash(victim)
             self._crash_due = False
-        ignition, crashed, dark = cars["lane"] >= 0, cars["crashed"].astype(bool), self._under()
+        self._rob()
+        ignition, crashed, dark = self._tow(cars["lane"] >= 0), cars["crashed"].astype(bool), self._under()
         changed = np.flatnonzero((ignition != self.ignition) | (crashed & ~self.crashed))
         shaded = np.flatnonzero(dark != self.dark)
         self._last[shaded] = self.traffic.place(shaded)[:, :2]
@@ -217,6 +243,23 @@ class World:
             self._sos_due = False
         self.ignition, self.crashed, self.dark = ignition, crashed, dark
         return changed, pressed, shaded
+
+    def _tow(self, moving: np.ndarray) -> np.ndarray:
+        """Return whose ignition is on: of those that move now all but the towed."""
+        self._driven |= self.ignition
+        self.towed &= moving
+        self._tow_due |= _is_due(self.seed, self.traffic.now_s, self.scenario.tow_every_s, 45)
+        if self._tow_due:
+            leaving = np.flatnonzero(moving & ~self.ignition & ~self.towed & self._driven)
+            self.towed[leaving[:1]] = True
+            self._tow_due = not len(leaving)
+        return np.asarray(moving & ~self.towed)
+
+    def _rob(self) -> None:
+        self._robbery_due |= _is_due(self.seed, self.traffic.now_s, self.scenario.robbery_every_s, 46)
+        if self._robbery_due and (victim := self._somebody(12.0, 47)) >= 0:
+            self._cut_s[victim] = self.traffic.now_s
+            self._robbery_due = False
 
     def _somebody(self, faster_mps: float, what: int) -> int:
         """Return a car on the road and in coverage that is faster than this, drawn by lot; -1 while there is none."""
@@ -247,6 +290,7 @@ class World:
         )
         status |= np.where(speed > 0, STATUS_MOVING, 0)
         alarm = np.where(self.crashed[which], ALARM_COLLISION, 0)
+        alarm |= np.where(traffic.now_s - self._cut_s[which] < SILENT_S, ALARM_POWER_CUT, 0)
         columns = (
             alarm,
             status,

@@ -41,6 +41,7 @@ from protocols.jt808.messages import (
 from simulators.devices import Device
 
 ALARM_SOS: Final = 1 << 0
+ALARM_POWER_CUT: Final = 1 << 8
 ALARM_COLLISION: Final = 1 << 29
 STATUS_ACC: Final = 1 << 0
 STATUS_FIXED: Final = 1 << 1

@@ -16,6 +16,7 @@ from storage.errors import RegistryFullError
 from storage.eventlog import EventLog
 from storage.geofences import Geofences
 from storage.guard import Guards
+from storage.presence import Presences
 from storage.rules import RuleStore
 from storage.tables.business import BINDING, STORE, TERMINAL, VEHICLE
 from storage.terminals import Terminals
@@ -118,7 +119,7 @@ class Registry:
     """Terminals, vehicles and geofences of one dealer group. Shares the log's database, so rows and events agree.
 
     The geofences stand in `geofences`, what terminals were told of them in `areas`, detectors' thresholds in `rules`,
-    which cars are armed in `guards`.
+    which cars are armed in `guards`, which terminals can be reached in `presences`.
     """
 
     def __init__(self, log: EventLog) -> None:
@@ -128,6 +129,7 @@ class Registry:
         self.areas: Final = Areas(log.database)
         self.rules: Final = RuleStore(log)
         self.guards: Final = Guards(log)
+        self.presences: Final = Presences(log.database)
         self.terminals: Final = Terminals(log)
 
     def load(self, terminals: Sequence[int] | None = None) -> list[TerminalRow]:

@@ -30,10 +30,11 @@ from storage.marks import (
     vin_of,
     vin_warning,
 )
-from storage.tables.business import BINDING, EVENT, STORE, TERMINAL, VEHICLE
+from storage.tables.business import BINDING, EVENT, PRESENCE, STORE, TERMINAL, VEHICLE
 
-STATES: Final = ("service", "unbound", "retired", "all")
-"""What a list shows: in service (the default), in service without a named car, retired, all of them."""
+STATES: Final = ("service", "unbound", "silent", "unplugged", "retired", "all")
+"""What a list shows: in service (the default), in service without a named car, logged in and silent, cut from power,
+retired, all of them."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +197,9 @@ class Terminals:
             wanted = wanted.where(TERMINAL.c.retired_ms == 0)
         if state == "unbound":
             wanted = wanted.where((VEHICLE.c.plate == "") & (VEHICLE.c.vin == ""))
+        if state in ("silent", "unplugged"):
+            wanted = wanted.join(PRESENCE, PRESENCE.c.terminal == TERMINAL.c.id)
+            wanted = wanted.where(PRESENCE.c.state == "silent" if state == "silent" else PRESENCE.c.cut_ms > 0)
         if among is not None:
             wanted = wanted.where(TERMINAL.c.id.in_(among))
         if search := search.strip():

@@ -54,6 +54,7 @@ NAVIGATION: Final[tuple[tuple[tuple[str, str, str, str, str], ...], ...]] = (
         ("/vehicles", "car", "nav_vehicles", "vehicles.read", "v"),
         ("/events", "event", "nav_events", "events.read", "e"),
         ("/geofences", "fence", "nav_geofences", "geofences.read", "f"),
+        ("/guards", "lock", "nav_guards", "vehicles.read", "l"),
     ),
     (
         ("/approvals", "shield", "nav_approvals", "commands.approve", "a"),

@@ -17,7 +17,7 @@ from api.terminals import LIVE_STATES, TerminalItem, detail_of, knocking_for, pa
 from storage.marks import PLATE_COLOURS, ROLES
 from storage.people import Store
 
-STATES: Final = (*LIVE_STATES, "unbound", "retired", "all")
+STATES: Final = (*LIVE_STATES, "silent", "unplugged", "unbound", "retired", "all")
 STATE_KINDS: Final = {"online": "good", "offline": "quiet", "never": "warn", "retired": "quiet"}
 BINDING_SIGNS: Final = {"main": "terminal", "camera": "target", "spare": "layers"}
 

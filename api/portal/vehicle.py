@@ -36,10 +36,10 @@ DAY_EVENTS_MAX: Final = 500
 FRAMES_PAGE: Final = 40
 HUES: Final = 6
 
-ON_TRACK: Final = ("sos.", "crash.", "fence.", "route.")
+ON_TRACK: Final = ("sos.", "crash.", "theft.", "fence.", "route.")
 """Events that are marked on the map and over the chart: those that happened at a place."""
 
-FAMILIES: Final = ("crash", "sos", "fence", "media", "session", "command")
+FAMILIES: Final = ("crash", "sos", "theft", "fence", "media", "session", "command")
 """Of api.portal.happenings.GROUPS, those that a car's own page offers."""
 
 

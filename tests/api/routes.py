@@ -291,6 +291,36 @@ RULES: Final = (
 )
 
 
+def guarded(what: str, body: dict[str, object], status: int = 200) -> Case:
+    return Case(
+        f"POST /api/v1/vehicles/{{vehicle_id}}/guard/{what}",
+        "one",
+        lambda side: f"/api/v1/vehicles/{side.vehicle}/guard/{what}",
+        lambda side: {"json": body},
+        status=status,
+    )
+
+
+GUARDS: Final = (
+    # What stands in it: tests/log/test_guarding.py.
+    Case("GET /api/v1/guards", "list", also=("state=armed",)),
+    one("GET /api/v1/vehicles/{vehicle_id}/guard", "vehicle"),
+    # The cars of this world drive; those are given nights only.
+    guarded("arm", {"now": False, "nightly": True}),
+    guarded("disarm", {}),
+    Case(
+        "POST /api/v1/vehicles/{vehicle_id}/guard/settle",
+        "one",
+        lambda side: f"/api/v1/vehicles/{side.vehicle}/guard/settle",
+        lambda side: {"json": {"reason": "owner"}},
+        status=409,
+        shows=False,
+    ),
+    Case("GET /guards", "list"),
+    Case("GET /vehicles/{vehicle_id}/guard", "one", lambda side: f"/vehicles/{side.vehicle}/guard", shows=False),
+)
+
+
 def check_live(world: World) -> None:
     with world.served() as client:
         seen = {}
@@ -362,4 +392,17 @@ TERMINALS: Final = (
     Case("GET /people/access", "list"),
 )
 
-CASES: Final = (*PUBLIC, *ONESELF, *PEOPLE, *CARS, *EVENTS, *MEDIA, *GEOFENCES, *RULES, *LIVE, *TERMINALS, *PAGES)
+CASES: Final = (
+    *PUBLIC,
+    *ONESELF,
+    *PEOPLE,
+    *CARS,
+    *EVENTS,
+    *MEDIA,
+    *GEOFENCES,
+    *GUARDS,
+    *RULES,
+    *LIVE,
+    *TERMINALS,
+    *PAGES,
+)

@@ -17,6 +17,7 @@ from litestar.testing import TestClient
 from sqlalchemy import insert
 
 from api.app import create_app
+from core.arming import Schedule
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, derive_id
 from core.rights import NODE, RIGHTS, Principal
 from protocols.jt808.codec import Header, encode_frame
@@ -85,6 +86,7 @@ class World:
             node.table.group[side.vehicle], node.table.store[side.vehicle] = 1, side.store
             node.table.position["lat_1e7"][side.vehicle] = side.lat_1e7
             node.table.position["lon_1e7"][side.vehicle] = LON_1E7
+            node.registry.guards.arm(NODE, side.vehicle, by_hand=False, schedule=Schedule())
         node.live._table = node.table
         self._lacking: dict[str, dict[str, str]] = {}
 
