@@ -32,12 +32,12 @@ async function draw(box) {
   if (has) bounds.extend([placeLon, placeLat]);
   const element = box.querySelector(".map");
   const map = await groundMap(element, { bounds, fitBoundsOptions: { padding: 48, maxZoom: 16.5 }, attributionControl: false });
-  const features = [point(lon, lat, "last")];
+  const track = await path(box);
+  const features = [point(...(track.at(-1) ?? [lon, lat]), "last")];
   if (has) {
     features.push(point(placeLon, placeLat, "place"));
     features.push({ type: "Feature", properties: { role: "ring" }, geometry: { type: "LineString", coordinates: ring(placeLon, placeLat, Number(box.dataset.radius)) } });
   }
-  const track = await path(box);
   const line = track.length > 1 ? track : has ? [[placeLon, placeLat], [lon, lat]] : [];
   if (line.length > 1) {
     features.push({ type: "Feature", properties: { role: track.length > 1 ? "path" : "gap" }, geometry: { type: "LineString", coordinates: line } });
@@ -63,7 +63,7 @@ async function draw(box) {
   element.dataset.drawn = "true";
 }
 
-/** Return where the car went since a little before it was suspected; nothing where that cannot be read. */
+/** Return where the car went since a little before it was suspected, up to now; nothing where that cannot be read. */
 async function path(box) {
   try {
     const until = Date.now();
