@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import trio
 
+    from actors.replay import Ground as Judged
+    from actors.replay import Progress
     from api.parts import Ground, Parts
     from api.server import ApiServer
     from core.arming import Arming
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
     from core.data_directory import DataDirectory
     from core.events import Event
     from core.metrics import Metrics
+    from core.outcome import Outcome
+    from storage.eventlog import EventLog
     from storage.people import People
+    from storage.registry import Registry
 
 VERSION: Final = "0.1.0"
 
@@ -342,6 +347,7 @@ class Node:
         from actors.recorder import Recorder
         from actors.tracking import TYPES as TRACKING_TYPES
         from actors.tracking import Tracking
+        from actors.trials import Trials
         from actors.uplinks import KEPT_BYTES
         from actors.vehicle import Counts, Epochs, Vehicle
         from api.server import ServerError
@@ -515,6 +521,9 @@ class Node:
         )
         self.gateway.attach(self.reception)
         self.writer.on_committed = self.gateway.committed
+        self.trials = Trials(
+            lambda: replay_ground(self.registry, self.eventlog, self.store.journal_order), self.store.newest_arrival
+        )
         self.query = QueryServer(self.store, data.run / "query.sock")
         self.query.__enter__()
         self._token = token
@@ -572,10 +581,7 @@ class Node:
 
     def arming(self) -> "Arming":
         """Return what is armed as the rows stand now. Blocking."""
-        from core.arming import Arming
-        from core.clock import wall_ms
-
-        return Arming(self.table.capacity, self.registry.guards.load(), wall_ms())
+        return arming_of(self.registry, self.table.capacity)
 
     async def reload_arming(self, events: "Sequence[Event]") -> None:
         """Judge by what is armed now."""
@@ -678,6 +684,7 @@ class Node:
         await self.gateway.stop()
         await trio.to_thread.run_sync(self.intake.stop)
         await trio.to_thread.run_sync(self.query.close)
+        await trio.to_thread.run_sync(self.trials.close)
         with trio.move_on_after(CATCH_UP_S_MAX) as scope:
             await self.recorder.catch_up()
             await self.recorder.flush()
@@ -768,6 +775,7 @@ class Node:
             session=session,
             heard_ms=heard_ms,
             knocking=knocking,
+            trials=self.trials,
         )
 
     def metrics(self) -> "Metrics":
@@ -897,6 +905,16 @@ class Node:
                 ("timers", "Timers of terminals that are not offline."),
             ),
             gauges=("timers",),
+        )
+        metrics.statistics(
+            "trials",
+            self.trials.statistics,
+            (
+                ("begun", "Trials of thresholds begun."),
+                ("done", "Trials that were done."),
+                ("cancelled", "Trials that nobody wanted any more."),
+                ("failed", "Trials that could not be done."),
+            ),
         )
         metrics.statistics("alerting", self.alerting.statistics, (("told", "Messages asked for."),))
         for outlet in self.outlets:
@@ -1218,10 +1236,215 @@ def run_user(options: argparse.Namespace) -> int:
 
 
 def run_replay(options: argparse.Namespace) -> int:
-    """Read kept frames again with the decoder of today."""
-    return complain(
-        "replay: not built yet; unread frames are read on their own at the next start of `carillon up`", EXIT_REFUSED
+    """Judge stored reports again, by the rules in force and by others, and print what would differ."""
+    import contextlib
+    import time
+
+    from actors.replay import ReplayError, changed_rules, replay, types_of
+    from core.data_directory import DataDirectory, running_process
+    from core.outcome import Span
+    from core.rules import RULES
+    from core.thresholds import ThresholdFaultError, read_value
+    from core.warm import warm
+    from storage import migrate
+    from storage.clickhouse import ReportsAsked, ReportsFound, ReportStore, is_embedded
+    from storage.database import Database
+    from storage.errors import QueryRefusedError, StorageError
+    from storage.eventlog import EventLog
+    from storage.query import ask_reports
+    from storage.registry import Registry
+
+    config = read_config(options)
+    try:
+        types_of(options.detector)
+    except KeyError:
+        from actors.detectors import DETECTORS
+
+        names = ", ".join(sorted({row.name for row in DETECTORS} | set(RULES)))
+        return complain(f"replay: no detector {options.detector!r}; there are {names}", EXIT_USAGE)
+    if options.set and options.detector not in RULES:
+        return complain(f"replay: {options.detector} has no thresholds to set", EXIT_USAGE)
+    try:
+        values = dict(read_value(options.detector, text) for text in options.set or ())
+        now_ms = time.time_ns() // 1_000_000
+        span = Span(
+            from_ms=moment_of(options.since, now_ms, "--from"),
+            to_ms=min(moment_of(options.to, now_ms, "--to"), now_ms),
+            warm_up_ms=seconds_of_text(options.warm_up, "--warm-up") * 1000,
+            vehicle_id=options.vehicle,
+        )
+    except (ThresholdFaultError, ValueError) as fault:
+        return complain(f"replay: {fault}", EXIT_USAGE)
+    if span.from_ms >= span.to_ms:
+        return complain("replay: --from is not before --to", EXIT_USAGE)
+    warm(KERNELS, report=lambda line: print(line, file=sys.stderr, flush=True))
+    socket = config.data_path / "run" / "query.sock"
+    with contextlib.ExitStack() as stack:
+        try:
+            if running_process(config.data_path) is None and is_embedded(config.reports):
+                if not (config.data_path / "version").exists():
+                    raise StorageError(f"there is no data in {config.data_path}")
+                # An embedded store has one process: whoever starts meanwhile is told who has it.
+                stack.enter_context(DataDirectory(config.data_path))
+                migrate(config.business)
+            if running_process(config.data_path) is not None and is_embedded(config.reports):
+
+                def read(asked: ReportsAsked) -> ReportsFound:
+                    return ask_reports(socket, asked)
+            else:
+                store = ReportStore(config.reports)
+                stack.callback(store.close)
+                read = store.journal_order
+            database = Database(config.business)
+            stack.callback(database.close)
+            log = EventLog(database)
+            ground = replay_ground(Registry(log), log, read)
+            changed_rules(ground.rules, options.detector, values)
+            shown = ProgressLine()
+            outcome = replay(ground, options.detector, values, span, shown.tell)
+            shown.end()
+        except ThresholdFaultError as fault:
+            return complain(f"replay: {fault}", EXIT_USAGE)
+        except (ReplayError, StorageError, QueryRefusedError, OSError) as error:
+            return complain(f"replay: {error}", EXIT_FAILED)
+    if options.json:
+        import msgspec
+
+        print(msgspec.json.encode(outcome).decode())
+    else:
+        print(outcome_text(outcome))
+    return EXIT_OK
+
+
+def arming_of(registry: "Registry", capacity: int) -> "Arming":
+    """Return what is armed as the rows stand now. Blocking."""
+    from core.arming import Arming
+    from core.clock import wall_ms
+
+    return Arming(capacity, registry.guards.load(), wall_ms())
+
+
+def replay_ground(registry: "Registry", log: "EventLog", read: "Callable[[Any], Any]") -> "Judged":
+    """Return what stored reports are judged on: the fences, thresholds, arming and owners of today. Blocking."""
+    from actors.detection import Detection, as_index
+    from actors.replay import Ground
+    from core.limits import VEHICLES_MAX
+
+    index = as_index(fences_of(registry.geofences.load()))
+    arming = arming_of(registry, VEHICLES_MAX)
+    return Ground(
+        read=read,
+        make=lambda table, rules: Detection(table, index, rules, arming=arming),
+        owners=registry.owners(),
+        rules=registry.rules.load(),
+        log=log,
     )
+
+
+def moment_of(text: str, now_ms: int, name: str) -> int:
+    """Return a time as UTC epoch ms: ISO 8601, epoch ms, `now`, or how long ago (`24h`, `90m`, `7d`).
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    from datetime import datetime
+
+    if text == "now":
+        return now_ms
+    if text.isdecimal() and len(text) > 8:
+        return int(text)
+    try:
+        return now_ms - seconds_of_text(text, name) * 1000
+    except ValueError:
+        pass
+    try:
+        # Without an offset it is meant as this machine's clock shows it.
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(
+            f"{name}: {text!r} is neither ISO 8601 (2026-01-31T08:00), milliseconds, now, nor an age (24h, 90m, 7d)"
+        ) from None
+
+
+def seconds_of_text(text: str, name: str) -> int:
+    """Return a length of time as seconds: 90s, 90m, 24h, 7d. Raises ValueError for anything else."""
+    number, unit = text[:-1], text[-1:]
+    scale = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(unit)
+    if scale is None or not number.isdecimal() or len(number) > 7:
+        raise ValueError(f"{name}: {text!r} is no length of time as 90m, 24h or 7d")
+    return int(number) * scale
+
+
+class ProgressLine:
+    """How far a replay has come, on standard error, a line every few seconds; on a terminal always the same one."""
+
+    def __init__(self, every_s: float = 3.0) -> None:
+        self._every_s = 0.3 if sys.stderr.isatty() else every_s
+        self._ending = "\r" if sys.stderr.isatty() else "\n"
+        self._said_s = 0.0
+
+    def tell(self, progress: "Progress") -> None:
+        """Say it if it was not said just now."""
+        import time
+
+        now_s = time.monotonic()
+        if now_s - self._said_s < self._every_s:
+            return
+        self._said_s = now_s
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(progress.arrival_ms / 1000))
+        said = f"replay: {progress.share:4.0%}  {at}  {progress.reports:,} reports"
+        print(said, end=self._ending, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._ending == "\r" and self._said_s:
+            print(file=sys.stderr)
+
+
+def outcome_text(outcome: "Outcome") -> str:
+    """Return what a replay found, as a person reads it."""
+    from datetime import datetime
+
+    from api.messages import text
+    from core.outcome import Difference
+
+    def moment(time_ms: int) -> str:
+        return datetime.fromtimestamp(time_ms / 1000).astimezone().isoformat(" ", "seconds")
+
+    def line(one: Difference, what: str) -> str:
+        moved = f", {(one.time_ms - one.before_ms) / 1000:+.0f} s" if one.what == "moved" else ""
+        return f"{what:8} {moment(one.time_ms)}  vehicle {one.vehicle_id:<7} {one.type} {one.mark}{moved}".rstrip()
+
+    changed = ", ".join(f"{name}={value:g}" for name, value in outcome.values.items()) or "nothing changed"
+    span = outcome.span
+    between = f"facts from {moment(span.from_ms)} to {moment(span.to_ms)}"
+    lines = [f"{outcome.detector}: {changed}; {between}, {outcome.reports:,} reports judged", ""]
+    columns = ("log", "in force", "changed", "gained", "lost", "moved", "altered", "only log", "only replay")
+    lines.append(f"{'':24}" + "".join(f"{name:>12}" for name in columns))
+    for type_, count in outcome.counts.items():
+        numbers = (
+            count.logged, count.present, count.changed, count.gained, count.lost, count.moved, count.altered,
+            count.log_only, count.replay_only,
+        )  # fmt: skip
+        lines.append(f"{type_:24}" + "".join(f"{number:>12,}" for number in numbers))
+    if not outcome.counts:
+        lines.append("no facts, in the log or found again")
+    for title, listed, all_ in (
+        ("what would differ:", [line(one, one.what) for one in outcome.differences], outcome.differences_all),
+        (
+            "in the log and not found again by the rules in force:",
+            [line(one, "log") for one in outcome.log_only],
+            sum(count.log_only for count in outcome.counts.values()),
+        ),
+    ):
+        if listed:
+            lines += ["", title, *listed]
+            if all_ > len(listed):
+                lines.append(f"… and {all_ - len(listed):,} more")
+    if outcome.other_versions:
+        lines += ["", f"{outcome.other_versions:,} facts of the log were judged by other versions of the rules."]
+    lines += ["", "How exact this is:", *(f"- {text(f'rules_caveat_{name}', 'en')}" for name in outcome.caveats)]
+    return "\n".join(lines)
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
@@ -1328,6 +1551,23 @@ def add_user(command: argparse.ArgumentParser) -> None:
 
 def add_replay(command: argparse.ArgumentParser) -> None:
     add_data(command)
+    command.add_argument("--detector", required=True, metavar="NAME", help="whose facts: geofence, crash …")
+    command.add_argument(
+        "--from",
+        dest="since",
+        default="24h",
+        metavar="TIME",
+        help="facts that happened from then on: 2026-01-31T08:00, or how long ago: 24h, 90m, 7d (default: 24h)",
+    )
+    command.add_argument("--to", default="now", metavar="TIME", help="… and before then (default: now)")
+    command.add_argument(
+        "--set", action="append", metavar="KEY=VALUE", help="a threshold as it might be; again for more (default: none)"
+    )
+    command.add_argument("--vehicle", type=int, default=0, metavar="ID", help="only this vehicle (default: all)")
+    command.add_argument(
+        "--warm-up", default="2h", metavar="TIME", help="state is built up from so long before (default: 2h)"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
 def add_nothing(command: argparse.ArgumentParser) -> None:
@@ -1368,7 +1608,7 @@ COMMANDS: Final = (
     Command("query", "ask the stored reports in SQL", add_query, run_query),
     Command("frames", "print the raw frames of a terminal from the journal", add_frames, run_frames),
     Command("user", "enter a user, or make a new one-time link for one", add_user, run_user),
-    Command("replay", "read kept frames again", add_replay, run_replay),
+    Command("replay", "judge stored reports again by other rules", add_replay, run_replay),
     Command("warm", "compile the kernels into numba's cache, once on a machine", add_nothing, run_warm),
 )
 

@@ -805,6 +805,17 @@ class ReportStore:
         rows["items_offset"][1:] = np.cumsum(lengths[:-1])
         return ReportsFound(rows, b"".join(items))
 
+    def newest_arrival(self, from_ms: int, to_ms: int, number: int) -> int:
+        """Return when the report arrived that has `number` newer ones behind it, of those that arrived in from_ms <=
+        arrival_ms < to_ms; 0 if there are not so many."""
+        sql = (
+            "SELECT arrival_ms FROM report WHERE arrival_ms >= {from_ms:Int64} AND arrival_ms < {to_ms:Int64} "
+            "ORDER BY arrival_ms DESC LIMIT 1 OFFSET {number:UInt64} SETTINGS final = 0"
+        )
+        bounds: dict[str, object] = {"from_ms": from_ms, "to_ms": to_ms, "number": number}
+        rows = self.query(sql, bounds, seconds_max=limits.REPLAY_QUERY_S_MAX)
+        return int(rows[0][0]) if rows else 0
+
     def track_days(self, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay]:
         """Return the days on which a vehicle reported between from_ms and to_ms, oldest first, in a time zone.
 

@@ -1,0 +1,134 @@
+"""Rules changed over HTTP are judged by while the node runs, also after it was killed; and `carillon replay` tells."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.servers import ChildServer, start_carillon
+from tests.line.conftest import START_MS, Terminal, place, until
+
+LON, LAT = 152.0, 32.0
+PHONE = "13911128001"
+
+
+class Car:
+    """A car that crosses a fence: reports every ten seconds, so many fixes inside or far outside."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.second = 0
+
+    def at(self, lon: float, fixes: int) -> None:
+        for _ in range(fixes):
+            self.terminal.report(place(self.second, lat=LAT, lon=lon))
+            self.second += 10
+
+    def crosses(self, inside: int) -> None:
+        self.at(LON, inside)
+        self.at(LON - 0.1, 4)
+
+
+def events(server: ChildServer, prefix: str) -> list[dict[str, Any]]:
+    status, page = server.ask("GET", f"/api/v1/events?type={prefix}&after=0&limit=1000")
+    assert status == 200, page
+    found: list[dict[str, Any]] = page["items"]
+    return found
+
+
+def rules(server: ChildServer, version: int, **values: float) -> None:
+    asked = {"values": values, "version": version, "note": "test"}
+    status, answer = server.ask("PUT", "/api/v1/rules/geofence", asked)
+    assert (status, answer.get("version")) == (200, version + 1), answer
+    swaps = server.figure("carillon_gateway_swaps_total")
+    until(lambda: server.figure("carillon_gateway_swaps_total") >= max(swaps, version + 2))
+
+
+def replay(data: Path, *more: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "carillon", "replay", "--data", str(data), "--detector", "geofence", *more]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_rules_are_swapped_while_it_runs_and_after_a_kill_nothing_is_judged_by_others(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = start_carillon(data)
+    try:
+        geometry = {"type": "Point", "coordinates": [LON, LAT]}
+        fence = {"type": "Feature", "geometry": geometry, "properties": {"name": "院", "radius_m": 300}}
+        assert server.ask("POST", "/api/v1/geofences", fence)[0] == 200
+        until(lambda: server.figure("carillon_gateway_swaps_total") >= 1)
+        terminal = Terminal(server.port, PHONE).login()
+        car = Car(terminal)
+        car.at(LON - 0.1, 1)
+        # Three fixes inside are enough by the defaults, and not by the second version.
+        car.crosses(3)
+        rules(server, 0, enter_fixes=6, enter_ms=600_000)
+        car.crosses(3)
+        car.crosses(7)
+        rules(server, 1, enter_fixes=2)
+        car.crosses(3)
+        facts = until(lambda: len(found := events(server, "fence.")) >= 6 and found)
+        told = [(fact["type"], fact["payload"]["rule_version"]) for fact in facts]
+        assert told == [(f"fence.{kind}", version) for version in (0, 1, 2) for kind in ("entered", "exited")]
+        # Between two snapshots: what is judged again is what came after the last change.
+        server.kill()
+        server = start_carillon(data, tcp=server.port)
+        terminal.close()
+        terminal = terminal.again().login()
+        car.terminal = terminal
+        car.crosses(3)
+        more = until(lambda: len(found := events(server, "fence.")) >= 8 and found)
+        assert more[:6] == facts
+        assert [(fact["type"], fact["payload"]["rule_version"]) for fact in more[6:]] == [
+            ("fence.entered", 2),
+            ("fence.exited", 2),
+        ]
+        until(lambda: server.figure("carillon_recorder_stored_total") >= 1)
+        status, tried = server.ask("POST", "/api/v1/rules/geofence/trials", {"values": {"enter_fixes": 5}})
+        assert status == 202, tried
+        path = f"/api/v1/rules/geofence/trials/{tried['id']}"
+        done = until(lambda: (answer := server.ask("GET", path)[1])["state"] != "running" and answer)
+        assert done["state"] == "done", done
+        span = ["--from", str(START_MS - 10_000), "--to", str(START_MS + car.second * 1000), "--json"]
+        status_, said, why = replay(data, *span, "--set", "enter_fixes=9", "--set", "enter_ms=600000")
+        assert status_ == 0, why
+        running = json.loads(said)
+        terminal.close()
+        server.stop()
+    finally:
+        server.kill()
+    # The same from the store itself, once nobody serves.
+    status_, said, why = replay(data, *span, "--set", "enter_fixes=9", "--set", "enter_ms=600000")
+    assert status_ == 0, why
+    stopped = json.loads(said)
+    for outcome in (running, stopped):
+        # By today's rules the crossing that version 1 passed over is found as well, and the one that it saw is settled
+        # by another report; by nine fixes there is none.
+        assert outcome["counts"]["fence.entered"]["logged"] == 4
+        assert outcome["other_versions"] == 4
+    assert stopped["reports"] == car.second // 10
+    assert stopped["counts"]["fence.entered"] == {
+        "logged": 4, "present": 5, "changed": 0, "gained": 0, "lost": 5, "moved": 0, "altered": 0, "log_only": 1,
+        "replay_only": 2,
+    }  # fmt: skip
+    text = replay(data, *span[:4])[1]
+    assert "only replay" in text
+    assert "Fences, arming, and whose a car is are as they stand today" in text
+
+
+def test_what_replay_may_not_be_asked_is_named(tmp_path: Path) -> None:
+    for more, said in (
+        (["--set", "enter_fixes=0"], "enter_fixes is 0, at least 1"),
+        (["--set", "nothing=1"], "nothing: geofence has enter_fixes"),
+        (["--set", "enter_fixes"], "not name=value"),
+        (["--detector", "nothing"], "no detector 'nothing'; there are alarms"),
+        (["--from", "yesterday"], "--from: 'yesterday' is neither"),
+        (["--from", "1h", "--to", "2h"], "--from is not before --to"),
+        (["--warm-up", "long"], "--warm-up: 'long' is no length of time"),
+    ):
+        status, _, why = replay(tmp_path / "none", *more)
+        assert (status, said in why) == (2, True), why
+    status, _, why = replay(tmp_path / "none")
+    assert (status, "there is no data in" in why) == (1, True)
