@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import trio
 
-    from actors.replay import Ground as Judged
+    from actors.replay import Ground as ReplayGround
     from actors.replay import Progress
     from api.parts import Ground, Parts
     from api.server import ApiServer
@@ -1324,13 +1324,14 @@ def arming_of(registry: "Registry", capacity: int) -> "Arming":
     return Arming(capacity, registry.guards.load(), wall_ms())
 
 
-def replay_ground(registry: "Registry", log: "EventLog", read: "Callable[[Any], Any]") -> "Judged":
+def replay_ground(registry: "Registry", log: "EventLog", read: "Callable[[Any], Any]") -> "ReplayGround":
     """Return what stored reports are judged on: the fences, thresholds, arming and owners of today. Blocking."""
-    from actors.detection import Detection, as_index
+    from actors.detection import Detection
     from actors.replay import Ground
     from core.limits import VEHICLES_MAX
+    from storage.geofences import Judged
 
-    index = as_index(fences_of(registry.geofences.load()))
+    index = Judged(registry.geofences).index()
     arming = arming_of(registry, VEHICLES_MAX)
     return Ground(
         read=read,

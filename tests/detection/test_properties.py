@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.detection import POSITION_NONE, Detection, as_index
-from actors.detectors import DETECTORS
+from actors.detectors import DETECTORS, alarms
 from core.events import Event
 from protocols.report import FLAG_CRASH_ITEM, FLAG_NO_FIX, FLAG_TIME_BAD
 from tests.detection.reports import NOON, at, circle, rows, square, table
@@ -24,6 +24,8 @@ from tests.detection.reports import NOON, at, circle, rows, square, table
 FENCES = as_index([square(1), square(2, half_m=450), circle(3, radius_m=480), circle(4, radius_m=200)])
 CARS = 4
 LENGTH = 260
+JUST_NOW = 10
+"""Reports that a terminal sends again as a rule: those whose acknowledgement was lost."""
 ACC, POWER_OFF = 1 << 0, 1 << 8
 """Ignition in the status word; main power cut in the alarm word (JT/T 808 tables 24 and 25)."""
 
@@ -172,16 +174,23 @@ def test_batches_cut_anywhere_change_nothing(seed: int, cuts: list[int]) -> None
 
 
 @FEW
-@given(SEEDS, st.integers(0, LENGTH - 1))
+@given(SEEDS, st.one_of(st.integers(0, LENGTH - 1), st.integers(LENGTH - JUST_NOW, LENGTH - 1)))
 def test_what_was_heard_before_gives_nothing_new(seed: int, first: int) -> None:
-    """A terminal that empties its memory, a journal read again: all of it is known."""
+    """A terminal that empties its memory, a journal read again: all of it is known.
+
+    But for alarms that are over: of these a terminal's latch remembers three (ALARM_EPISODES), and rather tells one of
+    them again than miss one that was never told.
+    """
+    forgotten = {type_ for row in DETECTORS if row.name == alarms.NAME for type_ in row.events}
+    if first >= LENGTH - JUST_NOW:
+        forgotten = set()
     judge = detection()
     events = judged(judge, fleet(seed))
     again = fleet(seed)[first:].copy()
     again["sequence"] += LENGTH
     again["arrival_ms"] = fleet(seed)[-1]["arrival_ms"]
-    news = [event.type for event in judge.judge(again) if event.id not in logged(events)]
-    assert not news
+    news = {event.type for event in judge.judge(again) if event.id not in logged(events)}
+    assert not news - forgotten
 
 
 @pytest.mark.parametrize("row", DETECTORS, ids=lambda row: row.name)

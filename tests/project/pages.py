@@ -12,6 +12,8 @@ from api.portal.terms import field_name, message_name
 from core.config import FIELDS, bound_text, description
 from core.events import EVENTS
 from core.rights import RIGHTS, ROLES
+from core.rules import RULES
+from core.thresholds import thresholds
 from protocols.jt808.forms import id_text
 from protocols.jt808.location import STANDARD
 from protocols.jt808.messages import MESSAGES, answer_to, is_downlink
@@ -40,6 +42,19 @@ def events_table() -> str:
         meaning = re.sub(r"^[a-z., ]+: ", "", (payload.__doc__ or "").strip().split("\n")[0])
         fields = ", ".join(f"`{field.name}` {_kind(field.type)}" for field in msgspec.structs.fields(payload))
         lines.append(f"| `{type_}` | {version} | {meaning} | {fields} |")
+    return "\n".join(lines) + "\n"
+
+
+def thresholds_table() -> str:
+    """Return every threshold of every detector, in both languages."""
+    zh, en = words_in("zh"), words_in("en")
+    lines = ["| detector | threshold | default | from | to | what it is | 参数 |", "|---|---|---|---|---|---|---|"]
+    for detector in RULES:
+        for one in thresholds(detector):
+            default = str(one.default).lower() if one.kind == "switch" else f"{one.default:.10g}"
+            bounds = ["" if bound is None else f"{bound:.10g}" for bound in (one.least, one.most)]
+            titles = [words.or_text(f"rules_{detector}_{one.name}", one.name) for words in (en, zh)]
+            lines.append(f"| `{detector}` | `{one.name}` | {default} | {' | '.join([*bounds, *titles])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -105,6 +120,7 @@ TABLES = (
     ("operate.md", "options", options_table),
     ("events.md", "events", events_table),
     ("security.md", "rights", rights_table),
+    ("detectors.md", "thresholds", thresholds_table),
     ("jt808.md", "messages", messages_table),
     ("items.md", "items", items_table),
     ("../README.md", "messages", messages_short),

@@ -69,4 +69,5 @@ PATHS = (
     "/api/v1/vehicles/3/track",
     "/api/v1/vehicles/1/commands",
     "/api/v1/vehicles/1/messages",
+    "/api/v1/rules/geofence",
 )
