@@ -216,16 +216,20 @@ def come(row: AreaRow, now_ms: int) -> bool:
 
 
 def attributes_of(fence: Geofence, rules: TerminalRules, lon: float, lat: float) -> int:
-    """Return the attribute bits of an area (control.AREA_BITS)."""
+    """Return the attribute bits of an area (control.AREA_BITS).
+
+    A route has the limit, and the hemisphere, at each of its points.
+    """
+    is_route = fence.area_kind == "route"
     bits = {
         0: rules.daily_from is not None or rules.from_ms is not None,
-        1: rules.speed_kmh is not None,
+        1: rules.speed_kmh is not None and not is_route,
         2: rules.enter_driver,
         3: rules.enter_platform,
         4: rules.leave_driver,
         5: rules.leave_platform,
-        6: lat < 0,
-        7: lon < 0,
+        6: lat < 0 and not is_route,
+        7: lon < 0 and not is_route,
         8: rules.doors_shut,
         14: rules.radio_off,
         15: rules.detailed,
@@ -238,10 +242,16 @@ def hour_ms(hour: str) -> int:
     return (int(hour[:2]) * 60 + int(hour[3:])) * 60_000
 
 
-def area_of(fence: Geofence) -> control.Circle | control.Rectangle | control.SetPolygon:
+def area_of(fence: Geofence) -> control.Circle | control.Rectangle | control.SetPolygon | control.SetRoute:
     """Return a fence as the area that its `area_kind` names; every field of every edition."""
     rules = fence.terminal or TerminalRules()
-    points = [fence.geometry["centre"]] if fence.kind == "circle" else fence.geometry["coordinates"][0][:-1]
+    match fence.kind:
+        case "circle":
+            points = [fence.geometry["centre"]]
+        case "corridor":
+            points = fence.geometry["coordinates"]
+        case _:
+            points = fence.geometry["coordinates"][0][:-1]
     lons, lats = ([round(abs(point[axis]) * 1e6) for point in points] for axis in (0, 1))
     lon, lat = (min((point[axis] for point in points), key=lambda value: (value >= 0, value)) for axis in (0, 1))
     start, end = rules.from_ms, rules.to_ms
@@ -249,17 +259,36 @@ def area_of(fence: Geofence) -> control.Circle | control.Rectangle | control.Set
         start, end = hour_ms(rules.daily_from), hour_ms(rules.daily_to)
     is_limited = rules.speed_kmh is not None
     overspeed_s = OVERSPEED_S if rules.overspeed_s is None else rules.overspeed_s
+    limits: dict[str, Any] = {
+        "speed_kmh": rules.speed_kmh,
+        "overspeed_s": overspeed_s if is_limited else None,
+        "night_speed_kmh": (rules.night_speed_kmh or rules.speed_kmh) if is_limited else None,
+    }
     common: dict[str, Any] = {
         "id": fence.id,
         "attributes": attributes_of(fence, rules, lon, lat),
         "start_ms": start,
         "end_ms": end,
-        "speed_kmh": rules.speed_kmh,
-        "overspeed_s": overspeed_s if is_limited else None,
-        "night_speed_kmh": (rules.night_speed_kmh or rules.speed_kmh) if is_limited else None,
         # What is not in GBK would be sent as bytes that a terminal shows as rubbish.
         "name": fence.name.encode("gbk", "replace").decode("gbk"),
     }
+    if fence.area_kind == "route":
+        width_m = round(fence.geometry["width_m"])
+        # Every point begins a section; the last one's leads nowhere.
+        turns = [
+            control.RoutePoint(
+                id=number,
+                section_id=number,
+                latitude=round(abs(point[1]) * 1e6),
+                longitude=round(abs(point[0]) * 1e6),
+                width_m=width_m,
+                attributes=is_limited << 1 | (point[1] < 0) << 2 | (point[0] < 0) << 3,
+                **limits,
+            )
+            for number, point in enumerate(points, 1)
+        ]
+        return control.SetRoute(points=tuple(turns), **common)
+    common |= limits
     if fence.area_kind == "circle":
         radius_m = max(1, round(fence.geometry["radius_m"]))
         return control.Circle(latitude=lats[0], longitude=lons[0], radius_m=radius_m, **common)
@@ -282,8 +311,8 @@ def set_body(fence: Geofence, *, again: bool) -> msgspec.Struct:
             return control.SetCircles(setting=setting, circles=(circle,))
         case control.Rectangle() as rectangle:
             return control.SetRectangles(setting=setting, rectangles=(rectangle,))
-        case polygon:
-            return polygon
+        case polygon_or_route:
+            return polygon_or_route
 
 
 def held(reply: object) -> dict[int, dict[str, Any]]:

@@ -21,6 +21,7 @@ from core.limits import (
     AREA_CORNERS_MAX,
     AREA_MS_END,
     AREA_MS_MIN,
+    AREA_ROUTE_POINTS_MAX,
     AREA_ROUTE_WIDTH_M_MAX,
     CORRIDOR_LENGTH_M_MAX,
     CORRIDOR_POINTS_MAX,
@@ -453,8 +454,8 @@ def _check_area_told(fence: Geofence) -> None:
     if fence.kind == "circle":
         points = [fence.geometry["centre"]]
     elif fence.kind == "corridor":
-        points = fence.geometry["coordinates"]
         _check_route_told(fence)
+        return
     else:
         points, *holes = fence.geometry["coordinates"]
         if holes:
@@ -462,14 +463,14 @@ def _check_area_told(fence: Geofence) -> None:
     if len(points) - 1 > AREA_CORNERS_MAX:
         raise GeofenceFaultError("terminal_corners", count=len(points) - 1, most=AREA_CORNERS_MAX)
     # The hemisphere is a bit of the area, not of a corner; only a route has it at each point.
-    if fence.kind != "corridor" and any(
-        min(point[axis] for point in points) < 0 < max(point[axis] for point in points) for axis in (0, 1)
-    ):
+    if any(min(point[axis] for point in points) < 0 < max(point[axis] for point in points) for axis in (0, 1)):
         raise GeofenceFaultError("terminal_sides")
 
 
 def _check_route_told(fence: Geofence) -> None:
     """Refuse what a route on a terminal cannot say (0x8606): its width is a byte, and it has fewer attributes."""
+    if (count := len(fence.geometry["coordinates"])) > AREA_ROUTE_POINTS_MAX:
+        raise GeofenceFaultError("terminal_corners", count=count, most=AREA_ROUTE_POINTS_MAX)
     if fence.geometry["width_m"] > AREA_ROUTE_WIDTH_M_MAX:
         raise GeofenceFaultError("terminal_width", value=fence.geometry["width_m"], most=AREA_ROUTE_WIDTH_M_MAX)
     for name in ("doors_shut", "radio_off", "detailed"):

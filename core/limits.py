@@ -389,6 +389,8 @@ AREA_CORNERS_MAX: Final = 500
 district's outline simplified to 50 m has as many."""
 AREA_ROUTE_WIDTH_M_MAX: Final = 255
 """A route's width on a terminal is one byte of metres (0x8606)."""
+AREA_ROUTE_POINTS_MAX: Final = 200
+"""Turning points of a route told to terminals: 25 bytes each with a limit, 5 KB, a message of five fragments."""
 AREA_MS_MIN: Final = 946_656_000_000
 AREA_MS_END: Final = 4_102_416_000_000
 """2000 to 2099 by the clock of terminals, GMT+8: what six digits of a year, month and day can say."""

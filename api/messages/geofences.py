@@ -236,6 +236,7 @@ _PAGE: Final[dict[str, tuple[str, str]]] = {
     "geofences_differs_lower_latitude": ("lower latitude", "右下点纬度"),
     "geofences_differs_right_longitude": ("right longitude", "右下点经度"),
     "geofences_differs_vertices": ("corners", "顶点"),
+    "geofences_differs_points": ("turning points", "拐点"),
     "geofences_differs_start_ms": ("start", "起始时间"),
     "geofences_differs_end_ms": ("end", "结束时间"),
     "geofences_differs_speed_kmh": ("limit", "最高速度"),

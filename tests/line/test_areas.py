@@ -11,6 +11,8 @@ from bench.servers import ChildServer
 from protocols.jt808.codec import Decoded
 from protocols.jt808.control import AreasReply, Circle, SetPolygon
 from protocols.jt808.messages import TerminalGeneralReply
+from simulators.console import Station
+from simulators.terminals import ONLINE, identity, of_edition
 from tests.line.conftest import Line, Terminal, until
 
 CENTRE = [153.0, 33.0]
@@ -116,3 +118,45 @@ def test_terminals_of_each_edition_keep_a_fence_and_say_what_they_hold(server: C
                 >= len(line.events("command.requested", vehicle_id=vehicle, message="0x8605")) + 2
             )
         )
+
+
+def test_a_corridor_is_kept_as_a_route_by_simulated_terminals_and_compared(server: ChildServer, line: Line) -> None:
+    stations = {}
+    for number, version in enumerate((2019, 2013)):
+        who = of_edition(identity(400 + number), version)
+        stations[version] = Station(who, ("127.0.0.1", server.port), lambda text: None)
+        stations[version].start()
+    cars = {}
+    for version, station in stations.items():
+        phone = station.terminal.identity.phone
+        until(lambda station=station: station.terminal.state == ONLINE)
+        cars[version] = line.vehicle_of(phone)
+    road = [[150.0, 30.0], [150.01, 30.0], [150.02, 30.01]]
+    said = {"name": "送货路线", "width_m": 60, "role": "route", "applies": "vehicles", "vehicles": list(cars.values())}
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "LineString", "coordinates": road},
+        "properties": said | {"on_terminals": True, "terminal": RULES},
+    }
+    status, answer = server.ask("POST", "/api/v1/geofences", feature)
+    assert status == 200, answer
+    number = answer["features"][0]["id"]
+    until(lambda: set(states(server, number).values()) == {"told"})
+    for version, station in stations.items():
+        with station.lock:
+            route = station.terminal.device.areas[4][number]
+        assert [point.longitude for point in route.points] == [150_000_000, 150_010_000, 150_020_000]
+        assert {point.speed_kmh for point in route.points} == {60}
+        assert (route.name, route.points[0].night_speed_kmh) == (("送货路线", 40) if version == 2019 else (None, None))
+    assert server.ask("POST", f"/api/v1/geofences/{number}/compare", {})[0] == 202
+
+    def compared() -> bool:
+        page = server.ask("GET", f"/api/v1/geofences/{number}/terminals")[1]
+        found = {row["vehicle_id"]: (row["state"], row["differences"]) for row in page["items"] if row["compared_ms"]}
+        return found == {cars[2019]: ("told", []), cars[2013]: ("told", ["edition"])}
+
+    until(compared)
+    assert server.ask("DELETE", f"/api/v1/geofences/{number}?revision=1")[0] == 204
+    for station in stations.values():
+        until(lambda station=station: number not in station.terminal.device.areas[4])
+        station.stop()

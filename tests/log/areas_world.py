@@ -98,8 +98,10 @@ class World:
         geometry: dict[str, Any] = {"coordinates": [ring]}
         if kind == "circle":
             geometry = {"centre": [lon, 31.0], "radius_m": 100.0}
+        if kind == "route":
+            geometry = {"coordinates": ring[:3], "width_m": 60.0}
         values = {"name": "院", "on_terminals": True, "terminal": TerminalRules()} | values
-        shape: Any = "circle" if kind == "circle" else "polygon"
+        shape: Any = {"circle": "circle", "route": "corridor"}.get(kind, "polygon")
         return self.registry.geofences.save(Geofence(kind=shape, geometry=geometry, **values))
 
     def change(self, number: int, **values: Any) -> Geofence:

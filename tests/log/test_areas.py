@@ -72,6 +72,48 @@ def test_a_changed_fence_is_modified_and_a_removed_one_withdrawn(world: World, k
     assert settings_said == [1, 2, None]
 
 
+def test_a_corridor_is_told_as_a_route_with_its_limit_on_each_section(world: World) -> None:
+    rules = TerminalRules(speed_kmh=60, overspeed_s=5, enter_driver=True, daily_from="08:00", daily_to="18:30")
+    fence = world.draw("route", applies="vehicles", vehicles=(1,), terminal=rules)
+    world.rest()
+    (route,) = world.devices[1].kept["route"].values()
+    assert (route.id, route.attributes, route.name) == (fence.id, 0b101101, "院")
+    assert (route.start_ms, route.end_ms) == (8 * 3_600_000, 18 * 3_600_000 + 1_800_000)
+    assert [(p.id, p.section_id, p.latitude, p.longitude, p.width_m, p.attributes) for p in route.points] == [
+        (1, 1, 31_000_000, 121_000_000, 60, 2),
+        (2, 2, 31_000_000, 121_010_000, 60, 2),
+        (3, 3, 31_010_000, 121_010_000, 60, 2),
+    ]
+    assert {(p.speed_kmh, p.overspeed_s, p.night_speed_kmh) for p in route.points} == {(60, 5, 60)}
+    # It may lie on both sides of the equator and of the zero meridian: each point says on which it is.
+    across = {"coordinates": [[-0.001, -0.001], [0.001, -0.001], [0.001, 0.001]], "width_m": 59.6}
+    world.change(fence.id, geometry=across, terminal=TerminalRules())
+    world.rest()
+    (route,) = world.devices[1].kept["route"].values()
+    assert [(p.attributes, p.width_m, p.speed_kmh) for p in route.points] == [
+        (12, 60, None),
+        (4, 60, None),
+        (0, 60, None),
+    ]
+    kept: dict[int, Any] = world.devices[1].kept["route"]
+    for points, differences in ((route.points, ()), (route.points[:2], ("points",))):
+        kept[fence.id] = msgspec.structs.replace(route, points=points)
+        world.say("area.compare.requested", fence.id)
+        world.rest()
+        assert world.row(fence.id, 1).differences == differences
+    world.remove(fence.id)
+    world.rest()
+    assert world.devices[1].heard == [0x8606, 0x8606, 0x8608, 0x8608, 0x8607]
+    for width_m, points, code in (
+        (255.5, 2, "terminal_width"),
+        (60, limits.AREA_ROUTE_POINTS_MAX + 1, "terminal_corners"),
+    ):
+        line = [[121 + k / 1e4, 31.0] for k in range(points)]
+        with pytest.raises(GeofenceFaultError) as refused:
+            world.change(world.draw("route").id, geometry={"coordinates": line, "width_m": width_m})
+        assert refused.value.code == code
+
+
 def test_a_fence_of_another_shape_is_withdrawn_before_it_is_told_as_another_kind(world: World) -> None:
     fence = world.draw("circle", applies="vehicles", vehicles=(2,))
     world.rest()
@@ -405,7 +447,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.confirmed: dict[tuple[int, int], tuple[str, int]] = {}
 
     @precondition(lambda self: len(self.fences) < 5)
-    @rule(kind=st.sampled_from(["circle", "rectangle", "polygon"]), cars=st.sets(st.sampled_from(TERMINALS)))
+    @rule(kind=st.sampled_from(["circle", "rectangle", "polygon", "route"]), cars=st.sets(st.sampled_from(TERMINALS)))
     def draw(self, kind: str, cars: set[int]) -> None:
         chosen: dict[str, Any] = {"applies": "vehicles", "vehicles": tuple(cars)} if cars else {}
         self.fences.append(self.world.draw(kind, **chosen).id)
@@ -503,7 +545,8 @@ class AnyOrder(RuleBasedStateMachine):
                 if kept:
                     rules = world.registry.geofences.one(NODE, row.fence).terminal
                     assert rules is not None
-                    assert kept.speed_kmh == rules.speed_kmh
+                    # A route has its limit at each of its points.
+                    assert getattr(kept, "points", (kept,))[0].speed_kmh == rules.speed_kmh
         ended = [e for e in self.log.read(0, 10_000, "command.") if isinstance(e.payload, CommandProgress)]
         asked = [e for e in self.log.read(0, 10_000, "command.") if isinstance(e.payload, CommandRequested)]
         assert len(ended) == len(asked)
