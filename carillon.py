@@ -613,6 +613,8 @@ class Node:
         """
         import time
 
+        import msgspec
+
         from core.arming import Schedule
         from core.geofence import Geofence
         from core.rights import NODE
@@ -651,6 +653,7 @@ class Node:
             )
         cars = [row.vehicle_id for row in self.registry.register(new)]
         drawn = []
+        types = {field.name: field.type for field in msgspec.structs.fields(Geofence)}
         for fence in group.fences(city, config.demo_vehicles):
             drawn.append(
                 Geofence(
@@ -661,6 +664,8 @@ class Node:
                     store=0 if fence.store < 0 else stores[fence.store],
                     applies="all" if fence.cars is None else "vehicles",
                     vehicles=None if fence.cars is None else tuple(cars[number] for number in fence.cars),
+                    # Converted by the types of the fence's own fields: windows and rules come as plain mappings.
+                    **{name: msgspec.convert(value, types[name]) for name, value in fence.rules.items()},
                 )
             )
         self.registry.geofences.save_all(drawn)

@@ -28,7 +28,7 @@ from api.parts import Parts
 from api.problems import CHANGES, KEYED, Problem, Refused, answers
 from core.coordinates import System
 from core.events import Event
-from core.geofence import DEGREE_1E7, GeofenceFaultError, indexed
+from core.geofence import DEGREE_1E7, GeofenceFaultError, Kind, Role, indexed
 from core.kernels.geofence import build_index, locate_each
 from core.limits import FENCE_VEHICLES_MAX, FENCES_MAX, GEOJSON_BYTES_MAX, GEOJSON_REFUSALS_MAX, POSITIONS_READ_MAX
 from core.rights import Principal
@@ -42,7 +42,8 @@ from storage.geofences import (
 )
 
 PAGE: Final = 1_000
-CROSSED: Final = ("fence.entered", "fence.exited")
+CROSSED: Final = ("fence.", "route.", "overspeed.")
+"""Beginnings of the types of events that name a fence: entered, dwelled, left the route, went too fast in it …"""
 CROSSINGS_LOOKED_AT_MAX: Final = 10_000
 """Crossings of all fences among which those of one are looked for: a tenth of a second."""
 FOREIGN: Final = frozenset({"store_foreign", "group_only", "terminal_right"})
@@ -53,6 +54,9 @@ Store = Annotated[int | None, QueryParameter(ge=0, lt=2**31, description="Only t
 State = Annotated[
     Literal["active", "inactive"] | None, QueryParameter(name="state", description="Only those in force, or not")
 ]
+
+OfKind = Annotated[Kind | None, QueryParameter(name="kind", description="Only of this shape")]
+OfRole = Annotated[Role | None, QueryParameter(name="role", description="Only zones, or only routes")]
 
 
 class SavedCollection(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="FeatureCollection"):
@@ -123,7 +127,7 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crossing(msgspec.Struct, frozen=True, kw_only=True):
-    """A car entered or left."""
+    """A car entered or left, stayed long, was missed, or went too fast."""
 
     seq: int
     type: str
@@ -160,6 +164,8 @@ async def list_geofences(
     search: Search = "",
     store: Store = None,
     state_: State = None,
+    kind: OfKind = None,
+    role: OfRole = None,
     bbox: Annotated[
         str | None, QueryParameter(max_length=128, description="For a map: west,south,east,north in degrees")
     ] = None,
@@ -173,11 +179,26 @@ async def list_geofences(
     if bbox is not None:
         view = view_of(bbox, zoom)
         sketches = await sync_to_thread(
-            _of(request).sketches, principal_of(request), view, search=search, store=store, shown=state_ or ""
+            _of(request).sketches,
+            principal_of(request),
+            view,
+            search=search,
+            store=store,
+            shown=state_ or "",
+            kind=kind or "",
+            role=role or "",
         )
         return await sync_to_thread(outlines_of, sketches, view)
     fences = await sync_to_thread(
-        _of(request).page, principal_of(request), after, limit, search=search, store=store, shown=state_ or ""
+        _of(request).page,
+        principal_of(request),
+        after,
+        limit,
+        search=search,
+        store=store,
+        shown=state_ or "",
+        kind=kind or "",
+        role=role or "",
     )
     following = fences[-1].id if len(fences) == limit else None
     return FeatureCollection(features=[feature_of(fence) for fence in fences], next=following)
@@ -195,6 +216,8 @@ async def export_geofences(
     search: Search = "",
     store: Store = None,
     state_: State = None,
+    kind: OfKind = None,
+    role: OfRole = None,
     format_: Annotated[Literal["geojson", "kml"], QueryParameter(name="format")] = "geojson",
     coordinates: Annotated[System | None, QueryParameter(description="Converted to; else WGS-84")] = None,
     after: Annotated[int, QueryParameter(ge=0, lt=2**31, description="Id to go on behind")] = 0,
@@ -217,6 +240,8 @@ async def export_geofences(
                 search=search,
                 store=store,
                 shown=shown,
+                kind=kind or "",
+                role=role or "",
                 with_vehicles=True,
             )
             written = [feature_of(fence, coordinates or "wgs84") for fence in page]

@@ -223,6 +223,8 @@ class Geofences:
         search: str = "",
         store: int | None = None,
         shown: Shown = "",
+        kind: str = "",
+        role: str = "",
         with_vehicles: bool = False,
     ) -> list[Geofence]:
         """Return the fences this principal sees with an id above `after`, by id, at most `limit`.
@@ -231,9 +233,10 @@ class Geofences:
             search: part of the name, whatever the case.
             store: only this store's; 0: the group's own.
             shown: only those in force, or only those that are not.
+            kind, role: only these; empty: all.
             with_vehicles: read which vehicles each is for, not only how many.
         """
-        wanted = and_(_wanted(principal, search, store, shown), GEOFENCE.c.id > after)
+        wanted = and_(_wanted(principal, search, store, shown, kind, role), GEOFENCE.c.id > after)
         with self._database.read() as connection:
             fences = [geofence_of(row) for row in connection.execute(_ordered(wanted).limit(limit))]
             if with_vehicles:
@@ -241,14 +244,22 @@ class Geofences:
             return _with_counts(connection, fences, principal.scope)
 
     def sketches(
-        self, principal: Principal, view: View, *, search: str = "", store: int | None = None, shown: Shown = ""
+        self,
+        principal: Principal,
+        view: View,
+        *,
+        search: str = "",
+        store: int | None = None,
+        shown: Shown = "",
+        kind: str = "",
+        role: str = "",
     ) -> Sketches:
         """Return what a map shows of the fences this principal sees, large ones first.
 
         Up to OUTLINES_MAX fences are drawn. Of more only those that are larger than a cell of the map, at most
         OUTLINES_LARGE_MAX; the others are counted in its cells. Filters are those of `page`.
         """
-        wanted = and_(_wanted(principal, search, store, shown), _in_view(view))
+        wanted = and_(_wanted(principal, search, store, shown, kind, role), _in_view(view))
         # Never more than OUTLINE_CELLS_MAX cells along a side, whatever pixel somebody says.
         cell_lon = max(round(_CELL_PX * view.pixel_1e7), view.width // OUTLINE_CELLS_MAX + 1)
         cell_lat = max(
@@ -491,7 +502,9 @@ def _count_where(connection: Connection, condition: ColumnElement[bool]) -> int:
     return connection.execute(select(func.count()).select_from(GEOFENCE).where(condition)).scalar_one()
 
 
-def _wanted(principal: Principal, search: str, store: int | None, shown: Shown) -> ColumnElement[bool]:
+def _wanted(
+    principal: Principal, search: str, store: int | None, shown: Shown, kind: str, role: str
+) -> ColumnElement[bool]:
     wanted = visible(principal.scope)
     if search:
         wanted = and_(wanted, GEOFENCE.c.name.icontains(search, autoescape=True))
@@ -499,6 +512,10 @@ def _wanted(principal: Principal, search: str, store: int | None, shown: Shown) 
         wanted = and_(wanted, GEOFENCE.c.store_id == store)
     if shown:
         wanted = and_(wanted, GEOFENCE.c.active if shown == "active" else ~GEOFENCE.c.active)
+    if kind:
+        wanted = and_(wanted, GEOFENCE.c.kind == kind)
+    if role:
+        wanted = and_(wanted, GEOFENCE.c.role == role)
     return wanted
 
 

@@ -160,6 +160,26 @@ def test_lists_have_pages_and_filters(client: TestClient, stores: tuple[int, int
     }  # fmt: skip
 
 
+def test_lists_and_maps_are_of_one_shape_or_role(client: TestClient) -> None:
+    saved(client, circle(name="C"), corridor(name="R", role="route"), corridor(name="Z"))
+
+    def named(query: str) -> list[str]:
+        answer = client.get(f"/api/v1/geofences?{query}")
+        assert answer.status_code == 200, answer.text
+        return sorted(feature["properties"]["name"] for feature in answer.json()["features"])
+
+    everywhere = "bbox=-180,-85,180,85&zoom=20&"
+    for where in ("", everywhere):
+        assert named(f"{where}kind=circle") == ["C"]
+        assert named(f"{where}kind=corridor") == ["R", "Z"]
+        assert named(f"{where}role=route") == ["R"]
+        assert named(f"{where}kind=circle&role=route") == []
+    assert client.get("/api/v1/geofences?kind=square").status_code == 400
+    assert [
+        one["properties"]["name"] for one in client.get("/api/v1/geofences/export?role=route").json()["features"]
+    ] == ["R"]
+
+
 def test_cars_are_chosen_and_found_again(client: TestClient, stores: tuple[int, int]) -> None:
     (drawn,) = saved(client, circle(store=stores[0]))
     path = f"/api/v1/geofences/{drawn['id']}"

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from simulators import group
+from simulators.city import to_wgs84
 from simulators.roads import City, build
 
 LETTERS = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"
@@ -46,15 +47,33 @@ def test_every_store_has_cars_and_the_flagship_most(city: City) -> None:
 
 def test_fences_are_closed_lie_in_the_city_and_name_cars_that_there_are(city: City) -> None:
     fences = group.fences(city, 60)
-    assert {fence.kind for fence in fences} == {"circle", "polygon"}
+    assert {fence.kind for fence in fences} == {"circle", "polygon", "corridor"}
     assert len({fence.name for fence in fences}) == len(fences)
-    assert {fence.store for fence in fences} == {-1, len(group.stores(city)) - 1}
+    assert {fence.store for fence in fences} == {-1, 0, len(group.stores(city)) - 1}
+    assert {"role", "hours", "dwell_s", "expected", "speed_limit_kmh"} <= {rule for one in fences for rule in one.rules}
+    holes = 0
     for fence in fences:
-        if fence.kind == "polygon":
-            (ring,) = fence.geometry["coordinates"]
-            assert ring[0] == ring[-1]
-            assert len(ring) > 4
+        if fence.kind == "circle":
+            paths = [[fence.geometry["centre"]]]
+        elif fence.kind == "corridor":
+            paths = [fence.geometry["coordinates"]]
+            assert len(paths[0]) > 10
         else:
-            ring = [fence.geometry["centre"]]
-        assert all(abs(lon - 150) < 0.11 and abs(lat - 30) < 0.1 for lon, lat in ring), fence.name
+            paths = fence.geometry["coordinates"]
+            assert all(ring[0] == ring[-1] and len(ring) > 4 for ring in paths)
+            holes += len(paths) - 1
+        assert all(abs(lon - 150) < 0.11 and abs(lat - 30) < 0.1 for path in paths for lon, lat in path), fence.name
         assert fence.cars is None or (fence.cars and max(fence.cars) < 60)
+    assert holes == 1
+
+
+def test_the_route_is_driven_along_streets_from_one_store_to_another(city: City) -> None:
+    (route,) = [fence for fence in group.fences(city, 60) if fence.kind == "corridor"]
+    line = route.geometry["coordinates"]
+    first, last = group.stores(city)[:2]
+    for (lon, lat), store in ((line[0], first), (line[-1], last)):
+        assert abs(lon - store.lon) < 0.004
+        assert abs(lat - store.lat) < 0.004
+    lons, lats = to_wgs84(city.points["x_m"], city.points["y_m"])[::-1]
+    on_street = set(zip(lons.round(6).tolist(), lats.round(6).tolist(), strict=True))
+    assert {(lon, lat) for lon, lat in line} <= on_street

@@ -1,8 +1,10 @@
 // The coordinates of a shape as a table one can type in: drawing without a pointer.
 
 import { t } from "../Texts.js";
+import { pathsOf } from "./Shapes.js";
 
 const SHOWN_MAX = 500;
+const PATHS_SHOWN_MAX = 50;
 
 /** Shows a shape in `box`; `changed(shape)` is called when somebody typed another one. */
 export class Corners {
@@ -16,10 +18,10 @@ export class Corners {
     box.addEventListener("click", (event) => {
       const button = event.target.closest("[data-take]");
       if (!button) return;
-      const [ring, index] = button.dataset.take.split(" ").map(Number);
-      const rings = this.shape.rings.map((one) => [...one]);
-      rings[ring].splice(index, 1);
-      this.changed({ ...this.shape, rings: rings.filter((one, k) => k === 0 || one.length >= 3) });
+      const [path, index] = button.dataset.take.split(" ").map(Number);
+      const paths = pathsOf(this.shape).map((one) => [...one]);
+      paths[path].splice(index, 1);
+      this.changed(this.withPaths(paths));
     });
   }
 
@@ -27,15 +29,21 @@ export class Corners {
     this.shape = shape;
     // What is being typed stays as it is, half a corner too.
     if (this.typing || (this.box.contains(document.activeElement) && document.activeElement.matches("input"))) return;
-    if (!this.box.closest("details").open && this.box.childElementCount === 0 && !shape) return;
+    // While it is folded up nobody reads it.
+    if (!this.box.closest("details").open) return;
+    this.fill();
+  }
+
+  fill() {
+    const { shape } = this;
     const rows = [];
     if (shape?.kind === "circle") rows.push(this.row(t("geofences_centre"), shape.centre, ""));
     else
-      (shape?.rings ?? [[]]).slice(0, 50).forEach((ring, r) => {
+      (shape ? pathsOf(shape) : [[]]).slice(0, PATHS_SHOWN_MAX).forEach((path, p) => {
         const head = document.createElement("h4");
-        head.textContent = r ? t("geofences_hole", { n: r }) : t("geofences_outline");
+        head.textContent = shape?.kind === "corridor" ? t("geofences_line") : p ? t("geofences_hole", { n: p }) : t("geofences_outline");
         rows.push(head);
-        ring.slice(0, SHOWN_MAX).forEach((point, k) => rows.push(this.row(t("geofences_corner", { n: k + 1 }), point, `${r} ${k}`)));
+        path.slice(0, SHOWN_MAX).forEach((point, k) => rows.push(this.row(t("geofences_corner", { n: k + 1 }), point, `${p} ${k}`)));
       });
     this.box.replaceChildren(...rows);
   }
@@ -68,7 +76,7 @@ export class Corners {
     return row;
   }
 
-  /** One more empty row at the outline's end. */
+  /** One more empty row at the first path's end. */
   add() {
     if (this.shape?.kind === "circle") return;
     const count = this.box.querySelectorAll('[data-at^="0 "]').length;
@@ -79,20 +87,27 @@ export class Corners {
     row.querySelector("input").focus();
   }
 
+  withPaths(paths) {
+    if (this.shape?.kind === "corridor") return { ...this.shape, line: paths[0] };
+    return { kind: "polygon", rings: paths.filter((ring, k) => k === 0 || ring.length >= 3) };
+  }
+
   read() {
-    const points = (selector) => [...this.box.querySelectorAll(selector)].map((row) => [...row.querySelectorAll("input")].map((input) => (input.value.trim() === "" ? NaN : Number(input.value.replace(",", ".")))));
-    for (const input of this.box.querySelectorAll("input")) input.toggleAttribute("aria-invalid", input.value.trim() !== "" && Number.isNaN(Number(input.value.replace(",", "."))));
+    const number = (input) => Number(input.value.trim().replace(",", "."));
+    const points = (selector) => [...this.box.querySelectorAll(selector)].map((row) => [...row.querySelectorAll("input")].map((input) => (input.value.trim() === "" ? NaN : number(input))));
+    for (const input of this.box.querySelectorAll("input")) input.toggleAttribute("aria-invalid", input.value.trim() !== "" && Number.isNaN(number(input)));
     const whole = ([lon, lat]) => Math.abs(lon) <= 180 && Math.abs(lat) <= 90;
     if (this.shape?.kind === "circle") {
       const [centre] = points(".corner-row");
       if (whole(centre)) this.changed({ ...this.shape, centre });
       return;
     }
-    const rings = (this.shape?.rings ?? [[]]).map((ring, r) => {
-      const typed = points(`[data-at^="${r} "]`);
-      // Rows past what is shown are as they were.
-      return [...typed.filter(whole), ...ring.slice(Math.max(typed.length, SHOWN_MAX))];
+    const paths = (this.shape ? pathsOf(this.shape) : [[]]).map((path, p) => {
+      // What is not shown is as it was: paths and rows past the bounds.
+      if (p >= PATHS_SHOWN_MAX) return path;
+      const typed = points(`[data-at^="${p} "]`);
+      return [...typed.filter(whole), ...path.slice(Math.max(typed.length, SHOWN_MAX))];
     });
-    this.changed({ kind: "polygon", rings });
+    this.changed(this.withPaths(paths));
   }
 }

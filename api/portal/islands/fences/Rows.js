@@ -1,9 +1,9 @@
 // A list of any length: only the rows that are seen stand in the page.
 
-/** Show `items` in `box` by rows of `height` px; `make(item)` returns an element for one. */
+/** Show `items` in `box` by rows of `height` px; `make(item)` returns an element, `seen(last)` hears how far one looked. */
 export class Rows {
-  constructor(box, height, make) {
-    Object.assign(this, { box, height, make, items: [], first: -1, last: -1 });
+  constructor(box, height, make, seen = () => {}) {
+    Object.assign(this, { box, height, make, seen, items: [], first: -1, last: -1 });
     this.inside = document.createElement("div");
     this.inside.className = "rows-inside";
     this.inside.setAttribute("role", "list");
@@ -31,6 +31,7 @@ export class Rows {
     const last = Math.min(this.items.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / this.height) + 4);
     if (first === this.first && last === this.last) return;
     [this.first, this.last] = [first, last];
+    this.seen(last);
     this.inside.replaceChildren(
       ...this.items.slice(first, last).map((item, k) => {
         const row = this.make(item);

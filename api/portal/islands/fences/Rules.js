@@ -1,6 +1,7 @@
 // The part of the fence's form that says what terminals do with it: in and out of the property `terminal`.
 
 const FLAGS = ["enter_driver", "enter_platform", "leave_driver", "leave_platform", "doors_shut", "radio_off", "detailed"];
+const AREA_ONLY = ["doors_shut", "radio_off", "detailed"];
 const NUMBERS = ["speed_kmh", "overspeed_s", "night_speed_kmh"];
 const HOUR_MS = 3_600_000;
 
@@ -30,7 +31,13 @@ export class Rules {
     for (const name of ["overspeed_s", "night_speed_kmh"]) this.field(name).disabled = !limited;
   }
 
-  set({ on_terminals: on = false, terminal = {} }) {
+  set({ on_terminals: on = false, terminal = {} }, kind) {
+    // A route on a terminal has fewer attributes than an area (0x8606).
+    for (const name of AREA_ONLY) {
+      this.field(name).closest("label").hidden = kind === "corridor";
+      this.field(name).disabled = kind === "corridor";
+    }
+    this.form.querySelector('[data-part="rules-more"]').hidden = kind === "corridor";
     this.field("on_terminals").checked = on;
     for (const name of FLAGS) this.field(name).checked = terminal[name] ?? name.endsWith("_platform");
     for (const name of NUMBERS) this.field(name).value = terminal[name] ?? "";
@@ -45,7 +52,7 @@ export class Rules {
   /** The properties to save. */
   get properties() {
     const hours = this.field("hours").value;
-    const terminal = Object.fromEntries(FLAGS.map((name) => [name, this.field(name).checked]));
+    const terminal = Object.fromEntries(FLAGS.map((name) => [name, this.field(name).checked && !this.field(name).disabled]));
     for (const name of NUMBERS) {
       const { value, disabled } = this.field(name);
       terminal[name] = value === "" || disabled ? null : Number(value);

@@ -4,6 +4,7 @@ import { api, askApi } from "../Api.js";
 import { icon } from "../Icons.js";
 import { has, t } from "../Texts.js";
 import { toast } from "../Toasts.js";
+import { make } from "./Make.js";
 
 const PAGE = 100;
 const KINDS = { told: "good", queued: "info", wanted: "info", withdrawing: "quiet", withdrawn: "quiet", differs: "warn", refused: "bad", unknown: "bad" };
@@ -16,15 +17,6 @@ const GROUPS = [
   ["unknown", ["unknown"]],
 ];
 const TRIABLE = ["refused", "differs", "unknown"];
-
-const make = (tag, attributes = {}, ...children) => {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes))
-    if (name === "class") element.className = value;
-    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
-  element.append(...children.filter((child) => child !== null && child !== ""));
-  return element;
-};
 
 /** A word of ours for what the server says in English, or what it says. */
 const words = (word) => word.replaceAll(" ", "_");
