@@ -662,11 +662,21 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
+_WORDED: Final = frozenset(
+    {"hours", "expected", "polygon", "circle", "corridor", "doors_shut", "radio_off", "detailed"}
+)
+
+
+def _worded(value: object, language: str) -> object:
+    return text(f"fence_word_{value}", language) if isinstance(value, str) and value in _WORDED else value
+
+
 def _said(why: object, language: str) -> tuple[str, str]:
     """Return a refusal's code and its sentence in a language."""
     match why:
         case GeofenceFaultError():
-            return why.code, text(f"fence_fault_{why.code}", language).format(**why.values)
+            values = {name: _worded(value, language) for name, value in why.values.items()}
+            return why.code, text(f"fence_fault_{why.code}", language).format(**values)
         case GeofenceChangedError():
             return "changed", text("fence_fault_changed", language).format(revision=why.revision)
         case _:

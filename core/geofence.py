@@ -345,7 +345,10 @@ def indexed(fence: Geofence, time_ms: int) -> Fence:
 
 
 def box_1e7(fence: Geofence) -> tuple[int, int, int, int]:
-    """Return lat_min, lon_min, lat_max, lon_max of what a sound fence holds, 1e-7 degree, cut at the map's edges."""
+    """Return lat_min, lon_min, lat_max, lon_max of what a sound fence holds, 1e-7 degree.
+
+    Across the antimeridian lon_max goes on beyond 180 degrees; what goes round a pole has all longitudes.
+    """
     if fence.kind == "polygon":
         points, around_m = fence.geometry["coordinates"][0], 0.0
     elif fence.kind == "circle":
@@ -360,7 +363,11 @@ def box_1e7(fence: Geofence) -> tuple[int, int, int, int]:
         east = north / math.cos(widest)
         lat_min, lat_max = math.floor(lat_min - north), math.ceil(lat_max + north)
         lon_min, lon_max = math.floor(lon_min - east), math.ceil(lon_max + east)
-    return max(lat_min, -LAT_MAX_1E7), max(lon_min, -LON_MAX_1E7), min(lat_max, LAT_MAX_1E7), min(lon_max, LON_MAX_1E7)
+    if lon_min < -LON_MAX_1E7:
+        lon_min, lon_max = lon_min + 2 * LON_MAX_1E7, lon_max + 2 * LON_MAX_1E7
+    if lon_max >= 2**31 - 1 or lon_max - lon_min >= 2 * LON_MAX_1E7:
+        lon_min, lon_max = -LON_MAX_1E7, LON_MAX_1E7
+    return max(lat_min, -LAT_MAX_1E7), lon_min, min(lat_max, LAT_MAX_1E7), lon_max
 
 
 def corner_count(fence: Geofence) -> int:

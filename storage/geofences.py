@@ -540,7 +540,11 @@ def _in_view(view: View) -> ColumnElement[bool]:
     return and_(
         GEOFENCE.c.lat_min_1e7 <= view.north,
         GEOFENCE.c.lat_max_1e7 >= view.south,
-        and_(from_west, to_east) if view.west <= view.east else or_(from_west, to_east),
+        or_(
+            and_(from_west, to_east) if view.west <= view.east else or_(from_west, to_east),
+            # What goes on beyond 180 degrees lies on the other side, too.
+            GEOFENCE.c.lon_max_1e7 >= min(view.west + 2 * LON_MAX_1E7, 2**31 - 1),
+        ),
     )
 
 

@@ -432,6 +432,18 @@ _PAGE: Final[dict[str, tuple[str, str]]] = {
     "geofences_imported": ("{n} geofences are saved.", "已保存 {n} 个电子围栏。"),
 }
 
-MESSAGES: Final[dict[str, tuple[str, str]]] = _PAGE | {
-    f"fence_fault_{code}": (english, _FAULTS_ZH[code]) for code, english in FAULTS.items()
+_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "fence_word_hours": ("hours", "生效时段"),
+    "fence_word_expected": ("expected", "应到时段"),
+    "fence_word_polygon": ("polygon", "多边形"),
+    "fence_word_circle": ("circle", "圆形"),
+    "fence_word_corridor": ("corridor", "走廊"),
+    "fence_word_doors_shut": ("doors that stay shut", "禁止开门"),
+    "fence_word_radio_off": ("radio that is off", "关闭通信模块"),
+    "fence_word_detailed": ("detailed positions", "采集详细定位数据"),
 }
+"""What a refusal names by a word of ours."""
+
+MESSAGES: Final[dict[str, tuple[str, str]]] = (
+    _PAGE | _WORDS | {f"fence_fault_{code}": (english, _FAULTS_ZH[code]) for code, english in FAULTS.items()}
+)

@@ -468,6 +468,15 @@ def test_what_cannot_be_a_fence_is_refused_by_name(client: TestClient) -> None:
     assert {code for _, code in REFUSED} >= set(FAULTS) - SAID_ELSEWHERE, "each refusal is tried"
 
 
+def test_a_refusal_is_said_in_the_readers_words(client: TestClient) -> None:
+    body = json.dumps(collection(polygon(hours=[NIGHT, {"days": [8], "from": "08:00"}]), polygon(role="route")))
+    for language, hours, kind in (("zh-CN", "生效时段 第 2 个", "多边形"), ("en", "window 2 of hours", "a polygon is")):
+        headers = {"Content-Type": "application/json", "Accept-Language": language}
+        refusals = client.post("/api/v1/geofences", content=body, headers=headers).json()["refusals"]
+        assert hours in refusals[0]["detail"]
+        assert kind in refusals[1]["detail"]
+
+
 def test_a_document_that_is_none_is_refused(client: TestClient) -> None:
     for document in (
         {},

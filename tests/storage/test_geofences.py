@@ -274,7 +274,7 @@ def view(west: float, south: float, east: float, north: float, zoom: int = 12) -
 
 def test_a_map_shows_the_fences_in_its_box_large_ones_first(fences: Geofences) -> None:
     spot, yard, road = fences.save(SPOT), fences.save(YARD), fences.save(changed(ROAD, applies="all", expected=()))
-    north = changed(SPOT, geometry={"centre": [179.9, 0.0], "radius_m": 2000.0})
+    north = changed(SPOT, geometry={"centre": [179.99, 0.0], "radius_m": 2000.0})
     across = fences.save(north)
 
     def shown(*sides: float, principal: Principal = NODE, **filters: Any) -> list[int]:
@@ -290,6 +290,8 @@ def test_a_map_shows_the_fences_in_its_box_large_ones_first(fences: Geofences) -
     assert shown(121.0, 31.0, 122.0, 31.4, search="s2") == [road.id]
     assert shown(121.0, 31.0, 122.0, 31.4, shown="inactive") == []
     assert shown(170.0, -10.0, -170.0, 10.0) == [across.id]
+    assert shown(-180.0, -1.0, -179.995, 1.0) == [across.id]
+    assert shown(-179.99, -1.0, -179.0, 1.0) == []
     assert shown(-180.0, -90.0, 180.0, 90.0, principal=msgspec.structs.replace(person(), scope=Scope(group=2))) == []
     dots = fences.sketches(NODE, view(-180, -90, 180, 90, zoom=0))
     assert {sketch.form for sketch in dots.drawn} == {"dot"}
