@@ -97,7 +97,7 @@ class _Plan(NamedTuple):
 def _braked(speed: np.ndarray, start_s: float, rate_ms2: float, stand_s: float, base: np.ndarray) -> np.ndarray:
     """Return the profile with a braking to a stand that begins then, a pause, and the base's speeds from there on."""
     time = np.arange(len(speed)) / FINE_HZ
-    first = min(int(start_s * FINE_HZ), len(speed) - 1)
+    first = min(int(np.ceil(start_s * FINE_HZ)), len(speed) - 1)
     slowed = np.where(time >= start_s, np.maximum(speed[first] - rate_ms2 * (time - start_s), 0.0), speed)
     again = start_s + speed[first] / rate_ms2 + stand_s
     if again < time[-1]:
@@ -122,7 +122,7 @@ def crash_cases(base: Drives, count: int, seed: int) -> Cases:
     pools = {
         "any": np.flatnonzero(roomy & (base.speed_ms > 4.0)),
         "parked": np.flatnonzero((place >= 50) & (place < 80) & ~base.ignition),
-        "idling": np.flatnonzero((place >= 95) & (place < 118) & base.ignition),
+        "idling": np.flatnonzero((place >= 60) & (place < 118) & base.ignition & (base.speed_ms == 0.0)),
     }
     by_speed = pools["any"][np.argsort(base.speed_ms[pools["any"]])]
     speeds = base.speed_ms[by_speed]

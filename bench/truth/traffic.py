@@ -26,6 +26,7 @@ STAND_BEFORE_S: Final = 120
 STAND_AFTER_S: Final = 300
 """Each car stands before it drives and behind its drive: ignition off but for the last and the first 30 s."""
 IGNITION_S: Final = 30
+ROLL_MS2: Final = 2.0
 DRIVE_S_MIN: Final = 240
 VIAS: Final = 5
 """Edges a trip goes by on its way, drawn at random: drives of ten to thirty minutes."""
@@ -134,7 +135,11 @@ def joined(parts: list[Drives]) -> Drives:
 
 
 def with_standing(drives: Drives, before_s: int = STAND_BEFORE_S, after_s: int = STAND_AFTER_S) -> Drives:
-    """Return the drives with the time before and behind, in which each car stands where it begins and ends."""
+    """Return the drives with the time before and behind, in which each car stands.
+
+    SUMO's cars come and go at full speed. Here they roll up to where their drive begins, and out behind its end, straight
+    on, at ROLL_MS2.
+    """
     counts = np.diff(drives.first)
     lengths = counts + before_s + after_s
     first = np.append(0, np.cumsum(lengths))
@@ -142,15 +147,26 @@ def with_standing(drives: Drives, before_s: int = STAND_BEFORE_S, after_s: int =
     own = np.repeat(drives.first[:-1], lengths)
     count = np.repeat(counts, lengths)
     source = own + np.clip(place, 0, count - 1)
-    stands = (place < 0) | (place >= count)
+    # Seconds from the drive's nearer end, and how far the car has rolled from there by then.
+    away_s = np.maximum(np.maximum(-place, place - count + 1), 0)
+    full = drives.speed_ms[source]
+
+    def rolled_m(seconds: np.ndarray) -> np.ndarray:
+        """Return the way from full speed to a stand after so many seconds of it."""
+        seconds = np.minimum(seconds, full / ROLL_MS2)
+        return full * seconds - ROLL_MS2 * seconds**2 / 2
+
+    way_m = np.where(place < 0, -rolled_m(away_s), rolled_m(away_s))
+    speed_ms = np.where(place < 0, rolled_m(away_s + 1) - rolled_m(away_s), rolled_m(away_s) - rolled_m(away_s - 1))
+    heading = drives.heading_rad[source]
     return Drives(
         first,
         drives.time_s[own] + place + before_s,
-        drives.x_m[source],
-        drives.y_m[source],
-        np.where(stands, 0.0, drives.speed_ms[source]),
-        drives.heading_rad[source],
-        (place >= -IGNITION_S) & (place < count + IGNITION_S),
+        drives.x_m[source] + way_m * np.sin(heading),
+        drives.y_m[source] + way_m * np.cos(heading),
+        np.where(away_s > 0, speed_ms, full),
+        heading,
+        away_s < IGNITION_S + full / ROLL_MS2,
     )
 
 
