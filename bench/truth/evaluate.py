@@ -315,8 +315,8 @@ def crashes(
             else:
                 false_of[car] += 1
                 examples.append(
-                    f"false {_named(cases, car)}: of {off_s:.1f} s behind it, told {said.told_s - cases.when_s[car]:.1f}"
-                    f" s behind it: {said.event.payload}"
+                    f"false {_named(cases, car)}: of {off_s:.1f} s behind it, "
+                    f"told {said.told_s - cases.when_s[car]:.1f} s behind it: {said.event.payload}"
                 )
         elif kind in ("crash.confirmed", "crash.cleared"):
             ended[car] = kind

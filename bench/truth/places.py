@@ -5,8 +5,8 @@ used. `fence_of` hands a place to detection.
 
 ## What counts as a crossing
 
-Decided before the held-out set was judged. With sigma = 5 m a fix lies up to 15 m (three sigma) off, and a rule that waits
-for two fixes needs two. So of the noiseless track, at a period P of the reports:
+Decided before the held-out set was judged. With sigma = 5 m a fix lies up to 15 m (three sigma) off, and a rule that
+waits for two fixes needs two. So of the noiseless track, at a period P of the reports:
 
     inside    at least INSIDE_M = 15 m within the boundary, for at least max(5 s, 2 P) without a break
     outside   at least OUTSIDE_M = 30 m beyond it (the 15 m within which nothing counts as outside, and three sigma),

@@ -137,8 +137,8 @@ def joined(parts: list[Drives]) -> Drives:
 def with_standing(drives: Drives, before_s: int = STAND_BEFORE_S, after_s: int = STAND_AFTER_S) -> Drives:
     """Return the drives with the time before and behind, in which each car stands.
 
-    SUMO's cars come and go at full speed. Here they roll up to where their drive begins, and out behind its end, straight
-    on, at ROLL_MS2.
+    SUMO's cars come and go at full speed. Here they roll up to where their drive begins, and out behind its end,
+    straight on, at ROLL_MS2.
     """
     counts = np.diff(drives.first)
     lengths = counts + before_s + after_s
@@ -216,7 +216,7 @@ def sumo_drives(network: Network, vehicle_hours: float, cache: Path = CACHE) -> 
     run("netgenerate", *" ".join(network.arguments).split(), "-o", str(net))
     edges = sorted(re.findall(r'<edge id="([^":]+)" from=', net.read_text(encoding="utf-8")))
     rng = random.Random(network.seed)
-    count = max(12, int(SPARE * vehicle_hours * 3600 / network.drive_s))
+    count = 30 + int(SPARE * vehicle_hours * 3600 / network.drive_s)
     lines = []
     for number in range(count):
         start, *by, end = rng.sample(edges, VIAS + 2)
