@@ -257,11 +257,12 @@ SPARSE_MS: Final = 2_000
 STOP_FIRST_MS: Final = 60_000
 
 G_MPS2: Final = 9.80665
-BRAKE_KMH10_PER_MS: Final = 0.5 * G_MPS2 * 36 / 1000
-"""Hard braking in traffic, 0.5 g: what a speed falls by in this way speaks for nothing."""
-LAUNCH_KMH10_PER_MS: Final = 0.35 * G_MPS2 * 36 / 1000
-"""A strong car's engine."""
-CHANGE_SHARE: Final = 0.25
+BRAKE_KMH10_PER_MS: Final = 0.2 * G_MPS2 * 36 / 1000
+"""Braking in traffic, 0.2 g: what a speed falls by in this way speaks for nothing. Harder braking in the very second of
+such a blow is rare but in a crash, behind which a car slides at 0.4 to 0.7 g."""
+LAUNCH_KMH10_PER_MS: Final = 0.25 * G_MPS2 * 36 / 1000
+"""Driving off briskly."""
+CHANGE_SHARE: Final = 0.2
 """Of the least change of speed that a peak can mean: so much beyond braking is a grade of 1."""
 MG_PER_KMH10_PER_MS: Final = 1000 / 36 / G_MPS2 * 1000
 GRADE_STANDING: Final = 0.92
@@ -966,6 +967,9 @@ def judge_crashes(  # type: ignore[no-untyped-def]
                 and speed_kmh10 >= 0
                 and time_ms - episode.jolt_ms <= JOLT_MS
             ):
+                # A car that stood and is pushed on shows only now how hard it was struck.
+                pushed_mg = min(float(episode.jolt_mg), peak_of_change_mg(speed_kmh10, numbers[chosen, _PULSE]))
+                episode.jolt_own_mg = max(episode.jolt_own_mg, np.int64(pushed_mg))
                 span_mg = numbers[chosen, _CHANGE_FULL] - numbers[chosen, _CHANGE_FROM]
                 ramp = _clamp((episode.jolt_own_mg - numbers[chosen, _CHANGE_FROM]) / span_mg)
                 if ramp > 0:

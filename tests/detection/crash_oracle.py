@@ -15,7 +15,7 @@ from protocols.report import ACCELERATION_NONE_MG, FLAG_CLOCK, FLAG_CRASH_ITEM, 
 from protocols.report import FLAGS_NO_POSITION as NO_POSITION
 
 G = 9.80665
-BRAKE_G, LAUNCH_G = 0.5, 0.35
+BRAKE_G, LAUNCH_G = 0.2, 0.25
 Found = tuple[str, int, int, int, int]
 """kind, first report, report, confidence, late."""
 
@@ -231,15 +231,17 @@ class Oracle:
         rule = self.rule
         if not episode.jolt_ms or seen.time_ms - episode.jolt_ms > k.JOLT_MS:
             return
+        assert seen.speed is not None
+        pushed = seen.speed / 36 * math.pi / 2 / (rule.pulse_ms / 1000) / G * 1000 + 1000
+        episode.own_mg = max(episode.own_mg, int(min(episode.jolt_mg, pushed)))
         ramp = (episode.own_mg - rule.change_from_mg) / (rule.change_full_mg - rule.change_from_mg)
         ramp = min(1.0, max(0.0, ramp)) * (k.GRADE_IGNITION_OFF if episode.ignition_off else 1.0)
         if ramp <= 0:
             return
-        need = 0.25 * (2 / math.pi) * episode.own_mg / 1000 * G * rule.pulse_ms / 1000 * 36
+        need = 0.2 * (2 / math.pi) * episode.own_mg / 1000 * G * rule.pulse_ms / 1000 * 36
         for start in (episode.before, before):
             if start is None or start.speed is None or start.time_ms >= seen.time_ms:
                 continue
-            assert seen.speed is not None
             took_s = (seen.time_ms - start.time_ms) / 1000
             fell = start.speed - seen.speed - BRAKE_G * G * took_s * 36
             rose = seen.speed - start.speed - LAUNCH_G * G * took_s * 36
