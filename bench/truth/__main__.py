@@ -122,6 +122,13 @@ def main() -> int:
         **machine.description(),
     }
     if given.write:
+        # A set may be run part by part: what stands there of the same run stays.
+        if given.write.exists():
+            before = msgspec.json.decode(given.write.read_bytes())
+            same = ("set", "seed", "size", "commit", "networks")
+            if all(msgspec.to_builtins(whole[name]) == before.get(name) for name in same):
+                kept = {part: before[part] for part in PARTS if part in before and part not in whole}
+                whole = {**whole, **kept, "cpu_s": round(whole["cpu_s"] + before["cpu_s"], 1)}
         given.write.write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n")
     if given.json:
         print(msgspec.json.encode(whole).decode())

@@ -134,6 +134,13 @@ def joined(parts: list[Drives]) -> Drives:
     return Drives(np.append(first, starts[-1]), *columns)
 
 
+def beginning(drives: Drives, vehicle_hours: float) -> Drives:
+    """Return the first cars, together as long as that or a little longer; all if there is not as much."""
+    cars = min(drives.cars, int(np.searchsorted(drives.first, vehicle_hours * 3600)))
+    samples = int(drives.first[cars])
+    return Drives(drives.first[: cars + 1], *(column[:samples] for column in drives[1:]))
+
+
 def with_standing(drives: Drives, before_s: int = STAND_BEFORE_S, after_s: int = STAND_AFTER_S) -> Drives:
     """Return the drives with the time before and behind, in which each car stands.
 

@@ -176,7 +176,7 @@ def test_there_are_as_many_confounders_as_crashes_and_as_many_of_each_class(stre
         # The speed changes by what of delta_v lies along the way, at the moment itself.
         if accidents.CRASH_KINDS[cases.kind[number]] == "struck":
             moment = int(cases.when_s[number]) - int(cases.drives.time_s[own][0])
-            seconds = cases.drives.speed_ms[own][moment - 1 : moment + 3]
+            seconds = cases.drives.speed_ms[own][moment : moment + 3]
             assert seconds.max() - seconds[0] > 0.3 * cases.delta_v_kmh[number] / 3.6
     peak = np.maximum.reduceat(cases.happening.acceleration_mg, cases.drives.first[:-1])
     assert peak[cases.crash & (cases.delta_v_kmh > 25)].min() > 6_000
