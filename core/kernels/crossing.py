@@ -48,13 +48,14 @@ the line has not left but finished: fence.exited, reason `end`. One that stays a
 reason `away`. The way between two fixes never joins a route.
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
 from numba import from_dtype, njit, types
 
 from core.kernels.facts import FACTS_TYPE, ROW_NONE
-from core.kernels.geodesy import METRES_PER_UNIT, distance_m
+from core.kernels.geodesy import METRES_PER_UNIT, RADIANS_PER_UNIT, distance_m
 from core.kernels.geofence import (
     FENCE_DWELL_MS,
     FENCE_FLAGS,
@@ -68,6 +69,7 @@ from core.kernels.geofence import (
     FLAG_EXPECTED,
     FLAG_ROUTE,
     FLAG_TIMED,
+    TURN_1E7,
     crossed_between,
     deep,
     ends_at,
@@ -397,18 +399,24 @@ def _note_seen(table, number, vehicle, time_ms, seen):  # type: ignore[no-untype
             seen[pair] = max(seen[pair], time_ms)
 
 
+@njit(types.float64(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _square(lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-def]
+    """Return the square of the distance of two points in units of latitude, in one plane: good for some kilometres."""
+    north = float(lat_a - lat_b)
+    east = abs(float(lon_a - lon_b))
+    # Across the antimeridian it is the other way round.
+    east = min(east, TURN_1E7 - east) * math.cos((lat_a + lat_b) * (0.5 * RADIANS_PER_UNIT))
+    return north * north + east * east
+
+
 @njit(types.boolean(_INT, _INT, _INT, _INT, types.float64), cache=True, nogil=True)
 def _within(lat_a, lon_a, lat_b, lon_b, metres):  # type: ignore[no-untyped-def]
     """Tell whether two points are no farther apart than that."""
-    units = metres / METRES_PER_UNIT
-    north = abs(lat_a - lat_b)
-    east = abs(lon_a - lon_b)
-    # Most are so near that no cosine is needed, or so far north that none helps.
-    if north + east <= units:
+    units = metres * (1.0 / METRES_PER_UNIT)
+    # Most are so near that no cosine is needed.
+    if abs(lat_a - lat_b) + abs(lon_a - lon_b) <= units:
         return True
-    if north > units:
-        return False
-    return distance_m(lat_a, lon_a, lat_b, lon_b) <= metres
+    return _square(lat_a, lon_a, lat_b, lon_b) <= units * units
 
 
 @njit(
@@ -765,9 +773,10 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         count = 0
         drove = motion != MOTION_NONE and time_ms - before_ms <= rules[rule, GAP_MS_MAX]
         if drove:
-            drove = not _within(before_lat, before_lon, lat, lon, rules[rule, CHORD_M_MIN]) and _within(
-                before_lat, before_lon, lat, lon, rules[rule, GAP_M_MAX]
-            )
+            way = _square(before_lat, before_lon, lat, lon) * (METRES_PER_UNIT * METRES_PER_UNIT)
+            least = rules[rule, CHORD_M_MIN]
+            most = rules[rule, GAP_M_MAX]
+            drove = least * least <= way <= most * most
         if drove:
             count = crossed_between(table, before_lat, before_lon, lat, lon, passed, passed.shape[0] - 1)
         if holding == 0 and count == 0 and state.used == 0:
