@@ -790,6 +790,24 @@ class ReportStore:
             "max_execution_time": limits.REPLAY_QUERY_S_MAX,
             "max_memory_usage": limits.QUERY_MEMORY_BYTES_MAX,
         }
+        return self._whole(sql, parameters, settings)
+
+    def recorded(self, vehicle_id: int, from_ms: int, to_ms: int, limit: int) -> ReportsFound:
+        """Return a vehicle's reports with from_ms <= time_ms < to_ms, oldest first, with their items, at most `limit`.
+
+        Reports whose time is not to be believed are left out; those without a fix are in, flagged.
+        """
+        sql = (
+            f"SELECT {', '.join(_STORED)} FROM report WHERE vehicle_id = {{vehicle_id:Int32}} "
+            "AND time_ms >= {from_ms:Int64} AND time_ms < {to_ms:Int64} "
+            f"AND bitAnd(flags, {FLAG_TIME_BAD}) = 0 ORDER BY time_ms, report_id LIMIT {{limit:UInt32}}"
+        )
+        bounded = min(limit, limits.TRACK_POINTS_MAX)
+        parameters = {"vehicle_id": vehicle_id, "from_ms": from_ms, "to_ms": to_ms, "limit": bounded}
+        return self._whole(sql, parameters, {"max_threads": 1})
+
+    def _whole(self, sql: str, parameters: dict[str, Any], settings: dict[str, Any]) -> ReportsFound:
+        """Return what a query of the columns _STORED gives as rows and their items."""
         with self._read_by() as client:
             formats = {"items": "bytes"}
             columns = client.query_np(sql, parameters=parameters, settings=settings, column_formats=formats)

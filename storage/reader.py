@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from core import limits
 from core.events import PURPOSES, CommandRequested, Event
 from core.rights import PRECISION_1E7, Precision, Principal, Scope
-from storage.clickhouse import LastPosition, ReportStore, TrackDay, TrackPoint
+from storage.clickhouse import LastPosition, ReportsFound, ReportStore, TrackDay, TrackPoint
 from storage.database import Database
 from storage.errors import StorageError
 from storage.eventlog import EVENT_COLUMNS, HEAD_SQL, considered, event_of, type_condition
@@ -303,6 +303,24 @@ class Reader:
         self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(points))
         step = PRECISION_1E7[principal.scope.precision]
         return [_coarse(point, step) for point in points]
+
+    def recorded(
+        self, principal: Principal, vehicle_id: int, from_ms: int, to_ms: int, limit: int
+    ) -> ReportsFound | None:
+        """Return one vehicle's reports with their items, oldest first, at most `limit`; coordinates as exactly as may
+        be seen. None when the vehicle does not exist for this principal, or where nothing of it may be seen.
+
+        Raises:
+            StorageError: also when the read cannot be written to the access log.
+        """
+        if principal.scope.precision == "none" or not self.sees(principal, vehicle_id):
+            return None
+        found = self.reports.recorded(vehicle_id, from_ms, to_ms, limit)
+        self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(found.rows))
+        step = PRECISION_1E7[principal.scope.precision]
+        for name in _COORDINATES_1E7:
+            found.rows[name] = [rounded(value, step) for value in found.rows[name].tolist()]
+        return found
 
     def days(self, principal: Principal, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay] | None:
         """Return the days on which a vehicle reported, by a time zone; None when it is not of the scope."""

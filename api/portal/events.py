@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from api.guards import principal_of
 from api.parts import Parts
+from api.portal.crash import card_of, map_json, suspicion_of
 from api.portal.happenings import (
     GROUPS,
     badge_of,
@@ -195,6 +196,7 @@ async def event_page(request: Request[Any, Any, Any], seq: FromPath[int]) -> Res
         raise Problem("not_found")
     event, story, names = found
     shots = await sync_to_thread(_shots_of, parts, principal, event, words)
+    card = await sync_to_thread(card_of, parts, principal, event, words)
     stores = await sync_to_thread(store_names, parts, principal, words)
     fields = fields_of(event)
     vehicle_id = vehicle_of(event)
@@ -217,6 +219,8 @@ async def event_page(request: Request[Any, Any, Any], seq: FromPath[int]) -> Res
         newer=seq + 1,
         older=seq - 1,
         shots=shots,
+        card=card,
+        crash_map="" if card is None else map_json(card),
     )
 
 
@@ -226,7 +230,7 @@ def _read_event(parts: Parts, principal: Principal, seq: int) -> tuple[Event, li
     event = parts.reader.event(principal, seq)
     if event is None:
         return None
-    story = parts.reader.story(principal, event.correlation or event.id, STORY_EVENTS_MAX)
+    story = parts.reader.story(principal, event.correlation or suspicion_of(event), STORY_EVENTS_MAX)
     if event.seq not in {one.seq for one in story}:
         story = sorted([event, *story], key=lambda one: one.seq)
     vehicles, fences = wanted_names(story)

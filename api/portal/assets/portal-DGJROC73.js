@@ -1,1 +1,0 @@
-import{a}from"./chunk-4FNQOBJD.js";import{a as f,b as g,d as h}from"./chunk-B6Q4NF3H.js";import{b,e as c,f as d,g as e}from"./chunk-XRMSV5W2.js";export{c as Problem,d as api,e as askApi,h as confirmIn,a as htmx,g as openDialog,b as t,f as toast};
