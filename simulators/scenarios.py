@@ -41,6 +41,10 @@ class Scenario(NamedTuple):
     """Per driving car; alarm bit 0 until acknowledged."""
     crash_every_s: int = 0
     """A collision in each so many seconds, early in them (EARLY_S), to whichever car suits; beside crashes_per_hour."""
+    unsaid_every_s: int = 0
+    """A collision in each so many seconds whose terminal sets no bit: only its accelerometer has felt it ..."""
+    kerb_every_s: int = 0
+    """... and a kerb or a pot-hole in each so many, which it feels as well, and the car drives on."""
     sos_every_s: int = 0
     """And an SOS in each so many."""
     tow_every_s: int = 0
@@ -73,6 +77,8 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
             "every other hour a car is towed and one is robbed",
             0.42,
             crash_every_s=300,
+            unsaid_every_s=900,
+            kerb_every_s=200,
             sos_every_s=240,
             tow_every_s=7_200,
             robbery_every_s=7_200,
@@ -111,6 +117,15 @@ CUT_S: Final = 20
 """A terminal that is cut from the car's power speaks for so long of a battery of its own ..."""
 SILENT_S: Final = 1_200
 """... and is not heard of for so long."""
+ACCELEROMETER_EVERY: Final = 3
+"""Every so many-th car has none, and sends no accelerations."""
+PULSE_S: Final = 0.1
+"""Length of the half-sine pulse of a crash: its peak is pi / 2 times the change of speed over it."""
+CRASH_SHARE: Final = 0.75
+"""Of a car's speed that the blow itself takes; brakes and skidding take the rest."""
+KERB_G: Final = (2.5, 7.0)
+G_MPS2: Final = 9.81
+
 EARLY_S: Final = (40, 110)
 """What happens every so many seconds happens this early in them: whoever starts a world looks on from its first."""
 
@@ -199,6 +214,11 @@ class World:
         """Was seen with its ignition on: before that nobody can tell a tow from a wire that is not connected."""
         self._cut_s = np.full(cars, -SILENT_S)
         """When each was cut from its power last, in seconds of this world."""
+        self._unsaid_due = self._kerb_due = False
+        self._felt_g = np.zeros(cars)
+        """Largest acceleration of each car since its report before, gravity left out."""
+        self._unsaid = np.zeros(cars, bool)
+        self.has_accelerometer = np.arange(cars) % ACCELEROMETER_EVERY != 0
         self._last = self.traffic.place(np.arange(cars))[:, :2]
         """Where each receiver had its last fix, metres: the mouth of the tunnel that it is in."""
         self.dark = self._under()
@@ -222,14 +242,20 @@ class World:
             Numbers of the cars whose ignition or crash sensor changed, of those whose driver pressed SOS, and of those
             that lost or regained coverage.
         """
+        before_mps = self.traffic.cars["speed_mps"].copy()
         self.traffic.step()
         cars = self.traffic.cars
         self._crash_due |= _is_due(self.seed, self.traffic.now_s, self.scenario.crash_every_s, 41)
         if self._crash_due and (victim := self._somebody(8.0, 42)) >= 0:
             self.traffic.crash(victim)
-            self._crash_due = False
+            self._unsaid[victim] = self._crash_due = False
+        self._unsaid_due |= _is_due(self.seed, self.traffic.now_s, self.scenario.unsaid_every_s, 51)
+        if self._unsaid_due and (victim := self._somebody(8.0, 52)) >= 0 and self.has_accelerometer[victim]:
+            self.traffic.crash(victim)
+            self._unsaid[victim], self._unsaid_due = True, False
         self._rob()
         ignition, crashed, dark = self._tow(cars["lane"] >= 0), cars["crashed"].astype(bool), self._under()
+        self._feel(before_mps, crashed & ~self.crashed)
         changed = np.flatnonzero((ignition != self.ignition) | (crashed & ~self.crashed))
         shaded = np.flatnonzero(dark != self.dark)
         self._last[shaded] = self.traffic.place(shaded)[:, :2]
@@ -261,6 +287,19 @@ class World:
             self._cut_s[victim] = self.traffic.now_s
             self._robbery_due = False
 
+    def _feel(self, before_mps: np.ndarray, struck: np.ndarray) -> None:
+        """Keep what accelerometers felt in this second: braking, the road, kerbs, and what struck the car."""
+        speed_mps = self.traffic.cars["speed_mps"]
+        felt_g = np.abs(speed_mps - before_mps) / G_MPS2
+        # A car that is struck this second feels the blow now, whatever its speed is at the end of it.
+        felt_g[struck] = np.pi / 2 * CRASH_SHARE * before_mps[struck] / PULSE_S / G_MPS2
+        self._kerb_due |= _is_due(self.seed, self.traffic.now_s, self.scenario.kerb_every_s, 53)
+        if self._kerb_due and (driver := self._somebody(5.0, 54)) >= 0:
+            low, high = KERB_G
+            felt_g[driver] = low + (high - low) * chance(self.seed, self.traffic.now_s, 0, 55)
+            self._kerb_due = False
+        self._felt_g = np.maximum(self._felt_g, felt_g)
+
     def _somebody(self, faster_mps: float, what: int) -> int:
         """Return a car on the road and in coverage that is faster than this, drawn by lot; -1 while there is none."""
         cars = self.traffic.cars
@@ -289,8 +328,10 @@ class World:
             dark, 0, STATUS_FIXED | STATUS_GPS | STATUS_BEIDOU
         )
         status |= np.where(speed > 0, STATUS_MOVING, 0)
-        alarm = np.where(self.crashed[which], ALARM_COLLISION, 0)
+        alarm = np.where(self.crashed[which] & ~self._unsaid[which], ALARM_COLLISION, 0)
         alarm |= np.where(traffic.now_s - self._cut_s[which] < SILENT_S, ALARM_POWER_CUT, 0)
+        felt_mg = np.rint(1000 * np.sqrt(1 + self._felt_g[which] ** 2)).astype(np.int64)
+        self._felt_g[which] = 0.0
         columns = (
             alarm,
             status,
@@ -304,5 +345,6 @@ class World:
             (cars["fuel_l"] * 10).astype(np.int64),
             sensed[:, 4].astype(np.int64),
             sensed[:, 3].astype(np.int64),
+            np.where(self.has_accelerometer[which], felt_mg, 0),
         )
         return [Fix(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

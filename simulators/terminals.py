@@ -131,6 +131,8 @@ class Identity(NamedTuple):
     imei: str
 
 
+SENSOR_RANGE_MG: Final = 16_000
+"""What most accelerometers of terminals measure at most."""
 PHONE_FIRST: Final = 13_900_000_000
 
 
@@ -170,6 +172,8 @@ class Fix(NamedTuple):
     fuel_l10: int
     signal: int
     satellites: int
+    acceleration_mg: int = 0
+    """Largest since the report before, gravity included; 0: the terminal has no accelerometer."""
 
 
 def location(fix: Fix, recorder: bool) -> Location:
@@ -181,6 +185,8 @@ def location(fix: Fix, recorder: bool) -> Location:
     if recorder:
         items.append(RecorderSpeed(fix.speed_kmh10))
     items += [SignalStrength(fix.signal), Satellites(fix.satellites)]
+    if fix.acceleration_mg:
+        items.append(Item(0xF6, sensors(fix.acceleration_mg)))
     return Location(
         alarm=fix.alarm,
         status=fix.status,
@@ -192,6 +198,17 @@ def location(fix: Fix, recorder: bool) -> Location:
         time_ms=fix.time_ms,
         items=tuple(items),
     )
+
+
+def sensors(acceleration_mg: int) -> bytes:
+    """Return item 0xF6 with a temperature and an acceleration of this size (protocols.jt808.vendors.AovxSensors).
+
+    Three signed words in mg: gravity upwards, and what is beyond it along the car. The temperature is there because
+    eight bytes without it would be an IMEI to other makers.
+    """
+    size = min(acceleration_mg, SENSOR_RANGE_MG)
+    along = int((max(0, size * size - 1_000_000)) ** 0.5)
+    return struct.pack(">BBhhhh", 0, 0x0A, 214, -along, 0, min(size, 1_000))
 
 
 @functools.lru_cache(maxsize=64)
@@ -216,6 +233,7 @@ def _bcd_time(time_ms: int) -> bytes:
 _HEAD_AND_FUEL: Final = struct.Struct(">IIIIhHH6sBBIBBH")
 _SIGNAL: Final = struct.Struct(">BBBBBB")
 _RECORDER: Final = struct.Struct(">BBH")
+_SENSORS_HEAD: Final = bytes((0xF6, 10))
 _REPLY: Final = struct.Struct(">HHB")
 _WORD: Final = struct.Struct(">H")
 
@@ -239,6 +257,8 @@ def body(fix: Fix, recorder: bool) -> bytes:
         fix.fuel_l10,
     )
     tail = _SIGNAL.pack(0x30, 1, fix.signal, 0x31, 1, fix.satellites)
+    if fix.acceleration_mg:
+        tail += _SENSORS_HEAD + sensors(fix.acceleration_mg)
     return head + _RECORDER.pack(0x03, 2, fix.speed_kmh10) + tail if recorder else head + tail
 
 

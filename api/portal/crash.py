@@ -26,9 +26,9 @@ BEFORE_S: Final = 40
 AFTER_S: Final = 80
 AFTER_S_MAX: Final = 300
 """What is shown over time: so long before the impact, and after it until the last evidence."""
-STORY_AFTER_MS: Final = 75 * 60_000
-"""A suspicion is settled by then: CrashRule.alone_s is an hour at most."""
-OTHERS_MAX: Final = 100
+STAGES_LOOKED_MAX: Final = 20
+"""Events of crashes of the car that are looked through for those of one episode: they follow one another closely."""
+OTHERS_MAX: Final = 20
 
 WIDTH, LEFT, RIGHT = 760.0, 46.0, 40.0
 SPEED_TOP, SPEED_FOOT = 58.0, 178.0
@@ -120,21 +120,22 @@ def card_of(parts: Parts, principal: Principal, event: Event, words: Words) -> C
     crash = event.payload
     if not isinstance(crash, CrashJudged):
         return None
-    near = parts.reader.events(
+    mine = suspicion_of(event)
+    # By number, not by time: what is told late is in the log late.
+    first = event if event.id == mine else parts.reader.event(principal, mine) or event
+    later = parts.reader.events(
+        principal, first.seq - 1, types=("crash.",), subjects=[event.subject], limit=STAGES_LOOKED_MAX
+    ).items
+    episode = [one for one in later if isinstance(one.payload, CrashJudged) and suspicion_of(one) == mine] or [event]
+    calls = parts.reader.events(
         principal,
-        types=("crash.", "sos."),
+        types=("sos.",),
         subjects=[event.subject],
         from_ms=crash.impact_ms - AROUND_MS,
-        to_ms=crash.impact_ms + STORY_AFTER_MS,
+        to_ms=crash.impact_ms + AROUND_MS,
         limit=OTHERS_MAX,
     ).items
-    mine = suspicion_of(event)
-    episode = [one for one in near if isinstance(one.payload, CrashJudged) and suspicion_of(one) == mine] or [event]
-    others = [
-        (f"/events/{one.seq}", words.time(one.time_ms, "second"), title_of(one.type, words))
-        for one in near
-        if one.type.startswith("sos.") and abs(one.time_ms - crash.impact_ms) <= AROUND_MS
-    ]
+    others = [(f"/events/{one.seq}", words.time(one.time_ms, "second"), title_of(one.type, words)) for one in calls]
     # The last word stands on the card, whichever stage was opened; evidence is only ever added.
     last = episode[-1]
     assert isinstance(last.payload, CrashJudged)
@@ -275,7 +276,10 @@ def _chart(crash: CrashJudged, rows: np.ndarray, until_s: int, words: Words) -> 
             Tick(FORCE_FOOT - share * (FORCE_FOOT - FORCE_TOP), words.number(g_max * share))
             for share in (0.0, 0.5, 1.0)
         ],
-        seconds=[Tick(_x(s, until_s), f"{s:+d}" if s else "0") for s in range(first_s, until_s + 1, step_s)],
+        seconds=[
+            Tick(_x(s, until_s), words.t("crash_seconds", n=f"{s:+d}" if s else "0"))
+            for s in range(first_s, until_s + 1, step_s)
+        ],
         has_forces=bool(forces.any()),
     )
 

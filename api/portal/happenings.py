@@ -251,7 +251,7 @@ def pairs_of(event: Event, names: Names, words: Words, map_open: bool) -> list[t
         shown = where.format(vehicle_of(event), quote(node, safe=""), sequence, message_name(message, words), message)
         pairs.append((words.t("event_field_message"), shown))
     for name, value in fields.items():
-        if name in _HIDDEN:
+        if name in _HIDDEN or (name in _ON_THE_CARD and isinstance(event.payload, CrashJudged)):
             continue
         pairs.append((words.or_text(f"event_field_{name}", name), _said(name, value, names, words)))
     return pairs
@@ -293,16 +293,10 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
         return words.t("crash_figure_g", n=words.number(value / 1000, 1))
     if name.endswith("_percent"):
         return f"{value} %"
-    if name == "severity":
-        return words.or_text(f"crash_severity_{value}", str(value))
     if name == "alarm":
         return Markup("<code>0x{}</code>").format(f"{value:08X}")
     if name == "reason":
         return words.or_text(f"event_reason_{str(value).replace(' ', '_')}", str(value))
-    if name == "evidence" and isinstance(value, tuple):
-        return words.t("list_comma").join(evidence_said(one, words) for one in value)
-    if name in ("against", "blind"):
-        return " ".join(words.or_text(f"crash_{name}_{one}", str(one)) for one in value)
     if name == "evidence":
         return words.or_text("event_evidence_" + str(value).replace(".", "_"), str(value))
     if name == "message":
@@ -323,6 +317,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
 _VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
 _CODES: Final = frozenset({"report_id", "first_report_id", "suspicion", "command", "terminal_id", "phone", "sha256"})
 _HIDDEN: Final = frozenset({"has_fix", "rule_version"})
+_ON_THE_CARD: Final = frozenset({"evidence", "against", "blind", "confidence_percent", "severity"})
+"""Of a crash: its card shows them better."""
 _SPANS: Final = frozenset({"stay_ms", "duration_ms"})
 """Times that something took, not moments."""
 

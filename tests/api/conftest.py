@@ -20,7 +20,7 @@ from core.metrics import Metrics
 from core.vehicle_table import VehicleTable
 from protocols.report import REPORT
 from storage import migrate
-from storage.clickhouse import TrackDay, TrackPoint
+from storage.clickhouse import ReportsFound, TrackDay, TrackPoint
 from storage.database import Database
 from storage.eventlog import EventLog
 from storage.gallery import Gallery
@@ -47,6 +47,7 @@ class Reports:
     def __init__(self) -> None:
         self.tracks: dict[int, list[TrackPoint]] = {}
         self.said: list[Uplink] = []
+        self.whole: dict[int, ReportsFound] = {}
 
     def uplinks(
         self,
@@ -76,6 +77,11 @@ class Reports:
     ) -> list[TrackPoint]:
         points = self.tracks.get(vehicle_id, [])
         return [point for point in points if from_ms <= point.time_ms < to_ms][:limit]
+
+    def recorded(self, vehicle_id: int, from_ms: int, to_ms: int, limit: int) -> ReportsFound:
+        kept = self.whole.get(vehicle_id, ReportsFound(np.zeros(0, REPORT), b""))
+        inside = (kept.rows["time_ms"] >= from_ms) & (kept.rows["time_ms"] < to_ms)
+        return ReportsFound(kept.rows[inside][:limit], kept.items)
 
     def track_days(self, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay]:
         points = self.tracks.get(vehicle_id, [])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from protocols.jt808.codec import Header, decode, encode, encode_body
 from protocols.jt808.control import TrackTemporarily
 from protocols.jt808.framing import unwrap
+from protocols.jt808.kernels import read_stored_items
 from protocols.jt808.messages import Odometer, PlatformGeneralReply, QueryLocation, RecorderSpeed, Text, Unknown
+from protocols.report import REPORT
 from simulators.terminals import (
     ALARM_SOS,
     ANSWER_TIMEOUT_MS,
@@ -25,6 +28,7 @@ from simulators.terminals import (
     body,
     identity,
     location,
+    sensors,
 )
 from tests.simulators.scripted import Platform
 
@@ -76,6 +80,7 @@ fixes = st.builds(
     fuel_l10=st.integers(0, 65535),
     signal=st.integers(0, 255),
     satellites=st.integers(0, 255),
+    acceleration_mg=st.sampled_from([0, 0, 1000, 1414, 16_000, 70_000]),
 )
 
 
@@ -83,6 +88,15 @@ fixes = st.builds(
 def test_the_fast_body_is_the_declared_one(fix: Fix, recorder: bool, version: int) -> None:
     header = Header(0x0200, "13900000000", 0, version)
     assert body(fix, recorder) == encode_body(location(fix, recorder), header)
+
+
+@pytest.mark.parametrize(("felt_mg", "read_mg"), [(1_000, 1_000), (1_414, 1_413), (9_500, 9_499), (70_000, 15_999)])
+def test_an_acceleration_is_read_as_it_was_felt_up_to_the_sensors_range(felt_mg: int, read_mg: int) -> None:
+    items = np.frombuffer(bytes((0xF6, 10)) + sensors(felt_mg), np.uint8)
+    row = np.zeros(1, REPORT)
+    row["items_length"] = len(items)
+    read_stored_items(row.ctypes.data, 1, items.ctypes.data, len(items))
+    assert abs(int(row["acceleration_mg"][0]) - read_mg) <= 1
 
 
 @given(fixes, st.integers(0, 3), st.integers(0, 0xFFFF))
