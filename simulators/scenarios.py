@@ -256,6 +256,7 @@ class World:
         self._rob()
         ignition, crashed, dark = self._tow(cars["lane"] >= 0), cars["crashed"].astype(bool), self._under()
         self._feel(before_mps, crashed & ~self.crashed)
+        self._unsaid &= crashed
         changed = np.flatnonzero((ignition != self.ignition) | (crashed & ~self.crashed))
         shaded = np.flatnonzero(dark != self.dark)
         self._last[shaded] = self.traffic.place(shaded)[:, :2]

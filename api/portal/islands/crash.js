@@ -2,10 +2,11 @@
 
 import { Marker } from "maplibre-gl";
 import { LngLatBounds, aboveGround, groundMap, onTheme } from "./Ground.js";
-import { ink } from "./Chart.js";
 import "./crash.css";
 
 const NEAR_M = 250;
+/** A token of portal.css as the page shows it now. (Chart.js has it too, and all of the charts with it.) */
+const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 const place = document.getElementById("crash-map");
 document.querySelector("[data-print]")?.addEventListener("click", () => print());
