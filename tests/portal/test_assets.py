@@ -52,7 +52,8 @@ def test_an_asset_is_served_for_ever_with_its_type(nobody: TestClient, name: str
     plain = nobody.get(f"/assets/{name}", headers={"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in plain.headers
     assert plain.content == answer.content
-    assert len(gzip.compress(plain.content)) <= len(plain.content)
+    # The wrapping of gzip is 18 bytes: a file of one line grows by it, all others shrink.
+    assert len(gzip.compress(plain.content)) <= len(plain.content) + 18
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "..%2Frender.py", "nothing.js", "%00.js"])
