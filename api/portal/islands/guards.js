@@ -36,7 +36,7 @@ async function draw(box) {
   const features = [point(...(track.at(-1) ?? [lon, lat]), "last")];
   if (has) {
     features.push(point(placeLon, placeLat, "place"));
-    features.push({ type: "Feature", properties: { role: "ring" }, geometry: { type: "LineString", coordinates: ring(placeLon, placeLat, Number(box.dataset.radius)) } });
+    if (box.dataset.radius) features.push({ type: "Feature", properties: { role: "ring" }, geometry: { type: "LineString", coordinates: ring(placeLon, placeLat, Number(box.dataset.radius)) } });
   }
   const line = track.length > 1 ? track : has ? [[placeLon, placeLat], [lon, lat]] : [];
   if (line.length > 1) {
