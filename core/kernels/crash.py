@@ -13,7 +13,7 @@ they weigh 1 - (1 - w g)(1 - w g)…: noisy-OR, each an independent cause to bel
     collision, rollover, item   the terminal says so: bit 29 or 30 of the alarm word goes up, or its maker's own item
     acceleration   the largest acceleration since the report before, up to what the car's own speed can bring: a car at
                    10 km/h cannot hit harder than 5.6 g, so a terminal that is dropped in a standing car is no crash
-    speed_change   within two seconds of such a blow the speed changed by more than brakes or the engine can do
+    speed_change   within two seconds of such a blow the speed changed by more than braking or driving off in traffic
     deceleration   the same without an accelerometer, in reports at most dense_ms apart
     stopped        was driving, stands within stop_s of the impact and stands for stopped_s
     stayed         and for stayed_s
