@@ -502,7 +502,7 @@ _TRIAL: Final[dict[str, tuple[str, str]]] = {
     "rules_trying_reports": ("{n} reports judged", "已判定 {n} 条上报"),
     "rules_trial_failed": ("The trial could not be done", "试算失败"),
     "rules_trial_same": ("Nothing would have differed", "结果没有差异"),
-    "rules_trial_judged": ("{n} reports judged, {from} to {to}", "共判定 {n} 条上报，{from} 至 {to}"),
+    "rules_trial_judged": ("{n} reports judged:", "共判定 {n} 条上报："),
     "rules_trial_type": ("Event", "事件"),
     "rules_trial_gained": ("Gained", "新增"),
     "rules_trial_lost": ("Lost", "消失"),

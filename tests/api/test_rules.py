@@ -90,7 +90,8 @@ def test_what_does_not_fit_is_named_in_the_readers_language(client: TestClient) 
     assert put(client, -1, enter_fixes=3)[:2] == (400, "bad_request")
     asked = {"values": {"enter_fixes": 1000}, "version": 0}
     said = [client.put(PATH, json=asked, headers={"Accept-Language": tag}).json()["detail"] for tag in ("en", "zh")]
-    assert said == ["enter_fixes is at most 100", "enter_fixes 不能大于 100"]
+    most = next(one.most for one in thresholds("geofence") if one.name == "enter_fixes")
+    assert said == [f"enter_fixes is at most {most}", f"enter_fixes 不能大于 {most}"]
     for path in ("/api/v1/rules/nothing", "/api/v1/rules/nothing/history"):
         assert (client.get(path).status_code, client.get(path).json()["code"]) == (404, "rule_unknown")
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.detection import POSITION_NONE, Detection, as_index
-from actors.detectors import DETECTORS, alarms
+from actors.detectors import DETECTORS, alarms, crash
 from core.events import Event
 from protocols.report import FLAG_CRASH_ITEM, FLAG_NO_FIX, FLAG_TIME_BAD
 from tests.detection.reports import NOON, at, circle, rows, square, table
@@ -179,9 +179,9 @@ def test_what_was_heard_before_gives_nothing_new(seed: int, first: int) -> None:
     """A terminal that empties its memory, a journal read again: all of it is known.
 
     But for alarms that are over: of these a terminal's latch remembers three (ALARM_EPISODES), and rather tells one of
-    them again than miss one that was never told.
+    them again, and a crash by it, than miss one that was never told.
     """
-    forgotten = {type_ for row in DETECTORS if row.name == alarms.NAME for type_ in row.events}
+    forgotten = {type_ for row in DETECTORS if row.name in (alarms.NAME, crash.NAME) for type_ in row.events}
     if first >= LENGTH - JUST_NOW:
         forgotten = set()
     judge = detection()
