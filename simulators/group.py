@@ -92,7 +92,9 @@ def fences(city: City, cars: int) -> list[Fence]:
     for number, dealer in enumerate(city.dealers):
         place = {"centre": _position(dealer.x_m, dealer.y_m), "radius_m": FORECOURT_M}
         zh, en = _district(city, number)
-        drawn.append(Fence(f"{zh}店前场 {en} forecourt", "circle", place, "#1f5fbf" if number else "#0b3d91", -1, None))
+        rules: dict[str, Any] = {} if number else {"dwell_s": 1800}
+        colour = "#1f5fbf" if number else "#0b3d91"
+        drawn.append(Fence(f"{zh}店前场 {en} forecourt", "circle", place, colour, -1, None, rules))
     middle = city.dealers[0]
     demonstrators = tuple(range(5, cars, TEST_DRIVES))
     area = _blob(middle.x_m, middle.y_m, 3400.0, 2700.0, 12, 0.3)
@@ -107,8 +109,8 @@ def fences(city: City, cars: int) -> list[Fence]:
             "corridor",
             route,
             "#a02658",
-            -1,
-            demonstrators,
+            0,
+            None,
             {"role": "route"},
         )
     )
@@ -138,8 +140,10 @@ def fences(city: City, cars: int) -> list[Fence]:
     edge = city.edges[kerb["edge"]]
     corner = city.points[edge["first_point"] + edge["points"] // 2]
     yard = _blob(float(corner["x_m"]), float(corner["y_m"]), 700.0, 520.0, 6, 0.2)
-    shift = [{"days": (1, 2, 3, 4, 5, 6), "from": "08:00", "to": "20:00"}]
-    rules = {"dwell_s": 1200, "expected": shift}
+    workdays = (1, 2, 3, 4, 5, 6)
+    shifts = [{"days": workdays, "from": "08:00", "to": "12:00"}, {"days": workdays, "from": "12:00", "to": "20:00"}]
+    # Kept by their terminals too: these warn their drivers by themselves.
+    rules = {"dwell_s": 1200, "expected": shifts, "on_terminals": True, "terminal": {"leave_driver": True}}
     fleet = tuple(range(0, cars, FLEET_CARS))
     drawn.append(Fence("恒达物流园 Hengda yard", "polygon", yard, "#b5651d", -1, fleet, rules))
     return drawn

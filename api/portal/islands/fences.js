@@ -614,6 +614,7 @@ async function start() {
   map = await groundMap(mapElement);
   view = new View(map, filters);
   view.addEventListener("open", (event) => void open(event.detail, false));
+  view.addEventListener("shown", () => (part("sketched").hidden = !view.clusters.length));
   view.addEventListener("problem", (event) => toast(event.detail));
   draw = new Draw(map, () => ({ line: ink("accent"), ground: ink("surface"), bad: ink("bad") }), (spot, near) => view.nearby(spot, near));
   importing = new Importing(root, { about, view, storeName, showPane, list: () => (filter(), backToList()), back: () => (chosen ? void open(chosen.id, false) : backToList()) });

@@ -178,9 +178,11 @@ export class Importing {
 
   drawn({ geometry, what, radius_m, width_m }) {
     const properties = { radius_m, width_m };
-    // A refused shape may be anything: it is drawn as it is.
     const sized = (geometry.type === "Point" && radius_m) || (geometry.type === "LineString" && width_m);
-    const feature = sized ? painted({ id: 0, geometry, properties }) : { type: "Feature", geometry };
+    const whole = what !== "refused" && (sized || geometry.type === "Polygon");
+    // A refused shape may be anything: of an area that crosses itself a map may see nothing, so its edges are drawn.
+    const edges = geometry.type === "Polygon" ? { type: "MultiLineString", coordinates: geometry.coordinates } : geometry;
+    const feature = whole ? painted({ id: 0, geometry, properties }) : { type: "Feature", geometry: edges };
     return { ...feature, properties: { fate: what } };
   }
 

@@ -14,7 +14,7 @@ const ink = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const strong = (plain, more) => ["case", ["any", ["boolean", ["feature-state", "chosen"], false], ["boolean", ["feature-state", "hover"], false]], more, plain];
 const colourOf = () => ["case", ["!", ["get", "active"]], ink("ink-faint"), ["==", ["get", "colour"], ""], ink("accent"), ["get", "colour"]];
 
-/** Events: `open` (detail: id of the fence that was pressed), `problem`. */
+/** Events: `open` (detail: id of the fence that was pressed), `shown` (what is on the screen is another), `problem`. */
 export class View extends EventTarget {
   /** @param filters () => URLSearchParams that the list has, too */
   constructor(map, filters) {
@@ -58,6 +58,7 @@ export class View extends EventTarget {
       this.count = answer.count ?? answer.features.length;
       this.read = { ...box, counted: this.clusters.length > 0 };
       this.paint();
+      this.dispatchEvent(new Event("shown"));
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (!(problem instanceof Problem)) throw problem;
