@@ -173,13 +173,17 @@ def test_there_are_as_many_confounders_as_crashes_and_as_many_of_each_class(stre
         goes_on = cases.delta_v_kmh[number] < 15
         rolls = accidents.CRASH_KINDS[cases.kind[number]] == "glance"
         assert goes_on or rolls or cases.drives.speed_ms[own][after].max() == 0
-        # The speed changes by what of delta_v lies along the way, at the moment itself.
-        if accidents.CRASH_KINDS[cases.kind[number]] == "struck":
-            moment = int(cases.when_s[number]) - int(cases.drives.time_s[own][0])
-            seconds = cases.drives.speed_ms[own][moment : moment + 3]
-            assert seconds.max() - seconds[0] > 0.3 * cases.delta_v_kmh[number] / 3.6
     peak = np.maximum.reduceat(cases.happening.acceleration_mg, cases.drives.first[:-1])
     assert peak[cases.crash & (cases.delta_v_kmh > 25)].min() > 6_000
+
+
+def test_what_brakes_behind_a_crash_begins_with_the_speed_that_the_crash_left() -> None:
+    time_s = np.arange(accidents.AFTER_S * accidents.FINE_HZ) / accidents.FINE_HZ
+    left = np.where(time_s < 0.37, 14.0, 4.0)
+    speed = accidents._braked(left, 0.37, 4.0, np.inf, left)
+    assert speed[time_s < 0.37].min() == 14.0
+    assert speed[time_s >= 0.37].max() <= 4.0
+    assert speed[time_s >= 1.4].max() == 0.0
 
 
 def test_detection_is_measured_through_its_events(streets: Drives) -> None:
