@@ -17,7 +17,8 @@ import msgspec
 import numpy as np
 
 from actors.detectors import DETECTORS
-from actors.detectors.finding import SWEPT, Detector, Making
+from actors.detectors.cleaning import Cleaning
+from actors.detectors.finding import SWEPT, Detector, Kept, Making
 from actors.detectors.geofence import GeofenceDetector
 from actors.detectors.theft import TheftDetector
 from core.arming import Arming
@@ -73,7 +74,9 @@ class Detection:
         self.rules = rules or Rules()
         """Judged by from the next batch on; swap_rules and restore change it."""
         making = Making(table, as_index(fences), self.rules, arming)
+        self.cleaning = Cleaning(table, making.rules.of("cleaning"))
         self._detectors = [row.make(making) for row in DETECTORS]
+        self._kept: tuple[Kept, ...] = (self.cleaning, *self._detectors)
         self._purposes = {type_: purpose for row in DETECTORS for type_, purpose in row.events.items()}
         self._facts = np.zeros(settings.facts_max, FACT)
         # Up to when we have heard all, when to sweep next, and since when we listen without interruption; 0: never yet.
@@ -98,7 +101,9 @@ class Detection:
         Raises:
             TypeError: not REPORT rows.
         """
-        rows = reports_array(rows)
+        # A copy: cleaning marks rows, and the caller's are what the terminals said.
+        rows = reports_array(rows).copy()
+        self.cleaning.clean(rows)
         events: list[Event] = []
         # Never backwards, whatever our clock did.
         arrival_ms = np.maximum.accumulate(np.maximum(rows["arrival_ms"], self._heard_ms))
@@ -182,7 +187,7 @@ class Detection:
     def swap_rules(self, rules: Rules) -> None:
         """Judge by other thresholds from the next batch on."""
         self.rules = rules
-        for detector in self._detectors:
+        for detector in self._kept:
             if detector.name in RULES:
                 detector.rules = rules.of(detector.name)
 
@@ -215,7 +220,7 @@ class Detection:
     def statistics(self) -> dict[str, int]:
         """Return counts by name: passes, events, and each detector's under its own name."""
         counts = {"passes": self._passes, "sweeps": self._sweeps, "events": self._events}
-        for detector in self._detectors:
+        for detector in self._kept:
             counts |= {f"{detector.name}.{name}": count for name, count in detector.statistics().items()}
         return counts
 
@@ -241,7 +246,7 @@ class Detection:
             "rules": np.frombuffer(rules_text(rules or self.rules), np.uint8),
             "clock": np.array([self._heard_ms, self._sweep_ms, self._since_ms], np.int64),
         }
-        for detector in self._detectors:
+        for detector in self._kept:
             arrays[f"{detector.name}/version"] = np.array([detector.version], np.int64)
             arrays |= {f"{detector.name}/{name}": array for name, array in detector.state().items()}
         return arrays
@@ -283,7 +288,7 @@ class Detection:
         found = int(arrays["format"][0])
         if found != SNAPSHOT_FORMAT:
             raise SnapshotError(f"format {found}, this program reads {SNAPSHOT_FORMAT}")
-        for detector in self._detectors:
+        for detector in self._kept:
             prefix = f"{detector.name}/"
             version = int(arrays[f"{prefix}version"][0])
             if version != detector.version:
@@ -295,7 +300,7 @@ class Detection:
 
     def _clear(self) -> None:
         self._heard_ms = self._sweep_ms = self._since_ms = 0
-        for detector in self._detectors:
+        for detector in self._kept:
             detector.clear()
 
 

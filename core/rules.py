@@ -160,12 +160,55 @@ class CrashRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Changes of speed from which on a crash is called moderate, and severe."""
 
 
+class CleaningRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a terminal's positions and times is set aside. What each means: core/kernels/cleaning.py."""
+
+    jump_kmh: Annotated[float, Meta(ge=100, le=1000)] = 250.0
+    jump_m: Annotated[float, Meta(ge=50, le=5000)] = 300.0
+    step_m: Annotated[float, Meta(ge=10, le=1000)] = 30.0
+    """Room for the noise of two fixes: six standard deviations of 5 m."""
+    jump_fixes: Annotated[int, Meta(ge=2, le=20)] = 3
+    frozen_fixes: Annotated[int, Meta(ge=2, le=100)] = 3
+    frozen_s: Annotated[float, Meta(ge=1, le=600)] = 5.0
+    frozen_kmh: Annotated[float, Meta(ge=3, le=100)] = 10.0
+    clock_ahead_s: Annotated[float, Meta(ge=60, le=86_400)] = 600.0
+
+
+class DrivingRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a trip begins and ends, when the odometer is told, what is too fast. See core/kernels/driving.py."""
+
+    moved_m: Annotated[float, Meta(ge=0, le=5000)] = 100.0
+    start_m: Annotated[float, Meta(ge=200, le=10_000)] = 500.0
+    stop_s: Annotated[float, Meta(ge=60, le=7200)] = 300.0
+    silence_s: Annotated[float, Meta(ge=180, le=86_400)] = 900.0
+    advance_m: Annotated[float, Meta(ge=1000, le=1_000_000)] = 50_000.0
+    limit_kmh: Annotated[float, Meta(ge=0, le=300)] = 120.0
+    """The highest that any road of China allows. 0: no speed is too fast."""
+    overspeed_s: Annotated[float, Meta(ge=0, le=600)] = 10.0
+
+
+class ProximityRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When two cars come near enough to tell. What each means: core/kernels/proximity.py."""
+
+    score_min: Annotated[float, Meta(ge=0, le=101)] = 60.0
+    """101: nothing is told."""
+    speed_kmh_min: Annotated[float, Meta(ge=1, le=200)] = 20.0
+    closing_kmh_min: Annotated[float, Meta(ge=1, le=400)] = 30.0
+    horizon_s: Annotated[float, Meta(ge=1, le=15)] = 5.0
+    distance_m: Annotated[float, Meta(ge=1, le=50)] = 4.0
+    age_s_max: Annotated[float, Meta(ge=0, le=10)] = 3.0
+    cooldown_s: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
+
+
 RULES: Final[Mapping[str, type[msgspec.Struct]]] = MappingProxyType(
     {
+        "cleaning": CleaningRule,
         "geofence": FenceRule,
         "theft": TheftRule,
         "power": PowerRule,
         "crash": CrashRule,
+        "driving": DrivingRule,
+        "proximity": ProximityRule,
     }
 )
 """Detector: its thresholds. All fields are numbers or booleans: kernels take them as float64 in this order."""

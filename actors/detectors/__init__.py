@@ -6,12 +6,14 @@ A detector that is added here is judged, swept, snapshotted, restored and counte
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from actors.detectors import alarms, crash, geofence, power, theft
+from actors.detectors import alarms, crash, driving, geofence, power, proximity, theft
 from actors.detectors.alarms import AlarmDetector
 from actors.detectors.crash import CrashDetector
+from actors.detectors.driving import DrivingDetector
 from actors.detectors.finding import Detector, Making
 from actors.detectors.geofence import GeofenceDetector
 from actors.detectors.power import PowerDetector
+from actors.detectors.proximity import ProximityDetector
 from actors.detectors.theft import TheftDetector
 
 
@@ -56,5 +58,23 @@ DETECTORS: Final = (
         power.VERSION,
         lambda making: PowerDetector(making.table, making.rules.of(power.NAME)),
         {"device.unplugged": "service", "device.plugged": "service"},
+    ),
+    DetectorRow(
+        driving.NAME,
+        driving.VERSION,
+        lambda making: DrivingDetector(making.table, making.rules.of(driving.NAME)),
+        {
+            "trip.opened": "service",
+            "trip.closed": "service",
+            "odometer.advanced": "service",
+            "overspeed.began": "safety",
+            "overspeed.ended": "safety",
+        },
+    ),
+    DetectorRow(
+        proximity.NAME,
+        proximity.VERSION,
+        lambda making: ProximityDetector(making.table, making.rules.of(proximity.NAME)),
+        {"proximity.risked": "safety"},
     ),
 )

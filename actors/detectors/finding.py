@@ -24,13 +24,29 @@ class Finding(NamedTuple):
     """Of the event: which Struct of core.events.EVENTS the payload is."""
 
 
-class Detector(Protocol):
-    """What detection asks of a detector. Judging depends on reports, state, fences and rules only, never on a clock."""
+class Kept(Protocol):
+    """Whatever has state for snapshots, thresholds that are swapped, and counts: each detector, and cleaning."""
 
     name: str
     version: int
     rules: RuleSet
     """Swapped between two batches. A detector without thresholds has none (RULES does not name it)."""
+
+    def statistics(self) -> dict[str, int]:
+        """Return counts by name."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return copies of all state, by name, for a snapshot."""
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what state() returned. Raises ValueError if it does not fit."""
+
+    def clear(self) -> None:
+        """Forget all state."""
+
+
+class Detector(Kept, Protocol):
+    """What detection asks of a detector. Judging depends on reports, state, fences and rules only, never on a clock."""
 
     def judge(self, rows: np.ndarray, start: int, facts: np.ndarray) -> tuple[int, int]:
         """Judge rows (n,) REPORT from `start` in order, until they or the room in `facts` (m,) FACT end.
@@ -52,18 +68,6 @@ class Detector(Protocol):
 
     def describe(self, fact: Any, row: Any) -> Finding:
         """Return what one fact says; row is the report that settled it, None for a fact of a sweep."""
-
-    def statistics(self) -> dict[str, int]:
-        """Return counts by name."""
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return copies of all state, by name, for a snapshot."""
-
-    def load(self, state: dict[str, np.ndarray]) -> None:
-        """Take over what state() returned. Raises ValueError if it does not fit."""
-
-    def clear(self) -> None:
-        """Forget all state."""
 
 
 class Making(NamedTuple):

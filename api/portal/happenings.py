@@ -31,12 +31,17 @@ from core.events import (
     MediaStored,
     MessageReceived,
     MessageRequested,
+    OdometerAdvanced,
+    OverspeedSeen,
     PassengersCounted,
+    ProximityRisked,
     QuestionAnswered,
     RecorderReported,
     RecordingUploaded,
     RulesChanged,
     TheftSuspected,
+    TripClosed,
+    TripOpened,
     UpgradeFinished,
 )
 from protocols.jt808.control import UPGRADE_RESULTS
@@ -140,6 +145,31 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
             return " · ".join([text, *further, *([t("event_late")] if late else [])])
         case CrashJudged() as crash:
             return crash_said(crash, words)
+        case TripOpened(began_by=by):
+            return t("event_say_trip_opened", by=t(f"trip_by_{by}"))
+        case TripClosed(distance_m=metres, duration_ms=took_ms, max_kmh10=fastest):
+            km, minutes = words.number(metres / 1000, 1), words.number(round(took_ms / 60_000))
+            return t("event_say_trip_closed", km=km, minutes=minutes, speed=words.number(fastest / 10))
+        case OdometerAdvanced(odometer_m=metres, advance_m=advance):
+            km = words.number(metres / 1000, 1)
+            return t("event_say_odometer", km=km, advance=words.number(advance / 1000, 1))
+        case OverspeedSeen(max_kmh10=fastest, limit_kmh10=limit, duration_ms=took_ms, fence_id=fence):
+            text = t(
+                "event_say_overspeed",
+                max=words.number(fastest / 10),
+                limit=words.number(limit / 10),
+                seconds=words.number(round(took_ms / 1000)),
+            )
+            zone = names.fences.get(fence, t("event_fence_numbered", n=fence)) if fence else ""
+            return f"{zone} · {text}" if zone else text
+        case ProximityRisked(other_vehicle_id=other, score=score, seconds10=seconds10, miss_m10=miss_m10):
+            return t(
+                "event_say_proximity",
+                other=names.plates.get(other, t("event_car_numbered", n=other)),
+                score=score,
+                seconds=words.number(seconds10 / 10, 1),
+                miss=words.number(miss_m10 / 10, 1),
+            )
         case CommandRequested(message=message):
             return message_name(message, words)
         case CommandProgress(why=why, reason=reason):
@@ -280,6 +310,8 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
         return f"{value // 60:02}:{value % 60:02}"
     if name in _SPANS:
         return words.t("event_seconds", n=words.number(round(value / 1000)))
+    if name in _WAYS:
+        return words.or_text(f"trip_{_WAYS[name]}_{value}", str(value))
     if name.endswith("_ms") and isinstance(value, int):
         # 0 is no time: nothing of the kind was set.
         return words.time(value) if value else Markup('<span class="faint">–</span>')
@@ -314,12 +346,31 @@ def _said(name: str, value: Any, names: Names, words: Words) -> Markup | str:
     return str(value)
 
 
-_VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before"})
-_CODES: Final = frozenset({"report_id", "first_report_id", "suspicion", "command", "terminal_id", "phone", "sha256"})
+_VEHICLES: Final = frozenset({"vehicle_id", "vehicle_before", "other_vehicle_id"})
+_CODES: Final = frozenset(
+    {
+        "report_id",
+        "first_report_id",
+        "other_report_id",
+        "trip_id",
+        "suspicion",
+        "command",
+        "terminal_id",
+        "phone",
+        "sha256",
+    }
+)
+_WAYS: Final = {
+    "began_by": "by",
+    "ended_by": "by",
+    "distance_from": "from",
+    "source": "from",
+    "rebased": "rebased",
+}
 _HIDDEN: Final = frozenset({"has_fix", "rule_version"})
 _ON_THE_CARD: Final = frozenset({"evidence", "against", "blind", "confidence_percent", "severity"})
 """Of a crash: its card shows them better."""
-_SPANS: Final = frozenset({"stay_ms", "duration_ms"})
+_SPANS: Final = frozenset({"stay_ms", "duration_ms", "idle_ms"})
 """Times that something took, not moments."""
 
 LOOKS: Final[dict[str, Look]] = {
@@ -366,6 +417,9 @@ LOOKS: Final[dict[str, Look]] = {
     "message": Look("outbox", "quiet"),
     "trip": Look("route", "quiet"),
     "odometer": Look("speed", "quiet"),
+    "overspeed": Look("speed", "warn"),
+    "overspeed.ended": Look("speed", "quiet"),
+    "proximity": Look("target", "quiet"),
     "key": Look("key", "info"),
     "driver": Look("user", "info"),
     "driver.card.removed": Look("user", "quiet"),
@@ -385,6 +439,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "sos": ("sos.", "key."),
     "theft": ("theft.", "vehicle.armed", "vehicle.disarmed"),
     "fence": ("fence.", "route."),
+    "trip": ("trip.", "odometer."),
+    "overspeed": ("overspeed.", "proximity."),
     "command": ("command.",),
     "media": ("media.",),
     "session": ("terminal.session.",),

@@ -8,7 +8,7 @@ import msgspec
 
 from core.events.crash import CrashCleared, CrashConfirmed, CrashEvidence, CrashJudged, CrashSuspected
 from core.events.detection import AlarmSeen, FenceCrossed, FenceMissed
-from core.events.driving import OverspeedSeen
+from core.events.driving import OdometerAdvanced, OverspeedSeen, ProximityRisked, TripClosed, TripOpened
 from core.events.event import DEPTH_MAX, PURPOSES, Event, derive_id
 from core.events.geofence import AreasAsked, GeofenceRemoved, GeofenceSaved
 from core.events.guard import (
@@ -82,8 +82,10 @@ __all__ = [
     "MessageDecided",
     "MessageReceived",
     "MessageRequested",
+    "OdometerAdvanced",
     "OverspeedSeen",
     "PassengersCounted",
+    "ProximityRisked",
     "QuestionAnswered",
     "RecorderReported",
     "RecordingUploaded",
@@ -98,6 +100,8 @@ __all__ = [
     "TerminalUnbound",
     "TheftCleared",
     "TheftSuspected",
+    "TripClosed",
+    "TripOpened",
     "UpgradeFinished",
     "VehicleArmed",
     "VehicleChanged",
@@ -153,8 +157,12 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("device.silent", 1): DevicePresence,
         ("device.unplugged", 1): DevicePower,
         ("device.plugged", 1): DevicePower,
+        ("trip.opened", 1): TripOpened,
+        ("trip.closed", 1): TripClosed,
+        ("odometer.advanced", 1): OdometerAdvanced,
         ("overspeed.began", 1): OverspeedSeen,
         ("overspeed.ended", 1): OverspeedSeen,
+        ("proximity.risked", 1): ProximityRisked,
         ("media.announced", 1): MediaAnnounced,
         ("media.stored", 1): MediaStored,
         ("message.requested", 1): MessageRequested,

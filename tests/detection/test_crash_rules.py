@@ -21,6 +21,8 @@ from protocols.report import (
 )
 from tests.detection.reports import EQUATOR, NOON, detection, rows, table, units
 
+pytestmark = pytest.mark.usefixtures("as_they_come")
+
 COLLISION, ROLLOVER, SOS = 1 << 29, 1 << 30, 1 << 0
 ON, OFF = 3, 2
 Row = dict[str, Any]

@@ -21,6 +21,8 @@ from core.vehicle_table import VehicleTable
 from protocols.report import FLAG_NO_FIX, FLAG_TIME_BAD
 from tests.detection.reports import NOON, at, circle, detection, rows, square, table, told
 
+pytestmark = pytest.mark.usefixtures("as_they_come")
+
 FENCES = [square(1), square(2, half_m=450), circle(3, radius_m=480), *(square(k, half_m=440) for k in range(10, 20))]
 SMALLEST = DetectionSettings(facts_max=FACTS_PER_ROW_MAX)
 

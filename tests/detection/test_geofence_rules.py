@@ -21,6 +21,8 @@ from protocols.report import FLAG_BATCH, FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TI
 from tests.detection import reports
 from tests.detection.reports import EQUATOR, NOON, at, circle, rows, ruled, square, table, told, units
 
+pytestmark = pytest.mark.usefixtures("as_they_come")
+
 IN, OUT = ("fence.entered", 7), ("fence.exited", 7)
 INSIDE, SHALLOW, LINE, BAND, BEYOND = -100, -30, 0, 10, 50
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from actors.detection import POSITION_NONE, Detection, as_index
 from actors.detectors import DETECTORS, alarms, crash
 from core.events import Event
+from core.rules import GroupRule, ProximityRule, Rules
 from protocols.report import FLAG_CRASH_ITEM, FLAG_NO_FIX, FLAG_TIME_BAD
 from tests.detection.reports import NOON, at, circle, rows, square, table
 
@@ -96,8 +97,12 @@ def fleet(seed: int) -> np.ndarray:
     return found
 
 
+NEAR = Rules([GroupRule(1, "proximity", 1, ProximityRule(score_min=5, distance_m=50, age_s_max=10))])
+"""Four cars on one street rarely come as near as a group wants to be told of."""
+
+
 def detection() -> Detection:
-    return Detection(table(), FENCES)
+    return Detection(table(), FENCES, rules=NEAR)
 
 
 def judged(judge: Detection, reports: np.ndarray) -> list[Event]:
