@@ -39,7 +39,7 @@ HUES: Final = 6
 ON_TRACK: Final = ("sos.", "crash.", "theft.", "fence.", "route.")
 """Events that are marked on the map and over the chart: those that happened at a place."""
 
-FAMILIES: Final = ("crash", "sos", "theft", "fence", "media", "session", "command")
+FAMILIES: Final = ("crash", "sos", "theft", "fence", "trip", "overspeed", "media", "session", "command")
 """Of api.portal.happenings.GROUPS, those that a car's own page offers."""
 
 
