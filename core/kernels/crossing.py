@@ -19,18 +19,18 @@ Fixes are judged in order of their time: one that is not newer than the last jud
 without a usable fix freezes everything.
 
 **A standing car stays where it stands.** A car stands when its ignition is off and it is slower than TOWED_KMH10, or
-its ignition is on and it is slower than `stand_kmh10` (and, once standing, until it is faster than that by
-STARTS_KMH10). From its first standing fix on it is judged at that place, the anchor, whatever its later fixes say,
-until these support that it was moved: `displaced_fixes` in a row, for `displaced_ms`, farther off than
-`displaced_m_min` or six `position_sigma_m`, or an odometer that has counted ODOMETER_SUPPORTS_M since. Until then
-fixes so far off count for nothing. A car that was moved without driving (towed, or its ignition not wired) has its
-anchor follow it, in steps of that distance, until it has stayed for STILL_MS.
+its ignition is on and it is slower than `stand_kmh10` (and, once standing, until two fixes in a row, or one of
+SURELY_KMH10, say that it is faster than that by STARTS_KMH10). From its first standing fix on it is judged at that
+place, the anchor, whatever its later fixes say, until these support that it was moved: `displaced_fixes` in a row, for
+`displaced_ms`, farther off than `displaced_m_min` or six `position_sigma_m`, or an odometer that has counted
+ODOMETER_SUPPORTS_M since. Until then fixes so far off count for nothing. A car that was moved without driving (towed,
+or its ignition not wired) has its anchor follow it, in steps of that distance, until it has stayed for STILL_MS.
 
 **The way between two fixes counts.** A fence through which it leads for `chord_m_min`, and which holds neither end,
-was entered and exited, if the way is no longer than `gap_ms_max` and `gap_m_max`. The straight line is not the road:
-the fact says `inferred`. One fix inside between two outside counts the same way, if the straight way past it leads
-through as well, or if the fix lay `jump_m` deep inside, deeper than a fix is thrown; and one fix so far outside
-between two inside.
+was entered and exited, if the way is no longer than `gap_ms_max` and `gap_m_max` and the car still heads along it. The
+straight line is not the road: the fact says `inferred`. One fix inside between two outside counts the same way, if the
+straight way past it leads through as well, or if the fix lay `jump_m` deep inside, deeper than a fix is thrown; and
+one fix so far outside between two inside.
 
 **Hours.** Outside its hours a fence is not judged. A car inside when hours begin enters then, when they end it exits
 then, both dated by the edge and with reason `hours`: by the next fix, or by the sweep, EDGE_GRACE_MS after the edge.
@@ -180,11 +180,17 @@ MOTION_DRIVING: Final = 1
 MOTION_STANDING: Final = 2
 MOTION_CARRIED: Final = 3
 """It was moved without driving: judged where it stands, but it takes one fix to move it on."""
+MOTION_STARTING: Final = 4
+"""It stood, and its last fix said a speed, not surely."""
 
 TOWED_KMH10: Final = 100
 """A car with its ignition off that is faster than this is on its way, whoever drives it. Below it is the noise of a
 receiver that stands."""
 STARTS_KMH10: Final = 20
+SURELY_KMH10: Final = 150
+"""No fix that is thrown says such a speed."""
+STRAIGHT_COSINE: Final = 0.8
+"""The way was straight if the car heads along it within 37 degrees. Round a corner of two streets it is 45."""
 ODOMETER_SUPPORTS_M: Final = 50
 """Terminals count tenths of a kilometre, some metres: any step of theirs is one that was driven."""
 STILL_MS: Final = 60_000
@@ -407,6 +413,16 @@ def _square(lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-def]
     # Across the antimeridian it is the other way round.
     east = min(east, TURN_1E7 - east) * math.cos((lat_a + lat_b) * (0.5 * RADIANS_PER_UNIT))
     return north * north + east * east
+
+
+@njit(types.boolean(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _went_straight(lat_a, lon_a, lat_b, lon_b, course_deg):  # type: ignore[no-untyped-def]
+    """Tell whether a car that has come from a to b heads on the way that it came."""
+    north = float(lat_b - lat_a)
+    east = float(lon_b - lon_a) * math.cos((lat_a + lat_b) * (0.5 * RADIANS_PER_UNIT))
+    course = course_deg * (math.pi / 180)
+    along = north * math.cos(course) + east * math.sin(course)
+    return along >= STRAIGHT_COSINE * math.sqrt(north * north + east * east)
 
 
 @njit(types.boolean(_INT, _INT, _INT, _INT, types.float64), cache=True, nogil=True)
@@ -724,8 +740,13 @@ def judge_crossings(  # type: ignore[no-untyped-def]
             stands_below = TOWED_KMH10
         elif motion == MOTION_STANDING:
             stands_below += STARTS_KMH10
-        if speed >= stands_below:
+        if speed >= stands_below and (motion != MOTION_STANDING or speed >= SURELY_KMH10):
             state.motion = MOTION_DRIVING
+        elif speed >= stands_below:
+            # A fix that is thrown often says a speed as well: a second one has to say so too.
+            state.motion = MOTION_STARTING
+            counters[COUNT_HELD] += 1
+            continue
         elif motion == MOTION_NONE or motion == MOTION_DRIVING:
             state.motion = MOTION_STANDING
             state.displaced = 0
@@ -735,6 +756,8 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         ):
             if state.displaced != 0:
                 state.displaced = 0
+            if motion == MOTION_STARTING:
+                state.motion = MOTION_STANDING
             if motion == MOTION_CARRIED and time_ms - anchors[vehicle].still_ms >= STILL_MS:
                 state.motion = MOTION_STANDING
             lat = before_lat
@@ -758,6 +781,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
                 )
             ):
                 state.displaced = displaced
+                state.motion = MOTION_STANDING
                 counters[COUNT_HELD] += 1
                 continue
             state.displaced = 0
@@ -1205,7 +1229,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         if count > FENCE_PASSED_MAX:
             counters[COUNT_UNTRACKED] += count - FENCE_PASSED_MAX
             count = FENCE_PASSED_MAX
-        if count > 0 and driving:
+        if count > 0 and driving and _went_straight(before_lat, before_lon, lat, lon, np.int64(row.course_deg)):
             measure_chords(
                 table,
                 before_lat,

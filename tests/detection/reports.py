@@ -41,7 +41,7 @@ def at(metres: float) -> dict[str, int]:
     The car drives: its ignition is on, and it is fast enough.
     """
     lon_1e7 = EQUATOR[1] + units(HALF_M) + units(metres)
-    return {"lat_1e7": EQUATOR[0], "lon_1e7": lon_1e7, "status": 3, "speed_kmh10": 400}
+    return {"lat_1e7": EQUATOR[0], "lon_1e7": lon_1e7, "status": 3, "speed_kmh10": 400, "course_deg": 90}
 
 
 def rows(*fields: dict[str, Any]) -> np.ndarray:

@@ -322,9 +322,19 @@ def test_an_engine_that_idles_stands_too() -> None:
     idle = {"status": 3, "speed_kmh10": 20}
     fixes = [parked(m, 10 * k, **idle) for k, m in enumerate([-10, -10, 19, 19, -12, 25, -10, 19, 19])]
     assert told(judged(*fixes)) == [IN]
-    # Driving off is believed at once.
-    fixes += [parked(BEYOND, 200, status=3, speed_kmh10=60), parked(BEYOND, 210, status=3, speed_kmh10=60)]
-    assert told(judged(*fixes)) == [IN, OUT]
+    # One fix that says a speed is not believed, unless it is a high one; the second is.
+    creep = [parked(BEYOND, 200 + 10 * k, status=3, speed_kmh10=60) for k in range(3)]
+    assert told(judged(*fixes, *creep[:2])) == [IN]
+    assert told(judged(*fixes, *creep)) == [IN, OUT]
+    assert told(judged(*fixes, *({**one, "speed_kmh10": 200} for one in creep[:2]))) == [IN, OUT]
+
+
+def test_a_thrown_fix_that_says_a_speed_does_not_move_a_standing_car() -> None:
+    idle = {"status": 3, "speed_kmh10": 0}
+    fixes = [parked(-10, 0, **idle), parked(-10, 10, **idle)]
+    for k in range(2, 40, 2):
+        fixes += [parked(45, 10 * k, status=3, speed_kmh10=58), parked(17, 10 * k + 10, **idle)]
+    assert told(judged(*fixes)) == [IN]
 
 
 def test_a_towed_car_has_left_once_it_is_displaced_for_long_enough() -> None:
@@ -420,6 +430,11 @@ def test_of_a_long_gap_or_way_or_a_short_cut_nothing_is_inferred() -> None:
     corner = Fence(7, Polygon([[(0, EQUATOR[1]), (units(30), EQUATOR[1]), (units(30), EQUATOR[1] + units(60))]]))
     line = [{**at(m), "lat_1e7": units(20), "time_ms": NOON + 10_000 * k} for k, m in enumerate((-900, -100))]
     assert judged(*line, fence=corner) == []
+
+
+def test_round_a_corner_the_straight_way_says_nothing() -> None:
+    fixes = [{**at(m), "course_deg": 135, "time_ms": NOON + 30_000 * k} for k, m in enumerate((-900, -100))]
+    assert judged(*fixes, fence=square(7, half_m=100.0)) == []
 
 
 def test_nothing_is_passed_through_by_whom_it_is_not_for_nor_outside_its_hours() -> None:
