@@ -55,6 +55,7 @@ from api.problems import (
 )
 from api.streams import Streams
 from api.tracks import read_days, read_track
+from api.trips import list_trips
 from api.vehicles import list_vehicles, read_vehicle
 from storage.errors import RegistryFullError, StorageError
 from storage.marks import RefusedError
@@ -115,6 +116,7 @@ RESOURCES: Final = (
     read_vehicle,
     read_track,
     read_days,
+    list_trips,
     list_frames,
     *commands.RESOURCES,
     list_events,

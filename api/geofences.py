@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from litestar import Request, delete, get, post, put
 from litestar.concurrency import sync_to_thread
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
@@ -208,7 +209,10 @@ async def list_geofences(
     "/geofences/export",
     opt={"right": "geofences.read"},
     summary="All geofences as a file",
-    responses=answers("bad_request", *KEYED),
+    responses={
+        200: ResponseSpec(bytes, generate_examples=False, media_type="*/*", description="GeoJSON or KML, as asked"),
+        **answers("bad_request", *KEYED),
+    },
     raises=[],
 )
 async def export_geofences(
@@ -434,7 +438,7 @@ async def list_vehicle_geofences(request: Request, vehicle_id: FromPath[int]) ->
         fences = await sync_to_thread(_of(request).of_vehicle, principal_of(request), vehicle_id, PAGE)
     if fences is None:
         raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
-    return FeatureCollection(features=[feature_of(fence) for fence in fences])
+    return FeatureCollection(features=[feature_of(fence) for fence in fences], next=None)
 
 
 def language_for(request: Request) -> str:

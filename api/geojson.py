@@ -96,7 +96,7 @@ class FeatureCollection(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
     """Geofences by id."""
 
     features: list[Feature]
-    next: int | None = None
+    next: int | None
     """Hand it back as `after`; null on the last page."""
 
 

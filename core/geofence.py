@@ -186,11 +186,16 @@ MINUTES_OF_WEEK: Final = 7 * 24 * 60
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A time of the week: on each of these days from then to then; to a time before its start, on the day after."""
 
-    days: Annotated[tuple[_Day, ...], Meta(min_length=1, max_length=7)]
-    """1 is Monday."""
+    days: tuple[_Day, ...]
+    """One to seven of them; 1 is Monday."""
     from_: _Hour = msgspec.field(name="from")
     """As 08:30."""
     to: _End = "24:00"
+
+    def __post_init__(self) -> None:
+        # Not as bounds of the type: the API's document would then allow anything for a day.
+        if not 1 <= len(self.days) <= 7:
+            raise ValueError("a window is of one to seven days")
 
     def spans(self) -> list[tuple[int, int]]:
         """Return [start, end) on each of its days, minutes since Monday's midnight; Sunday's may end beyond 10,080."""

@@ -28,9 +28,10 @@ CLOCK_AHEAD_MS: Final = 24 * 3_600_000
 LATE_MS: Final = 31 * 24 * 3_600_000
 """A terminal's clock may run a day ahead, and a car may stand without a network for a month before it tells of it."""
 
-_COORDINATES_1E7: Final = frozenset({"lat_1e7", "lon_1e7"})
-_COORDINATES_1E6: Final = frozenset({"latitude", "longitude"})
-"""Fields of payloads that say where a vehicle was; those in 1e-6 degree stand in what a terminal answered."""
+_COORDINATES_1E7: Final = ("lat_1e7", "lon_1e7")
+_COORDINATES_1E6: Final = ("latitude", "longitude")
+"""Ends of the names of fields that say where a vehicle was (a trip's start_lat_1e7 too); those in 1e-6 degree stand in
+what a terminal answered."""
 _IDENTITIES: Final = frozenset({"phone", "plate"})
 """Fields of payloads that only those see who may read terminals."""
 _SECRETS: Final = frozenset({"password"})
@@ -450,7 +451,7 @@ def _less(value: Any, precision: Precision, hidden: frozenset[str]) -> Any:
         return value
     kept = {}
     for name, item in value.items():
-        unit_1e7 = 1 if name in _COORDINATES_1E7 else 10 if name in _COORDINATES_1E6 else 0
+        unit_1e7 = 1 if name.endswith(_COORDINATES_1E7) else 10 if name.endswith(_COORDINATES_1E6) else 0
         if name in hidden or (unit_1e7 and precision == "none"):
             continue
         if precision != "exact" and (name == "as_sent" or (name == "data" and value.get("item") in _UNREAD)):

@@ -34,6 +34,9 @@ THIN_M: Final = 3.0
 EVENTS_PAGE: Final = 50
 DAY_EVENTS_MAX: Final = 500
 FRAMES_PAGE: Final = 40
+DAY_MS: Final = 86_400_000
+TRIP_MS_MAX: Final = 7 * DAY_MS
+"""A track's page draws so much at once; what is longer is looked at by days."""
 HUES: Final = 6
 
 ON_TRACK: Final = ("sos.", "crash.", "theft.", "fence.", "route.")
@@ -76,6 +79,12 @@ async def vehicle_page(request: Request[Any, Any, Any], vehicle_id: FromPath[int
         newest = max(with_data, default=days.today)
         day = read_day(asked, "day") if asked else newest
         from_ms, to_ms = day_bounds(day, zone_of(zone))
+        # Of one trip: its own track, and what happened in it.
+        trip = trip_span(request.query_params, from_ms)
+        span = f"day={day}"
+        if trip is not None:
+            from_ms, to_ms = trip
+            span = f"from={from_ms}&to={to_ms}"
         words = words_in(language, zone)
         of_day: list[Happened] = []
         if principal.may("events.read"):
@@ -89,19 +98,34 @@ async def vehicle_page(request: Request[Any, Any, Any], vehicle_id: FromPath[int
             "before": day - timedelta(days=1),
             "after": day + timedelta(days=1) if day < days.today else None,
             "happened": of_day,
+            "trip": trip,
             "track": {
-                "url": f"/api/v1/vehicles/{vehicle_id}/track?day={day}&thin={THIN_M:g}",
+                "url": f"/api/v1/vehicles/{vehicle_id}/track?{span}&thin={THIN_M:g}",
                 "frames": f"/vehicles/{vehicle_id}/frames" if principal.may("terminals.read") else "",
                 "vehicle": vehicle_id,
                 "from_ms": from_ms,
                 "to_ms": to_ms,
                 "zone": zone_of(zone).key,
-                "today": day == days.today,
+                "today": day == days.today and (trip is None or to_ms > time.time_ns() // 1_000_000),
                 "events": msgspec.to_builtins([one for one in of_day if one.type.startswith(ON_TRACK)]),
             },
         }
 
     return await answer_car(request, "vehicle.html", read)
+
+
+def trip_span(query: Any, day_ms: int) -> tuple[int, int] | None:
+    """Return [from, to) of the trip that the address names, UTC epoch ms; None where it names none.
+
+    A trip may go on into the next day; one that goes on still has no end.
+    """
+    from_, to = query.get("from", ""), query.get("to", "")
+    if not (from_.isascii() and from_.isdigit() and len(from_) < 15 and int(from_) >= day_ms):
+        return None
+    from_ms = int(from_)
+    if to.isascii() and to.isdigit() and len(to) < 15:
+        return (from_ms, int(to) + 1) if from_ms <= int(to) < from_ms + TRIP_MS_MAX else None
+    return from_ms, from_ms + DAY_MS
 
 
 @get("/vehicles/{vehicle_id:int}/now", include_in_schema=False, opt={"right": "vehicles.read"})

@@ -116,7 +116,7 @@ def test_other_rules_differ_by_what_detection_finds_under_them(monkeypatch: pyte
 
 
 def test_only_what_was_asked_for_is_told() -> None:
-    rows = arrived(4)
+    rows = arrived(5)
     asked: list[tuple[Span, Callable[[Event], bool]]] = [
         (msgspec.structs.replace(WIDE, group=2), lambda event: event.group == 2),
         (msgspec.structs.replace(WIDE, vehicle_id=2), lambda event: event.subject == "vehicle:2"),

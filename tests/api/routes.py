@@ -117,6 +117,7 @@ CARS: Final = (
         "one",
         lambda side: f"/api/v1/vehicles/{side.vehicle}/track?from={NOW_MS}&to={NOW_MS + 60_000}",
     ),
+    one("GET /api/v1/vehicles/{vehicle_id}/trips", "vehicle"),
     one("GET /api/v1/vehicles/{vehicle_id}/messages", "vehicle"),
     Case(
         "GET /api/v1/vehicles/{vehicle_id}/messages/{node}/{sequence}",
@@ -153,6 +154,12 @@ PAGES: Final = (
         "one",
         lambda side: f"/vehicles/{side.vehicle}/messages?node=node1&open=9",
         also=("format=csv", "format=xlsx", "kind=waybill", "node=node1&open=9"),
+    ),
+    Case(
+        "GET /vehicles/{vehicle_id}/trips",
+        "one",
+        lambda side: f"/vehicles/{side.vehicle}/trips",
+        also=("format=csv", "format=xlsx"),
     ),
     one("GET /vehicles/{vehicle_id}/commands", "vehicle"),
     Case("GET /approvals", "self"),

@@ -21,7 +21,7 @@ MEETINGS = (("zh", WIDE, False), ("zh", NARROW, True), ("en", WIDE, True), ("en"
 """Language, window, dark: every two of them meet at least once."""
 ALONE = ("/login",)
 """Pages for one who is not logged in."""
-NOT_PAGES = re.compile(r"^/(assets|logout)\b|\.(csv|xlsx|json|js)$|/export|/now$|/parameter$|/count$")
+NOT_PAGES = re.compile(r"^/(assets|logout)\b|\.(csv|xlsx|json|js)$|/export|/now$|/parameter$|/count$|/trial$")
 """Files, and pieces of pages that a page asks for."""
 
 
@@ -46,6 +46,8 @@ def example(server: ChildServer, path: str) -> str:
     if path.startswith("/events/"):
         (event, *_) = server.ask("GET", "/api/v1/events?type=crash&limit=1")[1]["items"]
         return re.sub(r"\{[^}]+\}", str(event["seq"]), path)
+    if path.startswith("/rules/"):
+        return "/rules/crash"
     if path.startswith(("/geofences/", "/terminals/", "/people/", "/stores/", "/users/")):
         return re.sub(r"\{[^}]+\}", "1", path)
     raise LookupError(f"say here what {path} is to be tried with")

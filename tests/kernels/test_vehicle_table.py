@@ -160,7 +160,7 @@ def test_any_cut_gives_what_a_sorted_list_gives(fields: list[dict[str, int]], cu
 
 
 def test_rows_start_on_cache_lines() -> None:
-    for dtype in (vehicle_table.POSITION, vehicle_table.FENCES, vehicle_table.ALARMS):
+    for dtype in (vehicle_table.POSITION, vehicle_table.ALARMS):
         assert zeros_on_lines(3, dtype).ctypes.data % CACHE_LINE_BYTES == 0
         assert len(zeros_on_lines(3, dtype)) == 3
 

@@ -112,6 +112,22 @@ def place(second: int = 0, *, lat: float = 30.0, lon: float = 150.0, alarm: int 
     return Location(alarm, 3, latitude, longitude, time_ms=START_MS + second * 1000, **more)
 
 
+class Car:
+    """A car that drives from place to place at a pace that a car has: what jumps about is set aside as noise."""
+
+    def __init__(self, terminal: Terminal, second: int = -18_000) -> None:
+        self.terminal = terminal
+        self.second = second
+        """Of its next report, counted from START_MS."""
+
+    def at(self, lon: float, lat: float) -> None:
+        """Come to a place within some 2 km, and report it thrice, five seconds and 50 m apart."""
+        self.second += 40
+        for step in (-1, 0, 1):
+            self.terminal.report(place(self.second, lat=lat, lon=lon + step * 0.0005, speed_kmh10=360))
+            self.second += 5
+
+
 def until(ask: Any, *, bound_s: float = WAIT_S) -> Any:
     """Ask until the answer is true; the poll stands for an operator looking again."""
     deadline = time.monotonic() + bound_s

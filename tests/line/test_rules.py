@@ -89,7 +89,7 @@ def test_rules_are_swapped_while_it_runs_and_after_a_kill_nothing_is_judged_by_o
             ("fence.entered", 2),
             ("fence.exited", 2),
         ]
-        until(lambda: server.figure("carillon_recorder_stored_total") >= 1)
+        until(lambda: int(server.query("SELECT count() AS stored FROM report FINAL")[0]["stored"]) == car.reports)
         status, tried = server.ask("POST", "/api/v1/rules/geofence/trials", {"values": {"enter_fixes": 5}})
         assert status == 202, tried
         path = f"/api/v1/rules/geofence/trials/{tried['id']}"
