@@ -210,7 +210,9 @@ async def list_geofences(
     opt={"right": "geofences.read"},
     summary="All geofences as a file",
     responses={
-        200: ResponseSpec(bytes, generate_examples=False, media_type="*/*", description="GeoJSON or KML, as asked"),
+        200: ResponseSpec(
+            dict[str, Any], generate_examples=False, media_type="*/*", description="GeoJSON or KML, as asked"
+        ),
         **answers("bad_request", *KEYED),
     },
     raises=[],

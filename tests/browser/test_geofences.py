@@ -386,6 +386,8 @@ def test_a_fence_is_put_on_terminals_which_say_what_they_hold(desk: Page, demo: 
     edit(page)
     page.locator("[name=on_terminals]").uncheck()
     assert save(page)["properties"]["on_terminals"] is False
+    # Those that were told are none now: all of them again.
+    page.locator(".told-key.told-told").click()
     expect(page.locator(".told-rows .badge.quiet").first).to_be_visible(timeout=TOLD_MS)
     remove(page)
 
