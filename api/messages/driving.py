@@ -180,6 +180,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     ),
     "trips_one": ("Only the trip of", "仅显示该次行程："),
     "trips_whole_day": ("The whole day", "查看全天"),
+    "trip_end_ignition": ("ignition off", "熄火"),
     "trip_by_ignition": ("ignition", "点火信号"),
     "trip_by_movement": ("movement", "车辆移动"),
     "trip_by_standing": ("standing still", "停车"),

@@ -99,8 +99,11 @@ def _fastest(row: tuple[Trip, Words], words: Words) -> str:
 
 def _by(trip: Trip, words: Words) -> str:
     """Return by what the trip began and ended."""
-    ends = [trip.began_by] if trip.ended_ms is None else [trip.began_by, trip.ended_by]
-    return " → ".join(words.or_text(f"trip_by_{end}", end) for end in ends)
+    began = words.or_text(f"trip_by_{trip.began_by}", trip.began_by)
+    if trip.ended_ms is None:
+        return began
+    ended = words.or_text(f"trip_by_{trip.ended_by}", trip.ended_by)
+    return f"{began} → {words.or_text(f'trip_end_{trip.ended_by}', ended)}"
 
 
 @get("/vehicles/{vehicle_id:int}/trips", include_in_schema=False, opt={"right": "events.read"})
