@@ -18,7 +18,7 @@ from sqlalchemy import insert
 
 from api.app import create_app
 from core.arming import Schedule
-from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, derive_id
+from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, TripClosed, derive_id
 from core.rights import NODE, RIGHTS, Principal
 from protocols.jt808.codec import Header, encode_frame
 from protocols.jt808.media import Waybill
@@ -132,7 +132,17 @@ class World:
             times = {"requested_ms": NOW_MS, "changed_ms": NOW_MS}
             connection.execute(insert(OUTBOX).values(id=outbox, **message, **times, **group))
         crossed = FenceCrossed(vehicle_id=vehicle, fence_id=fence, report_id="1", **where)
-        node.eventlog.append([Event(id=ids[2], type="fence.entered", payload=crossed, **whose)])
+        trip = TripClosed(
+            vehicle_id=vehicle, terminal=row.terminal, trip_id="1", report_id="2", started_ms=NOW_MS,
+            start_lat_1e7=lat_1e7, start_lon_1e7=LON_1E7, lat_1e7=lat_1e7, lon_1e7=LON_1E7, duration_ms=0, distance_m=0,
+            distance_from="odometer", max_kmh10=0, idle_ms=0, reports=2, began_by="ignition", ended_by="ignition",
+        )  # fmt: skip
+        node.eventlog.append(
+            [
+                Event(id=ids[2], type="fence.entered", payload=crossed, **whose),
+                Event(id=derive_id("test", name, 1, (), "trip"), type="trip.closed", payload=trip, **whose),
+            ]
+        )
         with node.database.write() as connection:
             read = {"time_ms": NOW_MS, "group_id": 1, "account": who.account, "api_key": api_key, "what": "track"}
             read |= {"vehicle": vehicle, "from_ms": 0, "to_ms": 0, "rows": 2, "address": f"{name}-reader"}

@@ -187,8 +187,6 @@ def test_what_was_heard_before_gives_nothing_new(seed: int, first: int) -> None:
     them again, and a crash by it, than miss one that was never told.
     """
     forgotten = {type_ for row in DETECTORS if row.name in (alarms.NAME, crash.NAME) for type_ in row.events}
-    if first >= LENGTH - JUST_NOW:
-        forgotten = set()
     judge = detection()
     events = judged(judge, fleet(seed))
     again = fleet(seed)[first:].copy()

@@ -32,7 +32,8 @@ def test_an_armed_car_that_is_towed_is_suspected_listed_and_settled(server: Chil
     vehicle = line.vehicle_of(PHONE)
     guard = f"/api/v1/vehicles/{vehicle}/guard"
     # It is armed where it stands, as soon as the live table knows where that is.
-    armed = until(lambda: server.ask("POST", f"{guard}/arm", {"radius_m": 80})[1])
+    until(lambda: server.ask("GET", f"/api/v1/vehicles/{vehicle}")[1]["position"])
+    armed = server.ask("POST", f"{guard}/arm", {"radius_m": 80})[1]
     assert armed["armed"]
     assert abs(armed["lat"] - HOME[0]) < 1e-4
 

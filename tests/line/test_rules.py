@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def test_rules_are_swapped_while_it_runs_and_after_a_kill_nothing_is_judged_by_o
         path = f"/api/v1/rules/geofence/trials/{tried['id']}"
         done = until(lambda: (answer := server.ask("GET", path)[1])["state"] != "running" and answer)
         assert done["state"] == "done", done
-        span = ["--from", str(START_MS - 10_000), "--to", str(START_MS + car.reports * 10_000), "--json"]
+        # To now: what arrived more than an hour behind the span is not read.
+        span = ["--from", str(START_MS - 10_000), "--to", str(time.time_ns() // 1_000_000 + 60_000), "--json"]
         status_, said, why = replay(data, *span, "--set", "enter_fixes=9", "--set", "enter_ms=600000")
         assert status_ == 0, why
         running = json.loads(said)
