@@ -50,6 +50,8 @@ EXPLAIN_LINE_BYTES_MAX: Final = 64 * 1024
 
 KERNELS: Final = (
     "core.vehicle_table",
+    "core.kernels.facts",
+    "core.kernels.groups",
     "core.kernels.geodesy",
     "core.kernels.geofence",
     "core.kernels.rings",

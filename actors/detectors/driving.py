@@ -8,6 +8,7 @@ from actors.detectors.finding import Finding
 from actors.detectors.states import States
 from core.events import OdometerAdvanced, OverspeedSeen, TripClosed, TripOpened
 from core.kernels import driving
+from core.kernels.facts import apart
 from core.rules import RuleSet
 from core.vehicle_table import VehicleTable
 
@@ -156,9 +157,3 @@ class DrivingDetector:
     def clear(self) -> None:
         """Forget all cars."""
         self._states.clear()
-
-
-def apart(packed: int) -> tuple[int, int]:
-    """Return the two int32 that a kernel packed into one int64."""
-    low = packed & 0xFFFFFFFF
-    return packed >> 32, low - (1 << 32) if low >> 31 else low

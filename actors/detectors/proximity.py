@@ -4,11 +4,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from actors.detectors.driving import apart
 from actors.detectors.finding import SWEPT, Finding
 from actors.detectors.states import States
 from core.events import ProximityRisked
 from core.kernels import proximity
+from core.kernels.facts import apart
 from core.rules import RuleSet
 from core.vehicle_table import VehicleTable
 

@@ -10,6 +10,7 @@ from actors.detectors.states import States
 from core.arming import Arming
 from core.events.guard import CLEARED_REASONS, THEFT_KINDS, TheftCleared, TheftSuspected
 from core.kernels import theft
+from core.kernels.facts import apart
 from core.rules import RuleSet
 from core.vehicle_table import VehicleTable
 from protocols.report import CELL_SIGNAL_NONE, SATELLITES_NONE
@@ -101,7 +102,7 @@ class TheftDetector:
         weights = msgspec.structs.asdict(self.rules.rule(group))
         prefix = "armed_weight" if armed else "weight"
         place = values[theft.VALUE_PLACE]
-        lon = place & 0xFFFFFFFF
+        lat, lon = apart(place)
         suspected = TheftSuspected(
             **shared,
             # The first of the weightiest: the order of KINDS is that of what people ask about.
@@ -110,8 +111,8 @@ class TheftDetector:
             confidence=values[theft.VALUE_CONFIDENCE_PERMILLE] / 1000,
             armed=armed,
             late=bool(fact["late"]),
-            place_lat_1e7=place >> 32 if place else None,
-            place_lon_1e7=(lon - (1 << 32) if lon >= 1 << 31 else lon) if place else None,
+            place_lat_1e7=lat if place else None,
+            place_lon_1e7=lon if place else None,
             distance_m=values[theft.VALUE_DISTANCE_M],
             silent_s=values[theft.VALUE_SILENT_S],
             speed_kmh10=signs >> 24 & 0xFFFF,

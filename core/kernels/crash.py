@@ -39,9 +39,10 @@ from numba import from_dtype, njit, types
 
 from core.kernels.facts import FACTS_TYPE, ROW_NONE
 from core.kernels.geodesy import distance_m
+from core.kernels.groups import group_of, set_of
 from core.limits import FACTS_PER_ROW_MAX
 from core.rules import CrashRule
-from core.vehicle_table import CACHE_LINE_BYTES, GROUP_DEFAULT, REPORTS_TYPE, ROWS_AHEAD
+from core.vehicle_table import CACHE_LINE_BYTES, REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
 from protocols.report import (
     ACCELERATION_NONE_MG,
@@ -616,10 +617,8 @@ def judge_crashes(  # type: ignore[no-untyped-def]
         if flags & FLAG_REPEATED:
             counters[COUNT_REPEATED] += 1
             continue
-        group = np.int64(groups[vehicle])
-        if group == 0:
-            group = np.int64(GROUP_DEFAULT)
-        chosen = np.int64(of_group[group]) if group < of_group.shape[0] else np.int64(0)
+        group = group_of(groups, vehicle)
+        chosen = set_of(of_group, group)
         alarm = np.int64(row.alarm)
         signals = ((alarm >> 29) & 3) | ((alarm & 1) << 3)
         if flags & FLAG_CRASH_ITEM:
@@ -1132,10 +1131,8 @@ def sweep_crashes(now_ms, since_ms, start, numbers, of_group, groups, cars, epis
             return vehicle, written
         if episode.grade[SILENCE] > 0 or not car.ignition or since_ms > car.arrival_ms:
             continue
-        group = np.int64(groups[vehicle])
-        if group == 0:
-            group = np.int64(GROUP_DEFAULT)
-        chosen = np.int64(of_group[group]) if group < of_group.shape[0] else np.int64(0)
+        group = group_of(groups, vehicle)
+        chosen = set_of(of_group, group)
         quiet_ms = now_ms - car.arrival_ms
         if quiet_ms < 1000 * numbers[chosen, _SILENCE] or quiet_ms < 3 * np.int64(car.period_ms):
             continue

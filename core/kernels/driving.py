@@ -38,8 +38,9 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from core.kernels.cleaning import near_m
-from core.kernels.facts import FACT, FACTS_TYPE, ROW_NONE
-from core.vehicle_table import CACHE_LINE_BYTES, GROUP_DEFAULT, REPORTS_TYPE, ROWS_AHEAD
+from core.kernels.facts import FACT, FACTS_TYPE, ROW_NONE, pair
+from core.kernels.groups import group_of, set_of
+from core.vehicle_table import CACHE_LINE_BYTES, REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
 from protocols.report import FLAG_CLOCK, FLAG_REPEATED, FLAG_TIME_BAD, FLAGS_NO_POSITION
 
@@ -202,12 +203,6 @@ STATUS_IGNITION: Final = 1
 _STATE: Final = from_dtype(DRIVING)
 
 
-@njit(types.int64(types.int64, types.int64), cache=True, nogil=True, inline="always")
-def _pair(high, low):  # type: ignore[no-untyped-def]
-    """Put two int32 into one int64."""
-    return (high << 32) | (low & 0xFFFFFFFF)
-
-
 @njit(types.void(_STATE, types.int64, types.uint64, types.int64, types.int64), cache=True, nogil=True)
 def _begin(state, time_ms, report, lat, lon):  # type: ignore[no-untyped-def]
     """Let this be where and when a trip may have begun."""
@@ -331,7 +326,7 @@ def _open(state, fact, vehicle, report, row, by):  # type: ignore[no-untyped-def
     fact.report = report
     fact.first_report = state.first_report
     fact.time_ms = state.first_ms
-    fact.values[0] = _pair(np.int64(state.first_lat_1e7), np.int64(state.first_lon_1e7))
+    fact.values[0] = pair(np.int64(state.first_lat_1e7), np.int64(state.first_lon_1e7))
     fact.values[1] = by
     for k in range(2, 6):
         fact.values[k] = 0
@@ -368,12 +363,12 @@ def _close(state, facts, written, vehicle, report, row, by):  # type: ignore[no-
     fact.report = report
     fact.first_report = state.first_report
     fact.time_ms = end_ms
-    fact.values[0] = _pair(np.int64(state.first_lat_1e7), np.int64(state.first_lon_1e7))
-    fact.values[1] = _pair(lat, lon)
+    fact.values[0] = pair(np.int64(state.first_lat_1e7), np.int64(state.first_lon_1e7))
+    fact.values[1] = pair(lat, lon)
     fact.values[2] = state.first_ms
-    fact.values[3] = _pair(distance_m, reports)
-    fact.values[4] = _pair(idle_ms, np.int64(state.max_kmh10))
-    fact.values[5] = _pair(distance_from, (np.int64(state.began_by) << 8) | by)
+    fact.values[3] = pair(distance_m, reports)
+    fact.values[4] = pair(idle_ms, np.int64(state.max_kmh10))
+    fact.values[5] = pair(distance_from, (np.int64(state.began_by) << 8) | by)
     fact.vehicle = vehicle
     fact.terminal = state.terminal
     fact.row = row
@@ -395,11 +390,11 @@ def _speed_fact(state, fact, vehicle, report, row, kind):  # type: ignore[no-unt
     fact.report = report
     fact.first_report = state.over_report
     fact.time_ms = state.over_ms if kind == KIND_SPEEDING else state.over_last_ms
-    fact.values[0] = _pair(np.int64(state.over_lat_1e7), np.int64(state.over_lon_1e7))
+    fact.values[0] = pair(np.int64(state.over_lat_1e7), np.int64(state.over_lon_1e7))
     fact.values[1] = state.over_ms
     fact.values[2] = state.over_last_ms - state.over_ms
     fact.values[3] = np.int64(round(state.over_last_metres))
-    fact.values[4] = _pair(np.int64(state.over_limit_kmh10), np.int64(state.over_max_kmh10))
+    fact.values[4] = pair(np.int64(state.over_limit_kmh10), np.int64(state.over_max_kmh10))
     fact.values[5] = np.int64(state.over_last_kmh10)
     fact.vehicle = vehicle
     fact.terminal = state.terminal
@@ -472,10 +467,8 @@ def judge_driving(rows, start, states, highest, numbers, of_group, groups, facts
         state = states[vehicle]
         time_ms = row.time_ms
         terminal = np.int64(row.terminal)
-        group = np.int64(groups[vehicle])
-        if group == 0:
-            group = np.int64(GROUP_DEFAULT)
-        rule = numbers[of_group[group] if 0 <= group < of_group.shape[0] else 0]
+        group = group_of(groups, vehicle)
+        rule = numbers[set_of(of_group, group)]
         changed = False
         if state.terminal != terminal:
             if state.terminal != 0 and time_ms - state.time_ms < LEAD_MS:
@@ -693,10 +686,8 @@ def sweep_driving(now_ms, since_ms, start, states, highest, numbers, of_group, g
             written += 1
         if not state.marks & MARK_TRIP:
             continue
-        group = np.int64(groups[vehicle])
-        if group == 0:
-            group = np.int64(GROUP_DEFAULT)
-        rule = numbers[of_group[group] if 0 <= group < of_group.shape[0] else 0]
+        group = group_of(groups, vehicle)
+        rule = numbers[set_of(of_group, group)]
         by = 0
         if state.off_ms != 0 and silent_ms >= OFF_SILENCE_MS:
             by = BY_IGNITION

@@ -3,7 +3,7 @@
 from typing import Final
 
 import numpy as np
-from numba import from_dtype, types
+from numba import from_dtype, njit, types
 
 FACT_VALUES: Final = 6
 ROW_NONE: Final = -1
@@ -27,3 +27,15 @@ FACT: Final = np.dtype(
 """One finding, 96 bytes. Every field is written: the array is used again and again."""
 
 FACTS_TYPE: Final = types.Array(from_dtype(FACT), 1, "C")
+
+
+@njit(types.int64(types.int64, types.int64), cache=True, nogil=True, inline="always")
+def pair(high, low):  # type: ignore[no-untyped-def]
+    """Put two int32 into one value of a fact; `apart` takes them out again."""
+    return (high << 32) | (low & 0xFFFFFFFF)
+
+
+def apart(paired: int) -> tuple[int, int]:
+    """Return the two int32 that a kernel put into one value by `pair`."""
+    low = paired & 0xFFFFFFFF
+    return paired >> 32, low - (1 << 32) if low >> 31 else low

@@ -25,9 +25,10 @@ from typing import Final
 import numpy as np
 from numba import from_dtype, njit, types
 
-from core.kernels.facts import FACTS_TYPE
+from core.kernels.facts import FACTS_TYPE, pair
 from core.kernels.geodesy import METRES_PER_UNIT, RADIANS_PER_UNIT
-from core.vehicle_table import CACHE_LINE_BYTES, GROUP_DEFAULT, REPORTS_TYPE, ROWS_AHEAD
+from core.kernels.groups import group_of, set_of
+from core.vehicle_table import CACHE_LINE_BYTES, REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
 from protocols.report import FLAGS_NO_POSITION
 
@@ -165,12 +166,6 @@ def _remember(state, other, time_ms):  # type: ignore[no-untyped-def]
     state.partner_next = (state.partner_next + 1) % PARTNERS
 
 
-@njit(types.int64(types.int64, types.int64), cache=True, nogil=True, inline="always")
-def _pair(high, low):  # type: ignore[no-untyped-def]
-    """Put two int32 into one int64."""
-    return (high << 32) | (low & 0xFFFFFFFF)
-
-
 @njit(
     types.UniTuple(types.int64, 2)(
         REPORTS_TYPE,
@@ -218,10 +213,8 @@ def judge_proximity(rows, start, states, heads, highest, numbers, of_group, grou
             continue
         counters[COUNT_JUDGED] += 1
         highest[0] = max(highest[0], vehicle)
-        group = np.int64(groups[vehicle])
-        if group == 0:
-            group = np.int64(GROUP_DEFAULT)
-        rule = numbers[of_group[group] if 0 <= group < of_group.shape[0] else 0]
+        group = group_of(groups, vehicle)
+        rule = numbers[set_of(of_group, group)]
         state.time_ms = row.time_ms
         state.report = row.report_id
         if row.speed_kmh10 < rule[SPEED_KMH_MIN] * 10.0:
@@ -306,10 +299,10 @@ def judge_proximity(rows, start, states, heads, highest, numbers, of_group, grou
                     fact.report = row.report_id
                     fact.first_report = car.report
                     fact.time_ms = row.time_ms
-                    fact.values[0] = _pair(lat, lon)
-                    fact.values[1] = _pair(np.int64(car.lat_1e7), np.int64(car.lon_1e7))
+                    fact.values[0] = pair(lat, lon)
+                    fact.values[1] = pair(np.int64(car.lat_1e7), np.int64(car.lon_1e7))
                     fact.values[2] = np.int64(score)
-                    fact.values[3] = _pair(np.int64(round(after_s * 10.0)), np.int64(round(miss_m * 10.0)))
+                    fact.values[3] = pair(np.int64(round(after_s * 10.0)), np.int64(round(miss_m * 10.0)))
                     fact.values[4] = np.int64(round(closing_kmh * 10.0))
                     fact.values[5] = np.int64(row.speed_kmh10)
                     fact.vehicle = vehicle

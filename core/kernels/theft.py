@@ -30,11 +30,12 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from core.arming import DAY_MINUTES, GUARDS_TYPE
-from core.kernels.facts import FACTS_TYPE, ROW_NONE
+from core.kernels.facts import FACTS_TYPE, ROW_NONE, pair
 from core.kernels.geodesy import distance_m
+from core.kernels.groups import group_of, set_of
 from core.limits import FACTS_PER_ROW_MAX
 from core.rules import TheftRule
-from core.vehicle_table import GROUP_DEFAULT, REPORTS_TYPE, ROWS_AHEAD
+from core.vehicle_table import REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
 from protocols.report import (
     CELL_SIGNAL_NONE,
@@ -328,7 +329,7 @@ def _tell(facts, written, thefts, vehicle, row, kind, number, time_ms, late, sil
         lon = np.int64(guards[guard].lon_1e7)
         has_place = True
     if has_place:
-        place = (lat << 32) | (lon & 0xFFFFFFFF)
+        place = pair(lat, lon)
         away_m = np.int64(distance_m(lat, lon, np.int64(state.lat_1e7), np.int64(state.lon_1e7)))
     fact.values[VALUE_KINDS] = kinds
     fact.values[VALUE_CONFIDENCE_PERMILLE] = np.int64(math.floor(1000.0 * confidence(rule, kinds, armed) + 0.5))
@@ -519,10 +520,8 @@ def judge_thefts(  # type: ignore[no-untyped-def]
             counters[COUNT_ASIDE] += 1
             continue
         state = thefts[vehicle]
-        group = np.int64(groups[vehicle])
-        if group == 0:
-            group = np.int64(GROUP_DEFAULT)
-        rule = numbers[of_group[group] if group < of_group.shape[0] else 0]
+        group = group_of(groups, vehicle)
+        rule = numbers[set_of(of_group, group)]
         guard = np.int64(number[vehicle])
         if vehicle > highest[0]:
             highest[0] = vehicle
@@ -930,10 +929,8 @@ def sweep_thefts(  # type: ignore[no-untyped-def]
         state.flags = flags
         if flags & STATE_SILENT or not flags & (STATE_DRIVING | STATE_WATCHED):
             continue
-        group = np.int64(groups[vehicle])
-        if group == 0:
-            group = np.int64(GROUP_DEFAULT)
-        rule = numbers[of_group[group] if group < of_group.shape[0] else 0]
+        group = group_of(groups, vehicle)
+        rule = numbers[set_of(of_group, group)]
         quiet_ms = now_ms - max(state.arrival_ms, since_ms)
         jammed = flags & STATE_JAM != 0
         if flags & STATE_DRIVING:
