@@ -35,7 +35,7 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from core.kernels.geodesy import METRES_PER_UNIT, RADIANS_PER_UNIT
-from core.kernels.groups import group_of, set_of
+from core.kernels.groups import owner, ruled_as
 from core.vehicle_table import CACHE_LINE_BYTES, GROUP_DEFAULT, REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
 from protocols.report import (
@@ -306,8 +306,8 @@ def clean(rows, states, highest, numbers, of_group, groups, counters):  # type: 
             continue
         group = np.int64(GROUP_DEFAULT)
         if 0 < vehicle < groups.shape[0]:
-            group = group_of(groups, vehicle)
-        rule = numbers[set_of(of_group, group)]
+            group = owner(np.int64(groups[vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
 
         delay_ms = row.arrival_ms - row.time_ms
         if not flags & FLAG_BATCH and (abs(delay_ms) > HOUR_MS - DELAY_NEAR_MS or state.marks & MARK_DELAYED):

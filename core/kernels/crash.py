@@ -39,7 +39,7 @@ from numba import from_dtype, njit, types
 
 from core.kernels.facts import FACTS_TYPE, ROW_NONE
 from core.kernels.geodesy import distance_m
-from core.kernels.groups import group_of, set_of
+from core.kernels.groups import owner, ruled_as
 from core.limits import FACTS_PER_ROW_MAX
 from core.rules import CrashRule
 from core.vehicle_table import CACHE_LINE_BYTES, REPORTS_TYPE, ROWS_AHEAD
@@ -617,8 +617,8 @@ def judge_crashes(  # type: ignore[no-untyped-def]
         if flags & FLAG_REPEATED:
             counters[COUNT_REPEATED] += 1
             continue
-        group = group_of(groups, vehicle)
-        chosen = set_of(of_group, group)
+        group = owner(np.int64(groups[vehicle]))
+        chosen = np.int64(of_group[ruled_as(group, of_group.shape[0])])
         alarm = np.int64(row.alarm)
         signals = ((alarm >> 29) & 3) | ((alarm & 1) << 3)
         if flags & FLAG_CRASH_ITEM:
@@ -1131,8 +1131,8 @@ def sweep_crashes(now_ms, since_ms, start, numbers, of_group, groups, cars, epis
             return vehicle, written
         if episode.grade[SILENCE] > 0 or not car.ignition or since_ms > car.arrival_ms:
             continue
-        group = group_of(groups, vehicle)
-        chosen = set_of(of_group, group)
+        group = owner(np.int64(groups[vehicle]))
+        chosen = np.int64(of_group[ruled_as(group, of_group.shape[0])])
         quiet_ms = now_ms - car.arrival_ms
         if quiet_ms < 1000 * numbers[chosen, _SILENCE] or quiet_ms < 3 * np.int64(car.period_ms):
             continue

@@ -83,7 +83,7 @@ from core.kernels.geofence import (
     window_at,
     word,
 )
-from core.kernels.groups import group_of, set_of
+from core.kernels.groups import owner, ruled_as
 from core.limits import (
     FACTS_PER_ROW_MAX,
     FENCE_BLOCKS_MAX,
@@ -724,8 +724,8 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         counters[COUNT_JUDGED] += 1
         if vehicle > counters[HIGHEST_VEHICLE]:
             counters[HIGHEST_VEHICLE] = vehicle
-        group = group_of(groups, vehicle)
-        rule = set_of(rule_of_group, group)
+        group = owner(np.int64(groups[vehicle]))
+        rule = np.int64(rule_of_group[ruled_as(group, rule_of_group.shape[0])])
 
         # Where it is judged: where it drives, or where it stands.
         lat = np.int64(row.lat_1e7)
@@ -1313,7 +1313,7 @@ def sweep_stays(start, now_ms, table, groups, stores, fences, stays, blocks, fac
             continue
         if written + FACTS_PER_ROW_MAX > facts.shape[0]:
             return vehicle, written
-        group = group_of(groups, vehicle)
+        group = owner(np.int64(groups[vehicle]))
         chained = state.overflow != 0
         lat = np.int64(state.lat_1e7)
         lon = np.int64(state.lon_1e7)
@@ -1420,7 +1420,7 @@ def sweep_expected(start, table, number, from_ms, to_ms, groups, stores, fences,
         vehicle = word(table, listed + 1 + k)
         if vehicle >= groups.shape[0]:
             continue
-        group = group_of(groups, vehicle)
+        group = owner(np.int64(groups[vehicle]))
         if not is_for(table, number, group, np.int64(stores[vehicle]), vehicle):
             continue
         if written >= facts.shape[0]:

@@ -39,7 +39,7 @@ from numba import from_dtype, njit, types
 
 from core.kernels.cleaning import near_m
 from core.kernels.facts import FACT, FACTS_TYPE, ROW_NONE, pair
-from core.kernels.groups import group_of, set_of
+from core.kernels.groups import owner, ruled_as
 from core.vehicle_table import CACHE_LINE_BYTES, REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
 from protocols.report import FLAG_CLOCK, FLAG_REPEATED, FLAG_TIME_BAD, FLAGS_NO_POSITION
@@ -467,8 +467,8 @@ def judge_driving(rows, start, states, highest, numbers, of_group, groups, facts
         state = states[vehicle]
         time_ms = row.time_ms
         terminal = np.int64(row.terminal)
-        group = group_of(groups, vehicle)
-        rule = numbers[set_of(of_group, group)]
+        group = owner(np.int64(groups[vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
         changed = False
         if state.terminal != terminal:
             if state.terminal != 0 and time_ms - state.time_ms < LEAD_MS:
@@ -686,8 +686,8 @@ def sweep_driving(now_ms, since_ms, start, states, highest, numbers, of_group, g
             written += 1
         if not state.marks & MARK_TRIP:
             continue
-        group = group_of(groups, vehicle)
-        rule = numbers[set_of(of_group, group)]
+        group = owner(np.int64(groups[vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
         by = 0
         if state.off_ms != 0 and silent_ms >= OFF_SILENCE_MS:
             by = BY_IGNITION

@@ -12,7 +12,7 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from core.kernels.facts import FACTS_TYPE, ROW_NONE
-from core.kernels.groups import group_of, set_of
+from core.kernels.groups import owner, ruled_as
 from core.limits import FACTS_PER_ROW_MAX
 from core.rules import PowerRule
 from core.vehicle_table import REPORTS_TYPE, ROWS_AHEAD
@@ -149,8 +149,8 @@ def judge_power(rows, start, powers, highest, numbers, of_group, groups, facts, 
             state.pending_ms = row.time_ms
             state.pending_report = row.report_id
         state.pending = min(np.int64(state.pending) + 1, 255)
-        group = group_of(groups, vehicle)
-        rule = numbers[set_of(of_group, group)]
+        group = owner(np.int64(groups[vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
         if state.pending >= rule[REPORTS] and row.time_ms - state.pending_ms >= 1000.0 * rule[S_MIN]:
             _turn(facts, written, powers, terminal, i, counters)
             written += 1
@@ -186,8 +186,8 @@ def sweep_power(now_ms, since_ms, start, powers, highest, numbers, of_group, gro
         state = powers[terminal]
         if state.cut or state.pending == 0:
             continue
-        group = group_of(groups, np.int64(state.vehicle))
-        rule = numbers[set_of(of_group, group)]
+        group = owner(np.int64(groups[state.vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
         if now_ms - max(state.arrival_ms, since_ms) >= 1000.0 * rule[SILENT_S]:
             _turn(facts, written, powers, terminal, ROW_NONE, counters)
             written += 1

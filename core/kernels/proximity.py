@@ -27,7 +27,7 @@ from numba import from_dtype, njit, types
 
 from core.kernels.facts import FACTS_TYPE, pair
 from core.kernels.geodesy import METRES_PER_UNIT, RADIANS_PER_UNIT
-from core.kernels.groups import group_of, set_of
+from core.kernels.groups import owner, ruled_as
 from core.vehicle_table import CACHE_LINE_BYTES, REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
 from protocols.report import FLAGS_NO_POSITION
@@ -213,8 +213,8 @@ def judge_proximity(rows, start, states, heads, highest, numbers, of_group, grou
             continue
         counters[COUNT_JUDGED] += 1
         highest[0] = max(highest[0], vehicle)
-        group = group_of(groups, vehicle)
-        rule = numbers[set_of(of_group, group)]
+        group = owner(np.int64(groups[vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
         state.time_ms = row.time_ms
         state.report = row.report_id
         if row.speed_kmh10 < rule[SPEED_KMH_MIN] * 10.0:

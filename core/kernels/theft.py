@@ -32,7 +32,7 @@ from numba import from_dtype, njit, types
 from core.arming import DAY_MINUTES, GUARDS_TYPE
 from core.kernels.facts import FACTS_TYPE, ROW_NONE, pair
 from core.kernels.geodesy import distance_m
-from core.kernels.groups import group_of, set_of
+from core.kernels.groups import owner, ruled_as
 from core.limits import FACTS_PER_ROW_MAX
 from core.rules import TheftRule
 from core.vehicle_table import REPORTS_TYPE, ROWS_AHEAD
@@ -520,8 +520,8 @@ def judge_thefts(  # type: ignore[no-untyped-def]
             counters[COUNT_ASIDE] += 1
             continue
         state = thefts[vehicle]
-        group = group_of(groups, vehicle)
-        rule = numbers[set_of(of_group, group)]
+        group = owner(np.int64(groups[vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
         guard = np.int64(number[vehicle])
         if vehicle > highest[0]:
             highest[0] = vehicle
@@ -929,8 +929,8 @@ def sweep_thefts(  # type: ignore[no-untyped-def]
         state.flags = flags
         if flags & STATE_SILENT or not flags & (STATE_DRIVING | STATE_WATCHED):
             continue
-        group = group_of(groups, vehicle)
-        rule = numbers[set_of(of_group, group)]
+        group = owner(np.int64(groups[vehicle]))
+        rule = numbers[of_group[ruled_as(group, of_group.shape[0])]]
         quiet_ms = now_ms - max(state.arrival_ms, since_ms)
         jammed = flags & STATE_JAM != 0
         if flags & STATE_DRIVING:
