@@ -25,8 +25,8 @@ from protocols.report import ACCELERATION_NONE_MG, CELL_SIGNAL_NONE, ODOMETER_NO
 
 BATCH: Final = 4_096
 FENCES: Final = 1_000
-WARM: Final = 3
-"""Turns before the clock starts: each car has state then."""
+WARM: Final = 8
+"""Turns before the clock starts: each car has state then, and has set out: all of them at once tell of a trip each."""
 
 
 def drives(vehicles: int, reports: int, seed: int) -> list[np.ndarray]:
