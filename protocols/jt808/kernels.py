@@ -457,7 +457,7 @@ def _acceleration_mg(item, length):  # type: ignore[no-untyped-def]
 
 @njit(types.int64(*(types.int64,) * 3), cache=True, nogil=True)
 def read_items(item, end, row):  # type: ignore[no-untyped-def]
-    """Write what detection and the mileage need of a location's items to the row; of a repeated item the first counts.
+    """Write to the row what detection and the mileage need of a location's items; of repeated ones the first that says.
 
     Args:
         item, end: addresses of the first item and behind the last.

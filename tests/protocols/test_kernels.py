@@ -157,9 +157,14 @@ def slow_row(header: Header, location: Location, raw: bytes, offset: int, flags:
         offset + 28,
         len(raw) - 28,
         next((mg for mg in accelerations if mg is not None), ACCELERATION_NONE_MG),
-        next((data[0] for id, data in items if id == 0x31 and len(data) == 1), SATELLITES_NONE),
-        next((data[0] for id, data in items if id == 0x30 and len(data) == 1), CELL_SIGNAL_NONE),
+        first_said(items, 0x31, SATELLITES_NONE),
+        first_said(items, 0x30, CELL_SIGNAL_NONE),
     )
+
+
+def first_said(items: list[tuple[int, bytes]], number: int, none: int) -> int:
+    """Return what the first such item of one byte says; `none` is also how a terminal says that it does not know."""
+    return next((data[0] for id, data in items if id == number and len(data) == 1 and data[0] != none), none)
 
 
 def slow_rows(frame: bytes) -> tuple[list[tuple[int, ...]], int]:
@@ -291,6 +296,20 @@ def test_kernels_agree_with_the_declared_decoder_on_broken_frames(
     for _ in range(data.draw(st.integers(1, 4))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     agree(bytes(frame[: data.draw(st.integers(0, len(frame)))]))
+
+
+def test_of_a_repeated_item_the_first_that_says_something_counts() -> None:
+    items = (
+        Satellites(SATELLITES_NONE),
+        Satellites(9),
+        Satellites(4),
+        SignalStrength(CELL_SIGNAL_NONE),
+        SignalStrength(0),
+    )
+    frame = encode_frame(Location(0, 2, 0, 0, time_ms=ARRIVAL_MS, items=items), Header(0x0200, "13800138000", 1))
+    agree(frame)
+    row = decode(frame, ARRIVAL_MS)[0][0]
+    assert (row["satellites"], row["cell_signal"]) == (9, 0)
 
 
 def test_times_agree_on_every_day_and_on_every_wrong_field() -> None:
