@@ -1,0 +1,337 @@
+# ruff: noqa: E501 - a node id stays in one piece: to be found, and to be handed to pytest
+"""Every bound has a test that goes one past it; whatever is added to core/limits.py is asked for one.
+
+Whoever adds a constant there, or a field of core/config.py with a least or a greatest value, adds one line here:
+
+- to BOUNDS, its name and the test that goes one past it. That test shows what the constant's docstring states: what
+  happens there, what counts it, and that nobody else is harmed. It names the bound: the constant itself, the parameter
+  that takes its place (`links_max=2`), or the string by which it is made small (`monkeypatch.setattr(limits, "…", 3)`).
+- or to NOT_BOUNDS, with the few words why nothing from outside can be past it: it is a pace, a size, a default.
+"""
+
+import ast
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from core.config import FIELDS
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMITS = ROOT / "core" / "limits.py"
+
+BOUNDS = {
+    "BAD_FRAMES_MAX": "tests/intake/test_intake.py::test_endless_garbage_ends_the_link_and_one_bad_frame_does_not",
+    "LINKS_MAX": "tests/intake/test_intake.py::test_a_link_more_than_the_bound_is_refused_and_a_free_place_is_used",
+    "TERMINALS_PER_LINK_MAX": "tests/intake/test_intake.py::test_several_terminals_share_a_link_and_one_can_be_put_out",
+    "FRAMES_BEFORE_LOGIN_MAX": "tests/intake/test_intake.py::test_too_many_logins_without_success_end_the_link",
+    "SEGMENT_BYTES": "tests/intake/test_journal.py::test_a_full_journal_acknowledges_nothing_and_goes_on_when_there_is_room",
+    "MAILBOX_FRAMES_MAX": "tests/actors/test_vehicle.py::test_a_full_mailbox_refuses_the_frame_and_nobody_elses",
+    "FRAGMENT_BYTES_MAX": "tests/actors/test_fragments.py::test_a_message_one_byte_too_large_is_dropped_whole_and_told",
+    "UPLINK_BYTES_MAX": "tests/actors/test_recorder.py::test_a_message_is_kept_up_to_its_bound_and_said_to_be_cut_past_it",
+    "FRAGMENT_S_MAX": "tests/actors/test_fragments.py::test_what_is_lost_is_asked_for_exactly_and_what_never_comes_is_let_go_in_time",
+    "FRAGMENT_TOTAL_MAX": "tests/actors/test_fragments.py::test_a_message_of_too_many_fragments_is_refused",
+    "FRAGMENT_ASKS_MAX": "tests/actors/test_fragments.py::test_missing_fragments_are_asked_for_three_times_and_then_given_up",
+    "FRAGMENT_SETS_MAX": "tests/actors/test_fragments.py::test_one_message_too_many_ends_the_oldest",
+    "COMMANDS_OPEN_MAX": "tests/actors/test_commands.py::test_one_command_too_many_is_busy",
+    "COMMAND_BODY_BYTES_MAX": "tests/actors/test_commands.py::test_a_body_past_the_bound_fails",
+    "COMMANDS_OPEN_BYTES_MAX": "tests/actors/test_commands.py::test_the_fields_of_all_open_commands_are_bounded_and_let_go_at_their_end",
+    "COMMAND_REQUEST_BYTES_MAX": "tests/api/test_api.py::test_a_body_past_the_bound_is_refused",
+    "COMMAND_EXPIRES_S": "tests/actors/test_commands.py::test_a_command_for_a_car_that_does_not_come_expires",
+    "COMMAND_REPLY_BYTES_MAX": "tests/actors/test_commands.py::test_an_answer_too_long_for_an_event_is_named_too",
+    "APPROVAL_S": "tests/api/test_commands.py::test_what_is_over_time_or_decided_waits_no_more",
+    "IMMOBILISE_FIX_MS_MAX": "tests/actors/test_commands.py::test_a_fix_that_is_too_old_or_too_fast_by_a_tenth_holds_it_back",
+    "IMMOBILISE_KMH10_MAX": "tests/actors/test_commands.py::test_a_fix_that_is_too_old_or_too_fast_by_a_tenth_holds_it_back",
+    "TRANSFERS_MAX": "tests/actors/test_commands.py::test_one_long_message_a_car_and_so_many_a_node_are_on_their_way",
+    "TRANSFER_WINDOW": "tests/actors/test_commands.py::test_few_fragments_are_out_at_once_and_an_acknowledgement_lets_the_next_go",
+    "TRANSFER_GRACE_S": "tests/actors/test_commands.py::test_a_terminal_that_acknowledges_none_is_sent_a_window_a_second_and_one_answer_is_for_all",
+    "TRANSFER_RESENDS_MAX": "tests/actors/test_commands.py::test_fragments_asked_for_again_are_the_same_bytes",
+    "UPLINK_EVENTS_PER_HOUR_MAX": "tests/actors/test_uplinks.py::test_one_event_past_the_bound_of_an_hour_is_answered_and_counted_and_no_event",
+    "REFUSALS_PER_LINK_MAX": "tests/line/test_complaints.py::test_a_code_opens_the_door_only_to_the_phone_and_terminal_it_was_given_to",
+    "RECEPTION_FRAMES_MAX": "tests/actors/test_reception.py::test_a_full_reception_refuses_the_frame",
+    "REGISTRATION_BATCH": "tests/actors/test_fleet.py::test_ten_thousand_first_registrations_go_through_in_batches",
+    "LOG_BATCH_EVENTS": "tests/actors/test_log.py::test_callers_at_one_time_share_batches_of_at_most_256",
+    "LOG_BACKLOG_EVENTS_MAX": "tests/actors/test_log.py::test_past_the_backlog_callers_wait_and_safety_does_not",
+    "VEHICLES_MAX": "tests/storage/test_registry.py::test_a_wrong_phone_or_a_full_fleet_writes_nothing",
+    "MEDIA_BYTES_MAX": "tests/actors/test_media.py::test_one_byte_more_than_an_item_may_have_is_refused_whole",
+    "MEDIA_PACKETS_MAX": "tests/actors/test_media.py::test_one_packet_more_than_an_item_may_have_is_refused_whole",
+    "MEDIA_OPEN_MAX": "tests/actors/test_media.py::test_one_item_more_than_a_car_may_have_open_gives_up_the_oldest",
+    "MEDIA_S_MAX": "tests/actors/test_media.py::test_an_item_that_trickles_in_for_too_long_is_given_up",
+    "MEDIA_ASKS_MAX": "tests/actors/test_media.py::test_what_is_missing_is_asked_for_some_times_and_then_given_up",
+    "MEDIA_ITEMS_DAY_MAX": "tests/actors/test_media.py::test_a_car_that_sends_one_item_more_than_a_day_allows_is_refused_and_others_are_not",
+    "MEDIA_OWED_MAX": "tests/actors/test_media.py::test_what_was_stored_while_its_terminal_was_away_is_answered_at_its_login",
+    "MEDIA_LINK_MS": "tests/storage/test_media.py::test_a_crash_a_millisecond_too_far_away_or_of_another_car_is_not_shown",
+    "BISECTION_INSERTS_MAX": "tests/storage/test_clickhouse.py::test_a_wholly_refused_segment_is_given_up_on_within_the_bound",
+    "EVENTS_STATEMENT_MAX": "tests/storage/test_inbox.py::test_more_than_a_statement_is_moved_in_batches",
+    "TERMINALS_IMPORT_MAX": "tests/storage/test_terminals.py::test_a_list_one_past_the_bound_is_refused",
+    "LIVE_FEEDS_MAX": "tests/live/test_feed.py::test_one_feed_too_many_in_all_is_refused",
+    "LIVE_FEEDS_PER_READER_MAX": "tests/live/test_feed.py::test_one_feed_too_many_for_a_reader_is_refused_and_the_others_live_on",
+    "LIVE_CARS_PER_FRAME_MAX": "tests/live/test_board.py::test_one_car_past_a_frame_is_a_second_frame",
+    "FENCES_PER_VEHICLE_MAX": "tests/detection/test_geofence_rules.py::test_one_fence_past_the_bound_of_a_vehicle_is_counted_not_tracked",
+    "FENCES_AT_POINT_MAX": "tests/detection/test_geofence_rules.py::test_past_the_bound_of_fences_at_a_point_the_rest_is_counted",
+    "FACTS_PER_ROW_MAX": "tests/detection/test_detection.py::test_a_buffer_too_small_for_one_report_is_refused",
+    "RULE_GROUPS_MAX": "tests/storage/test_rules.py::test_what_no_longer_fits_counts_as_not_set",
+    "RULE_VERSIONS_MAX": "tests/storage/test_rules.py::test_thresholds_are_changed_so_often_and_no_more",
+    "RULE_NOTE_CHARACTERS_MAX": "tests/api/test_rules.py::test_what_does_not_fit_is_named_in_the_readers_language",
+    "REPLAY_ROWS": "tests/actors/test_replay.py::test_other_rules_differ_by_what_detection_finds_under_them",
+    "REPLAY_FACTS_MAX": "tests/actors/test_replay.py::test_more_facts_than_are_held_end_it",
+    "REPLAY_LISTED_MAX": "tests/actors/test_replay.py::test_more_facts_than_are_held_end_it",
+    "OUTAGE_MS": "tests/detection/test_sweeps.py::test_a_time_in_which_nobody_listened_is_nobodys_silence",
+    "FENCE_CORNERS_MAX": "tests/kernels/test_geofence.py::test_what_cannot_be_indexed_is_refused_with_the_reason",
+    "FENCE_RADIUS_M_MAX": "tests/kernels/test_geofence.py::test_what_cannot_be_indexed_is_refused_with_the_reason",
+    "CORRIDOR_POINTS_MAX": "tests/api/test_geofences.py::test_what_cannot_be_a_fence_is_refused_by_name",
+    "FENCE_WINDOWS_MAX": "tests/api/test_geofences.py::test_what_cannot_be_a_fence_is_refused_by_name",
+    "FENCES_MAX": "tests/storage/test_geofences.py::test_one_fence_past_the_bound_of_a_group_is_refused",
+    "FENCE_VEHICLES_MAX": "tests/storage/test_geofences.py::test_a_fence_is_for_cars_and_stores_there_are",
+    "AREA_CORNERS_MAX": "tests/log/test_areas.py::test_one_more_corner_than_terminals_are_told_is_refused",
+    "AREA_ROUTE_POINTS_MAX": "tests/log/test_areas.py::test_a_corridor_is_told_as_a_route_with_its_limit_on_each_section",
+    "AREAS_PER_GROUP_MAX": "tests/log/test_areas.py::test_one_more_fence_on_terminals_than_a_group_may_have_is_refused",
+    "AREA_COMMANDS_MAX": "tests/log/test_areas.py::test_one_more_command_than_may_be_on_their_way_waits",
+    "AREA_COMMAND_LOST_S": "tests/log/test_areas.py::test_a_command_whose_end_was_lost_is_asked_for_again",
+    "AREA_ATTEMPTS_MAX": "tests/log/test_areas.py::test_a_terminal_that_does_not_answer_is_asked_at_growing_intervals_then_unknown_until_it_comes",
+    "AREA_TERMINALS_AT_ONCE": "tests/log/test_areas.py::test_a_fence_for_more_terminals_than_one_transaction_takes_is_told_to_all",
+    "TRACKING_PER_MINUTE_MAX": "tests/log/test_tracking.py::test_past_the_bound_of_a_minute_they_are_let_go_and_counted",
+    "GEOJSON_BYTES_MAX": "tests/api/test_geofences.py::test_one_byte_past_the_bound_is_too_large",
+    "GEOJSON_FEATURES_MAX": "tests/api/test_geofences.py::test_a_document_that_is_none_is_refused",
+    "KML_DEPTH_MAX": "tests/api/test_kml.py::test_what_is_no_kml_or_made_to_harm_is_refused",
+    "KML_ELEMENTS_MAX": "tests/api/test_kml.py::test_what_is_no_kml_or_made_to_harm_is_refused",
+    "KMZ_MEMBERS_MAX": "tests/api/test_kml.py::test_what_is_no_kml_or_made_to_harm_is_refused",
+    "OUTLINES_MAX": "tests/storage/test_geofences.py::test_of_more_fences_than_a_map_shows_the_small_ones_are_counted",
+    "OUTLINES_LARGE_MAX": "tests/storage/test_geofences.py::test_of_more_fences_than_a_map_shows_the_small_ones_are_counted",
+    "OUTLINE_CORNERS_MAX": "tests/storage/test_geofences.py::test_one_corner_more_than_a_map_reads_comes_as_its_box",
+    "ACCESS_WAITING_MAX": "tests/storage/test_reader.py::test_a_look_does_not_wait_without_end",
+    "ACCESS_S_MAX": "tests/storage/test_reader.py::test_a_look_does_not_wait_without_end",
+    "STREAMS_MAX": "tests/api/test_events.py::test_one_stream_too_many_is_refused",
+    "STREAMS_PER_PRINCIPAL_MAX": "tests/api/test_events.py::test_one_stream_too_many_is_refused",
+    "STREAM_EVENTS": "tests/api/test_events.py::test_a_long_past_comes_whole_and_in_order",
+    "PASSWORD_CHARACTERS_MIN": "tests/storage/test_people.py::test_an_easy_password_is_refused_with_the_reason",
+    "LOGIN_FAILURES_MAX": "tests/storage/test_people.py::test_an_account_opens_when_the_rules_say_so_and_never_else",
+    "LOGIN_LOCKED_S": "tests/storage/test_people.py::test_an_account_opens_when_the_rules_say_so_and_never_else",
+    "ADDRESS_FAILURES_MAX": "tests/storage/test_people.py::test_one_address_is_locked_after_fifty_failures_whatever_the_logins",
+    "ADDRESSES_MAX": "tests/storage/test_people.py::test_failures_are_forgotten_past_the_bound_and_never_grow_beyond_it",
+    "SESSION_IDLE_S": "tests/storage/test_people.py::test_a_session_lives_while_it_is_used_and_a_week_at_most",
+    "SESSION_S_MAX": "tests/storage/test_people.py::test_a_session_lives_while_it_is_used_and_a_week_at_most",
+    "SESSIONS_PER_ACCOUNT_MAX": "tests/storage/test_people.py::test_one_session_too_many_ends_the_one_used_longest_ago",
+    "KEYS_PER_ACCOUNT_MAX": "tests/storage/test_people.py::test_one_key_too_many_is_refused",
+    "INVITATION_S": "tests/storage/test_people.py::test_a_link_opens_once_and_for_72_hours",
+    "PRINCIPAL_KNOWN_S": "tests/api/test_guards.py::test_what_another_process_takes_away_is_gone_within_three_seconds",
+    "PRINCIPALS_KNOWN_MAX": "tests/api/test_guards.py::test_more_principals_than_the_bound_are_asked_for_again",
+    # core/config.py
+    "idle_s": "tests/intake/test_intake.py::test_a_silent_link_is_ended",
+}
+
+NOT_BOUNDS = {
+    "RECEIVE_BYTES": "a size: what one recv leaves waits in the socket for the next round",
+    "SEAL_ROWS": "a pace: the segment goes on; SEAL_ROWS_MAX bounds it",
+    "SEAL_S_MIN": "a pace: of sealing at SEAL_ROWS",
+    "SEAL_S": "a pace: of sealing what is small",
+    "ROUND_ROWS_MAX": "a pace: nothing is refused, the next round begins at once",
+    "ROUND_BYTES_MAX": "a pace: nothing is refused, the next round begins at once",
+    "HAND_UP_ROWS": "a pace: of waking readers",
+    "HAND_UP_MS": "a pace: of waking readers",
+    "FRAGMENT_PAUSE_S": "a pace: of asking; FRAGMENT_ASKS_MAX and FRAGMENT_S_MAX bound it",
+    "LOOK_AGAIN_S": "a pace: of looking; the command expires by itself",
+    "TRANSFER_PAUSE_S": "a pace: of sending; TRANSFER_WINDOW bounds it",
+    "LOG_LINGER_S": "a pace: of committing; LOG_BATCH_EVENTS bounds it",
+    "MEDIA_PAUSE_S": "a pace: of asking; MEDIA_ASKS_MAX and MEDIA_S_MAX bound it",
+    "MEDIA_STORE_BYTES": "the default of media_bytes_max",
+    "SWEEP_MS": "a pace: of looking for silence",
+    "SWEEP_LAG_MS": "a delay: how far sweeps stay behind arrival",
+    "FENCES_PAUSE_S_MAX": "a pace: of building the index",
+    "ZONES_LOOK_S": "a pace: of asking the clocks",
+    "AREAS_PER_TERMINAL_MAX": "the default of areas_max",
+    "AREA_PAUSE_S": "a pace: of asking; AREA_ATTEMPTS_MAX bounds it",
+    "SUMMARY_EVERY_S": "a pace: of storing; SUMMARY_ROWS_MAX bounds it",
+    "STREAM_WAKE_S": "a pace: of waking streams",
+    "STREAM_KNOWN_S": "a pace: of asking whether the reader still may",
+    "SEEN_EVERY_S": "a pace: of writing when somebody was here last",
+    "ack_window_ms": "a pace: of committing",
+    "journal_keep_h": "a time to keep; journal_bytes_max bounds what is kept",
+    "demo_vehicles": "a choice: how large the simulated fleet is",
+    "demo_history_h": "a choice: how much past the simulated fleet has",
+}
+
+GAPS = (
+    "PARTIAL_BYTES_MAX",
+    "ACCEPT_PER_ROUND",
+    "SEND_POOL_CHUNK_BYTES",
+    "SEND_POOL_CHUNKS",
+    "COMMAND_QUEUE_BYTES",
+    "SEAL_ROWS_MAX",
+    "APPROVERS",
+    "COMMANDS_LOOKED_MAX",
+    "TERMINALS_MAX",
+    "MEDIA_MEMORY_BYTES_MAX",
+    "MEDIA_WRITES_AT_ONCE",
+    "MEDIA_PAGE_MAX",
+    "MEDIA_LINKS_AT_ONCE",
+    "STORE_TIMEOUT_S",
+    "STORE_CONNECT_TIMEOUT_S",
+    "STORE_MEMORY_BYTES_MAX",
+    "STORE_READERS",
+    "REFUSED_TRIES",
+    "REFUSED_REASON_CHARACTERS_MAX",
+    "QUERY_ROWS_MAX",
+    "QUERY_S_MAX",
+    "QUERY_MEMORY_BYTES_MAX",
+    "QUERY_ANSWER_BYTES_MAX",
+    "QUERY_REQUEST_BYTES_MAX",
+    "QUERY_REQUEST_S",
+    "QUERY_BACKLOG",
+    "TRACK_POINTS_MAX",
+    "TRACK_THIN_M_MAX",
+    "TRACK_DAYS_MAX",
+    "VEHICLES_PAGE_MAX",
+    "VEHICLES_LOOKED_MAX",
+    "ARCHIVE_SCAN_BYTES",
+    "ARCHIVE_SCANS_MAX",
+    "DATABASE_TIMEOUT_S",
+    "EVENTS_READ_MAX",
+    "TERMINALS_IMPORT_BYTES_MAX",
+    "TERMINALS_PAGE_MAX",
+    "BINDINGS_READ_MAX",
+    "KNOCKING_MAX",
+    "LIVE_SLOW_S_MAX",
+    "FENCE_BLOCKS_MAX",
+    "FENCE_PASSED_MAX",
+    "FACTS_MAX",
+    "REPLAY_QUERY_S_MAX",
+    "TRIAL_REPORTS_MAX",
+    "TRIAL_S",
+    "FENCE_RADIUS_M_MIN",
+    "FENCE_AREA_M2_MIN",
+    "FENCE_AREA_M2_MAX",
+    "FENCE_PERIMETER_M_MAX",
+    "CORRIDOR_WIDTH_M_MIN",
+    "CORRIDOR_WIDTH_M_MAX",
+    "CORRIDOR_LENGTH_M_MAX",
+    "FENCE_DWELL_S_MIN",
+    "FENCE_DWELL_S_MAX",
+    "FENCE_SPEED_KMH_MAX",
+    "FENCE_SPEED_S_MAX",
+    "FENCE_NAME_CHARACTERS_MAX",
+    "AREA_ROUTE_WIDTH_M_MAX",
+    "AREA_MS_MIN",
+    "AREA_MS_END",
+    "AREA_COMMAND_EXPIRES_S",
+    "AREAS_PAGE_MAX",
+    "GEOJSON_CORNERS_MAX",
+    "KMZ_RATIO_MAX",
+    "OUTLINE_CELLS_MAX",
+    "GEOJSON_REFUSALS_MAX",
+    "SUMMARY_ROWS_MAX",
+    "UPLINKS_PAGE_MAX",
+    "UPLINK_LISTED_BYTES_MAX",
+    "POSITIONS_READ_MAX",
+    "PASSWORD_CHARACTERS_MAX",
+    "HASHES_AT_ONCE_MAX",
+    "HASHES_WAITING_MAX",
+    "PEOPLE_READ_MAX",
+    "ACCOUNT_STORES_MAX",
+    "ARMED_RADIUS_M_MIN",
+    "ARMED_RADIUS_M_MAX",
+    "journal_bytes_max",
+    "media_bytes_max",
+    "areas_max",
+)
+"""Bounds whose test is still to be written."""
+
+
+def limits() -> list[str]:
+    """Return the names of core/limits.py, in their order; there is nothing else in it that could hold a bound."""
+    names = []
+    for node in ast.parse(LIMITS.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id="Final")):
+                names.append(name)
+            case ast.ImportFrom(module="typing") | ast.Expr(value=ast.Constant(value=str())):
+                pass
+            case _:
+                raise AssertionError(f"core/limits.py:{node.lineno} is neither NAME: Final = … nor a docstring")
+    return names
+
+
+def bounded_options() -> list[str]:
+    """Return the fields of the configuration that have a least or a greatest value."""
+    names = []
+    for name, field in FIELDS.items():
+        type_ = msgspec.inspect.type_info(field.type)
+        while isinstance(type_, msgspec.inspect.Metadata):
+            type_ = type_.type
+        ends = ("ge", "gt", "le", "lt", "max_length")
+        if any(getattr(type_, end, None) is not None for end in ends):
+            names.append(name)
+    return names
+
+
+@cache
+def read_tests(file: str) -> tuple[dict[str, ast.AST], dict[str, ast.AST]]:
+    """Return the tests of a file by name, and the tables that stand beside them."""
+    tests: dict[str, ast.AST] = {}
+    tables: dict[str, ast.AST] = {}
+    for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name.startswith("test_"):
+                tests[name] = node
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                tables[name] = node
+    return tests, tables
+
+
+def words_of(node: ast.AST) -> set[str]:
+    """Return what a piece of source names: variables, attributes, keyword arguments, and strings as a whole."""
+    words: set[str] = set()
+    for part in ast.walk(node):
+        match part:
+            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.keyword(arg=str(word)):
+                words.add(word)
+            case ast.Constant(value=str(word)):
+                words.add(word.rpartition(".")[2])
+    return words
+
+
+def test_every_bound_has_a_test_one_past_it_or_the_reason_why_it_is_none() -> None:
+    walked = limits() + bounded_options()
+    assert len(walked) > 190, "the walk has lost its way"
+    declared = [*BOUNDS, *NOT_BOUNDS, *GAPS]
+    missing = [name for name in walked if name not in declared]
+    assert not missing, (
+        f"{missing}: add the test that goes one past it to BOUNDS, or the reason why it is none to NOT_BOUNDS"
+    )
+    gone = [name for name in declared if name not in walked]
+    assert not gone, f"{gone}: neither core/limits.py nor core/config.py has it any more"
+    twice = {name for name in declared if declared.count(name) > 1}
+    assert not twice, f"{twice}: stands in two tables"
+    print(f"{len(GAPS)} bounds without a test yet: {', '.join(GAPS)}")
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_test_of_a_bound_stands_there_and_names_it(name: str) -> None:
+    file, _, test = BOUNDS[name].partition("::")
+    assert (ROOT / file).is_file(), f"{file}: no such file"
+    tests, tables = read_tests(file)
+    assert test in tests, f"{file} has no {test}"
+    words = words_of(tests[test])
+    # A test with a row a case has its cases in a table of its file.
+    for table in words & set(tables):
+        words |= words_of(tables[table])
+    assert name.lower() in {word.lower() for word in words}, f"{BOUNDS[name]} does not name {name}"
+
+
+def test_what_is_no_bound_says_why() -> None:
+    assert all(len(reason.split()) >= 3 for reason in NOT_BOUNDS.values())
+
+
+def test_no_bound_is_without_use() -> None:
+    """A constant that nothing reads bounds nothing."""
+    packages = ("core", "actors", "protocols", "storage", "api")
+    files = [ROOT / "carillon.py", *(file for package in packages for file in (ROOT / package).rglob("*.py"))]
+    seen: Counter[str] = Counter()
+    for file in files:
+        if "node_modules" not in file.parts:
+            seen.update(re.findall(r"\b[A-Z][A-Z0-9_]+\b", file.read_text(encoding="utf-8")))
+    # Once where it stands; more than once where something reads it.
+    assert not [name for name in limits() if seen[name] < 2]
