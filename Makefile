@@ -7,7 +7,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test lint browser bench bench-truth lock assets clean
+.PHONY: setup run test lint browser bench campaign bench-truth lock assets clean
 
 setup: $(STAMP)
 	@$(BIN)/carillon warm
@@ -42,6 +42,11 @@ test: browser lint
 
 bench: setup
 	$(BIN)/python -m bench.run
+
+# Break it on purpose, in full: kills, cuts, full disks, stores away. Some twenty minutes. SEED repeats a campaign.
+SEED ?= 1
+campaign: setup
+	$(BIN)/python -m bench.faults --seed $(SEED) --json
 
 # How often detection is right, on traffic of SUMO (some 800 MB, for this bench alone). SET=held-out is the last word.
 SET ?= tuning

@@ -245,16 +245,18 @@ def start_carillon(
     ack_window_ms: int = 10,
     tcp: int = 0,
     registration: str = "open",
+    environment: dict[str, str] | None = None,
     **settings: object,
 ) -> ChildServer:
     """Start `carillon up` on free ports of loopback, and wait until it is healthy.
 
     Args:
+        environment: further variables, as LD_PRELOAD.
         part: or `ingest`, which has no API: it is waited for until it takes terminals.
     """
     command = [sys.executable, str(REPOSITORY / "carillon.py"), part, "--registration", registration]
-    environment = _environment(ack_after, ack_window_ms, {"http": "127.0.0.1:0", **settings})
-    return ChildServer(command, data, tcp=tcp, environment=environment, health=part == "up")
+    options = _environment(ack_after, ack_window_ms, {"http": "127.0.0.1:0", **settings})
+    return ChildServer(command, data, tcp=tcp, environment={**options, **(environment or {})}, health=part == "up")
 
 
 def start_intake(data: Path, *, ack_after: str = "sync", ack_window_ms: int = 10, tcp: int = 0) -> ChildServer:

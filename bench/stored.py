@@ -1,6 +1,6 @@
 """What a stopped server has stored, as keys to compare with what a load client wrote down.
 
-    python -m bench.stored DATA OUT PHONE_FIRST       in a process of its own: the embedded store belongs to one
+    python -m bench.stored DATA OUT PHONE_FIRST [DSN]     in a process of its own: the embedded store belongs to one
 
 A key is (terminal, serial, fix time) in one uint64: 16 bits of terminal number, 16 of serial, 32 of epoch seconds.
 Sets are compared, never counts: as many reports too many here as too few there would hide each other.
@@ -77,11 +77,15 @@ def compare(records: Iterable[Path], stored: np.ndarray, stored_rows: int) -> Co
     )
 
 
-def read_stored(data: Path, phone_first: int) -> tuple[np.ndarray, int]:
-    """Return the stored reports of a stopped server, (n,) STORED, and how many rows they are before merging."""
+def read_stored(data: Path, phone_first: int, report_dsn: str = "") -> tuple[np.ndarray, int]:
+    """Return the stored reports of a stopped server, (n,) STORED, and how many rows they are before merging.
+
+    Args:
+        report_dsn: of a ClickHouse server; empty: the store embedded in the data directory.
+    """
     out = data.with_suffix(".stored")
     answer = subprocess.run(
-        [sys.executable, "-m", "bench.stored", str(data), str(out), str(phone_first)],
+        [sys.executable, "-m", "bench.stored", str(data), str(out), str(phone_first), report_dsn],
         cwd=REPOSITORY,
         check=True,
         stdout=subprocess.PIPE,
@@ -89,9 +93,9 @@ def read_stored(data: Path, phone_first: int) -> tuple[np.ndarray, int]:
     return np.fromfile(out, STORED), int(answer.stdout.split()[-1])
 
 
-def compare_stopped(records: Iterable[Path], data: Path, phone_first: int) -> Comparison:
+def compare_stopped(records: Iterable[Path], data: Path, phone_first: int, report_dsn: str = "") -> Comparison:
     """Compare the clients' records with the store of a stopped server."""
-    return compare(records, *read_stored(data, phone_first))
+    return compare(records, *read_stored(data, phone_first, report_dsn))
 
 
 def main(arguments: list[str]) -> int:
@@ -101,10 +105,14 @@ def main(arguments: list[str]) -> int:
     from core.config import Config
 
     data, out, phone_first = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
-    client: Any = clickhouse_connect.get_client(
-        interface="chdb", path=Config(data=str(data.resolve())).reports.removeprefix("chdb://")
-    )
-    client.database = "carillon"
+    dsn = arguments[3] if len(arguments) > 3 else ""
+    client: Any
+    if dsn:
+        client = clickhouse_connect.get_client(dsn=dsn.replace("clickhouse://", "http://", 1), compress=False)
+    else:
+        path = Config(data=str(data.resolve())).reports.removeprefix("chdb://")
+        client = clickhouse_connect.get_client(interface="chdb", path=path)
+        client.database = "carillon"
     mine = f"toUInt64OrZero(phone) BETWEEN {phone_first} AND {phone_first + TERMINALS_MAX - 1}"
     number = f"toUInt32(toUInt64OrZero(phone) - {phone_first})"
     answer = client.raw_query(
