@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 if TYPE_CHECKING:
-    import logging
     from pathlib import Path
 
     import trio
@@ -24,11 +23,12 @@ if TYPE_CHECKING:
     from api.parts import Ground, Parts
     from api.server import ApiServer
     from core.arming import Arming
-    from core.config import Config
+    from core.config import Config, Options
     from core.data_directory import DataDirectory
     from core.events import Event
     from core.metrics import Metrics
     from core.outcome import Outcome
+    from core.supervisor import Supervisor
     from storage.eventlog import EventLog
     from storage.people import People
     from storage.registry import Registry
@@ -108,10 +108,51 @@ def complain(message: str, status: int) -> int:
 
 def read_config(options: argparse.Namespace) -> "Config":
     """Return the configuration: the subcommand's options over environment over file."""
-    from core.config import FIELDS, load_config
+    return read_options(options).config
+
+
+def read_options(options: argparse.Namespace) -> "Options":
+    """Return the configuration and where each option came from."""
+    from core.config import FIELDS, load_options
 
     given = {name: value for name, value in vars(options).items() if name in FIELDS}
-    return load_config(given, file=getattr(options, "config", None))
+    return load_options(given, file=getattr(options, "config", None))
+
+
+def usable(options: "Options", names: Sequence[str] = ("data", "journal", "media")) -> "Config":
+    """Return the configuration once its directories are made and may be written to.
+
+    Raises:
+        ConfigError: one may not, or is none; the option that names it is told, and where it comes from.
+    """
+    from core.config import ConfigError
+
+    config = options.config
+    faults = []
+    for name, path in (("data", config.data_path), ("journal", config.journal_path), ("media", config.media_path)):
+        if name not in names or (name != "data" and not getattr(config, name)):
+            continue
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                faults.append(options.told(name, "a directory that this user may read and write is needed"))
+        except OSError as error:
+            faults.append(options.told(name, f"a directory is needed, and there is none: {error.strerror}"))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return config
+
+
+def run_config(options: argparse.Namespace) -> int:
+    """Print every option with its value and where it comes from; what is wrong with them is on standard error."""
+    from core.config import FIELDS, redact
+
+    read = read_options(options)
+    for name in FIELDS:
+        value = getattr(read.config, name)
+        shown = redact(json.dumps(value, ensure_ascii=False))
+        print(f"{f'{name} = {shown}':44}  # {read.origins.get(name, 'default')}")
+    return EXIT_OK
 
 
 # --- subscribe --------------------------------------------------------------------------------------------------------
@@ -146,7 +187,7 @@ def subscribe(
 
 def run_up(options: argparse.Namespace) -> int:
     """Run everything in one process until SIGTERM or SIGINT."""
-    return run_node(read_config(options), with_api=True)
+    return run_node(usable(read_options(options)), with_api=True)
 
 
 def run_node(config: "Config", *, with_api: bool) -> int:
@@ -159,7 +200,7 @@ def run_node(config: "Config", *, with_api: bool) -> int:
     from core.logging import start_logging
     from core.warm import warm
 
-    start_logging(config.log_level)
+    start_logging(config.log_level, config.log_format)
     with DataDirectory(config.data_path) as data:
         # Before anything listens: a terminal must not wait for a compiler. Also before chdb (start order, see serve).
         warm(KERNELS, report=lambda line: print(line, file=sys.stderr, flush=True))
@@ -188,18 +229,19 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
     whoever stores: at the end everything acknowledged is stored, or waits in the journal for the next start.
     """
     import gc
-    import logging
     import resource
 
     import trio
 
     from core.actor import run_actor
     from core.intake.journal import JournalError
+    from core.logging import say
+    from core.supervisor import Supervisor
 
-    log = logging.getLogger("up")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    log.info("descriptors: %d (was %d)", hard, soft)
+    say("node.descriptors", limit=hard, before=soft)
+    supervisor = Supervisor()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         stop = trio.Event()
         node = await trio.to_thread.run_sync(Node, config, data, trio.lowlevel.current_trio_token(), stop)
@@ -228,20 +270,28 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
                 if server is not None:
                     threads["api"] = server.native_id
                 data.publish(node.tcp, "" if server is None else server.address, threads)
-                log.info("terminals on %s, registration %s", node.tcp, config.registration)
+                say("node.serving", tcp=node.tcp, registration=config.registration)
                 if server is not None:
-                    log.info("portal and API on http://%s/, key in %s", server.address, data.run / "api.key")
+                    say("api.serving", http=server.address, key_file=str(data.run / "api.key"))
                     await trio.to_thread.run_sync(welcome, node.people, config, data, server.address)
                 if config.demo:
-                    live.start_soon(run_demo, node, log)
-                live.start_soon(wait_for_signal, signals, stop)
+                    live.start_soon(run_demo, node)
+                nursery.start_soon(node.watch, supervisor)
+                nursery.start_soon(node.follow_signals, signals, stop)
+                supervisor.ready(f"terminals on {node.tcp}")
                 await stop.wait()
-                log.info("stopping")
+                node.stopping = True
+                began_s = trio.current_time()
+                supervisor.stopping(config.drain_s + STOP_S_MAX)
+                if node.fenced is None and not node.intake.ended:
+                    with trio.move_on_after(config.drain_s):
+                        await node.hurried.wait()
                 live.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 if server is not None:
                     await trio.to_thread.run_sync(server.stop)
                 await node.close()
+                say("node.stopped", seconds=trio.current_time() - began_s)
             nursery.cancel_scope.cancel()
     if node.fenced is not None:
         raise node.fenced
@@ -265,10 +315,10 @@ def welcome(people: "People", config: "Config", data: "DataDirectory", address: 
     The link stands in DATA/run/welcome.link until it is used; a start makes a new one, and the old opens nothing. A
     demo brings its own administrator.
     """
-    import logging
-
     from api.invitations import welcome_link
     from core.data_directory import write_atomically
+    from core.limits import INVITATION_S
+    from core.logging import say
 
     file = data.run / "welcome.link"
     people.on_invitation_taken = lambda: file.unlink(missing_ok=True)
@@ -278,17 +328,10 @@ def welcome(people: "People", config: "Config", data: "DataDirectory", address: 
         return
     link = welcome_link(config.public_url or f"http://{address}", token)
     write_atomically(file, f"{link}\n".encode())
-    logging.getLogger("up").warning("nobody administers this yet: open %s within 72 hours (also in %s)", link, file)
+    say("node.unadministered", link=link, hours=INVITATION_S // 3600, file=str(file))
 
 
-async def wait_for_signal(signals: "Any", stop: "trio.Event") -> None:
-    """Set the event at the first signal."""
-    async for _ in signals:
-        stop.set()
-        return
-
-
-async def run_demo(node: "Node", log: "logging.Logger") -> None:
+async def run_demo(node: "Node") -> None:
     """Let a simulated fleet drive against this server, in a process of its own, until cancelled.
 
     It first lives through the hours since its last report, demo_history_h at most, and then goes on in real time. If
@@ -298,19 +341,24 @@ async def run_demo(node: "Node", log: "logging.Logger") -> None:
 
     import trio
 
+    from core.logging import say
+
     config = node.config
     epoch_ms, newest_ms = await trio.to_thread.run_sync(node.demo_times)
     history_s = max(0, min(config.demo_history_h * 3600, int(time.time()) - newest_ms // 1000 - 1))
     command = [sys.executable, "-m", "carillon", "simulate", "--scenario", "demo", "--tcp", node.tcp]
     command += ["--vehicles", str(config.demo_vehicles), "--interval", str(DEMO_INTERVAL_S)]
     command += ["--history", f"{history_s}s", "--epoch", str(epoch_ms), "--parent", str(os.getpid())]
-    log.info("demo: %d simulated cars, which first live through %.1f h", config.demo_vehicles, history_s / 3600)
+    say("demo.driving", vehicles=config.demo_vehicles, history_h=history_s / 3600)
     ended = await trio.run_process(command, check=False, stdin=None)
-    log.error("demo: the simulator ended with status %d", ended.returncode)
+    say("demo.ended", status=ended.returncode)
 
 
 CATCH_UP_S_MAX: Final = 60.0
 """How long a stop waits for the store to take what is sealed; the rest is stored after the next start."""
+STOP_S_MAX: Final = CATCH_UP_S_MAX + 45.0
+"""How long a stop takes at the most, draining apart: that, the API's ten seconds, a snapshot, and the stores' own
+closing. What the unit of systemd allows (docs/carillon.service) is more."""
 DEMO_INTERVAL_S: Final = 3
 """Between two reports of a driving car of the demo: a car at 50 km/h is seen every 42 m."""
 
@@ -323,7 +371,8 @@ class Node:
     """What takes in, judges and stores, made in the order it needs one another. Making it blocks: databases open.
 
     Attributes are the parts that are run (writer, recorder, gateway, intake); `parts` is what the API sees of them.
-    `fenced` is set once another owner has the event log; then `stop` is set too.
+    `fenced` is set once another owner has the event log; then `stop` is set too. `stopping` is set with it, and
+    `hurried` by a second signal.
     """
 
     def __init__(
@@ -365,6 +414,7 @@ class Node:
         from core.log import LogWriter
         from core.position import Position
         from core.rules import Rules
+        from core.supervisor import Pulse
         from core.vehicle_table import VehicleTable
         from protocols.jt808.kernels import KERNELS as JT808
         from storage import migrate
@@ -380,6 +430,8 @@ class Node:
 
         self.config = config
         self.data = data
+        self.stopping = False
+        self.hurried = trio.Event()
         self.store = ReportStore(config.reports)
         self.store.ensure_schema()
         migrate(config.business)
@@ -473,6 +525,7 @@ class Node:
             on_sealed=lambda: token.run_sync_soon(self.recorder.wake, idempotent=True),
             on_end=lambda error: token.run_sync_soon(stop.set),
         )
+        self.pulse = Pulse({"intake": lambda: self.intake.turns})
         credentials = Credentials.from_file(data.path)
         epochs = Epochs(self.boot)
         self.counts = Counts()
@@ -543,6 +596,31 @@ class Node:
         if "command" in topics:
             # Asked for by an errand, in a transaction of its own and not through the writer.
             self.gateway.committed(seq, frozenset({"command."}))
+
+    async def watch(self, supervisor: "Supervisor") -> None:
+        """Take the pulse of every part, and tell the supervisor as long as all of them turn. Until cancelled."""
+        import trio
+
+        from core.supervisor import LOOK_S
+
+        while True:
+            self.pulse.look()
+            if not self.pulse.stuck():
+                supervisor.alive()
+            await trio.sleep(LOOK_S)
+
+    async def follow_signals(self, signals: "Any", stop: "trio.Event") -> None:
+        """Stop in order at the first signal; at a second one wait neither for drains nor for the store."""
+        from core.logging import say
+
+        async for number in signals:
+            name = signal.Signals(number).name
+            if not stop.is_set():
+                say("node.stopping", signal=name)
+                stop.set()
+            elif not self.hurried.is_set():
+                say("node.stopping_now", signal=name)
+                self.hurried.set()
 
     async def reload_fences(self, events: "Sequence[Event]") -> None:
         """Have the index built anew of the fences that have changed."""
@@ -687,19 +765,22 @@ class Node:
 
     async def close(self) -> None:
         """Stop the intake, store what it has sealed, let go of the stores."""
-        import logging
-
         import trio
+
+        from core.logging import say
 
         await self.gateway.stop()
         await trio.to_thread.run_sync(self.intake.stop)
         await trio.to_thread.run_sync(self.query.close)
         await trio.to_thread.run_sync(self.trials.close)
         with trio.move_on_after(CATCH_UP_S_MAX) as scope:
-            await self.recorder.catch_up()
-            await self.recorder.flush()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(cancel_at, self.hurried, scope)
+                await self.recorder.catch_up()
+                await self.recorder.flush()
+                nursery.cancel_scope.cancel()
         if scope.cancelled_caught:
-            logging.getLogger("up").warning("the store did not take everything; the rest waits in the journal")
+            say("store.left_behind")
         await trio.to_thread.run_sync(self.store.close)
         await trio.to_thread.run_sync(self.bell.close)
         await trio.to_thread.run_sync(self.eventlog.close)
@@ -708,7 +789,7 @@ class Node:
         """Say why the node cannot do its work now; nothing when it can. Blocks: it writes to the database."""
         from storage.errors import StorageError
 
-        faults = []
+        faults = ["node: it is stopping"] if self.stopping else []
         if self.intake.ended:
             faults.append("tcp: the intake has ended")
         elif not self.intake.thread_ids:
@@ -769,6 +850,7 @@ class Node:
             metrics_open=metrics_open(config),
             metrics=self.metrics(),
             faults=self.faults,
+            stuck=self.pulse.stuck,
             people=self.people,
             registry=self.registry,
             reader=reader,
@@ -947,6 +1029,12 @@ class Node:
         return metrics
 
 
+async def cancel_at(event: "trio.Event", scope: "trio.CancelScope") -> None:
+    """Cancel what is under way once an event has come."""
+    await event.wait()
+    scope.cancel()
+
+
 FOLLOWERS: "Final[tuple[tuple[str, tuple[str, ...], Callable[[Node, Sequence[Event]], Awaitable[object]]], ...]]" = (
     ("fences", ("geofence.",), Node.reload_fences),
     ("rules", ("rules.",), Node.reload_rules),
@@ -992,7 +1080,7 @@ def rows_of(positions: "Sequence[Any]") -> "Any":
 
 def run_part(options: argparse.Namespace) -> int:
     """Run one part as a process of its own, over stores that several processes can share."""
-    config = read_config(options)
+    config = usable(read_options(options), ("data",) if options.command == "api" else ("data", "journal", "media"))
     if fault := sharing_fault(config):
         return complain(f"{options.command}: {fault}", EXIT_REFUSED)
     if options.command == "ingest":
@@ -1019,18 +1107,19 @@ def sharing_fault(config: "Config") -> str | None:
 
 def serve_api(config: "Config") -> int:
     """Serve the API alone, over shared stores, until SIGTERM or SIGINT; return the exit status."""
-    import logging
     from pathlib import Path
 
     from api.app import create_app
     from api.server import ApiServer, ServerError
     from api.shared import SharedStores
     from core.data_directory import DataDirectory
-    from core.logging import start_logging
+    from core.logging import say, start_logging
     from core.metrics import Metrics
+    from core.supervisor import Supervisor
     from storage.people import PEOPLE_COUNTS
 
-    start_logging(config.log_level)
+    start_logging(config.log_level, config.log_format)
+    supervisor = Supervisor()
     with DataDirectory(config.data_path) as data:
         run = Path(config.node_data) / "run" if config.node_data else None
         stores = SharedStores(config.reports, config.business, idle_s=config.idle_s, run=run)
@@ -1056,10 +1145,11 @@ def serve_api(config: "Config") -> int:
         try:
             server.start()
             data.publish("", server.address, {"api": server.native_id})
-            log = logging.getLogger("api")
-            log.info("portal and API on http://%s/, key in %s", server.address, data.run / "api.key")
+            say("api.serving", http=server.address, key_file=str(data.run / "api.key"))
             welcome(stores.people, config, data, server.address)
-            log.info("%s: stopping", signal.Signals(signal.sigwait(signals)).name)
+            supervisor.ready(f"API on {server.address}")
+            say("node.stopping", signal=wait_for_signal(signals, supervisor))
+            supervisor.stopping(STOP_S_MAX)
         except ServerError as error:
             return complain(str(error), EXIT_FAILED)
         finally:
@@ -1067,6 +1157,15 @@ def serve_api(config: "Config") -> int:
             stores.close()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     return EXIT_OK
+
+
+def wait_for_signal(signals: "set[signal.Signals]", supervisor: "Supervisor") -> str:
+    """Wait for one of these signals, which are blocked, and return its name; meanwhile tell that we are alive."""
+    from core.supervisor import LOOK_S
+
+    while (caught := signal.sigtimedwait(signals, LOOK_S)) is None:
+        supervisor.alive()
+    return signal.Signals(caught.si_signo).name
 
 
 def metrics_open(config: "Config") -> bool:
@@ -1620,6 +1719,7 @@ COMMANDS: Final = (
     Command("frames", "print the raw frames of a terminal from the journal", add_frames, run_frames),
     Command("user", "enter a user, or make a new one-time link for one", add_user, run_user),
     Command("replay", "judge stored reports again by other rules", add_replay, run_replay),
+    Command("config", "show every option, its value and where it comes from", add_up, run_config),
     Command("warm", "compile the kernels into numba's cache, once on a machine", add_nothing, run_warm),
 )
 

@@ -1,11 +1,10 @@
 """Trials: replays of the last day that the portal asks for, one at a time, in a thread beside the node's own work."""
 
-import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -15,8 +14,6 @@ from core.outcome import WARM_UP_S, Span, Trial, TrialBusyError
 from core.rights import Principal
 from core.thresholds import Value
 from storage.errors import StorageError
-
-LOG: Final = logging.getLogger("trials")
 
 
 class _Under:

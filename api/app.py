@@ -30,7 +30,7 @@ from api.events import list_events, read_event, stream_events
 from api.frames import list_frames
 from api.guard import RESOURCES as GUARDING
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
-from api.health import read_health
+from api.health import Readiness, read_alive, read_health
 from api.login import Hashing, log_in, log_out, read_me
 from api.metrics import read_metrics
 from api.outbox import list_messages
@@ -69,6 +69,7 @@ def create_app(parts: Parts) -> Litestar:
     """Return the ASGI application over these parts."""
     hashing = Hashing(parts.people)
     hub = live.LiveHub(parts.live)
+    readiness = Readiness(parts.faults)
     hub.show(parts.metrics)
     return Litestar(
         route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES))],
@@ -80,10 +81,11 @@ def create_app(parts: Parts) -> Litestar:
                 "hashing": hashing,
                 "streams": Streams(parts),
                 "live": hub,
+                "readiness": readiness,
             }
         ),
         lifespan=[sampling],
-        on_shutdown=[hashing.close],
+        on_shutdown=[hashing.close, readiness.close],
         exception_handlers={
             Problem: as_page(answer_problem),
             LoginNeeded: answer_login_needed,
@@ -106,7 +108,7 @@ def create_app(parts: Parts) -> Litestar:
     )
 
 
-PAGES: Final = (*PORTAL, read_health, read_metrics)
+PAGES: Final = (*PORTAL, read_health, read_alive, read_metrics)
 RESOURCES: Final = (
     log_in,
     log_out,

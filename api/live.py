@@ -8,7 +8,6 @@ for it but the frame under way. docs/live-feed.md describes the bytes.
 
 import asyncio
 import contextlib
-import logging
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -30,12 +29,11 @@ from core.limits import (
     LIVE_FEEDS_PER_READER_MAX,
     LIVE_SLOW_S_MAX,
 )
+from core.logging import say
 from core.metrics import Metrics
 from core.rights import PRECISION_1E7, Principal, Scope
 from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD
 from storage.errors import StorageError
-
-LOG: Final = logging.getLogger("live")
 
 VERSION: Final = 1
 SNAPSHOT: Final = 1
@@ -341,7 +339,7 @@ class LiveHub:
                 try:
                     boards = await asyncio.to_thread(self._survey, boards, self._tick + 1)
                 except StorageError as fault:
-                    LOG.warning("live feeds wait for the store: %s", fault)
+                    say("live.waiting", fault=str(fault))
                     continue
                 self._tick += 1
                 self._boards = boards
@@ -353,7 +351,7 @@ class LiveHub:
 
     def _stopped(self, clock: asyncio.Task[None]) -> None:
         if not clock.cancelled() and clock.exception() is not None:
-            LOG.error("the clock of the live feeds has stopped", exc_info=clock.exception())
+            say("live.stopped", error=clock.exception())
             self._wake()
 
     def _survey(self, boards: Mapping[Scope, Board | None], tick: int) -> dict[Scope, Board]:

@@ -132,6 +132,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     faults: Callable[[], Sequence[str]]
     """Blocking. Why the node cannot do its work now, a sentence each; empty when it can."""
+    stuck: Callable[[], Sequence[str]] = tuple
+    """Quick. Why only a new start of the process helps, a sentence each; empty when it is alive."""
     people: People
     """Blocking. Accounts, stores, sessions, keys."""
     registry: Registry

@@ -1,6 +1,5 @@
 """Problems: what the API answers when it cannot do what was asked, as RFC 9457 problem+json with a code of ours."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -9,11 +8,11 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
+from core.logging import say
 from storage.errors import RegistryFullError, StorageError
 from storage.marks import RefusedError
 from storage.people import LoginFailedError, LoginLockedError, PeopleError
 
-LOG: Final = logging.getLogger("api")
 MEDIA_TYPE: Final = "application/problem+json"
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
@@ -227,7 +226,7 @@ def answer_login_locked(request: Request[Any, Any, Any], error: LoginLockedError
 
 def answer_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Log our own fault with its trace, and tell the caller only that it was ours."""
-    LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    say("api.failed", error=error, method=request.method, path=request.url.path)
     return answer_problem(request, Problem("internal"))
 
 

@@ -14,12 +14,12 @@ import msgspec
 import numpy as np
 
 from api.parts import Ground, Parts
+from core.config import redact
 from core.doorbell import Ear, knock
 from core.events import Event
 from core.metrics import Metrics
 from core.vehicle_table import LIVE
 from storage.clickhouse import LastPosition, ReportStore
-from storage.database import redact
 from storage.errors import StorageError
 from storage.gallery import Gallery
 from storage.inbox import InboxLog

@@ -8,7 +8,6 @@ itself. While the log is idle nothing is read.
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,10 +20,9 @@ from api.parts import Parts
 from api.problems import Problem
 from core.doorbell import Ear
 from core.limits import STREAM_EVENTS, STREAM_KNOWN_S, STREAM_WAKE_S, STREAMS_MAX, STREAMS_PER_PRINCIPAL_MAX
+from core.logging import say
 from core.rights import Principal
 from storage.errors import StorageError
-
-LOG: Final = logging.getLogger("api")
 
 HEARTBEAT_S: Final = 15.0
 """An idle stream says where it stands this often: proxies cut what is silent for a minute."""
@@ -191,7 +189,7 @@ class Streams:
             return await sync_to_thread(read)
         except StorageError as error:
             # The log is away: every stream stays where it is and looks again.
-            LOG.warning("the event streams wait: %s", error)
+            say("streams.waiting", fault=str(error))
             return _Page(b"", after, False)
 
     # --- waking -------------------------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ Neither catches what is not an `Exception`: trio.Cancelled and KeyboardInterrupt
 ExceptionGroup that holds one of them. Both end at once when their nursery is cancelled, also in the middle of a pause.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import msgspec
 import trio
+
+from core.logging import say
 
 BACKOFF_S_MIN: Final = 0.1
 BACKOFF_S_MAX: Final = 30.0
@@ -26,8 +27,6 @@ STEADY_S: Final = 60.0
 RETRY_S_MIN: Final = 0.05
 RETRY_S_MAX: Final = 5.0
 """A store that comes back is used again within 5 s; while away it is asked 12 times a minute by each caller."""
-
-logger = logging.getLogger("carillon.actor")
 
 Result = TypeVar("Result")
 
@@ -109,7 +108,7 @@ async def run_actor(run: Callable[[], Awaitable[object]], name: str, *, actors: 
                 actors._failed(kind, name, error)
                 if trio.current_time() - started_s >= STEADY_S:
                     pause_s = BACKOFF_S_MIN
-                logger.exception("actor %s failed, starting again in %.1f s", name, pause_s)
+                say("actor.failed", error=error, actor=name, pause_s=pause_s)
             else:
                 return
             await trio.sleep(pause_s)
@@ -142,6 +141,6 @@ async def until_it_holds(
         except Exception as error:
             if failed is not None:
                 failed(error)
-            logger.error("%s failed, again in %.2f s: %r", name, pause_s, error)
+            say("call.repeated", call=name, pause_s=pause_s, fault=repr(error))
         await trio.sleep(pause_s)
         pause_s = min(pause_s * 2, RETRY_S_MAX)

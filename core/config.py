@@ -10,9 +10,10 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -25,7 +26,7 @@ NOT_OPTIONS: Final = frozenset({"CARILLON_CONFIG"})
 
 
 class ConfigError(Exception):
-    """The operator's configuration cannot be used; the text names value, origin and bound."""
+    """The operator's configuration cannot be used; the text names value, origin and bound, a line for each fault."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +145,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "loopback"
     map_style_url: Annotated[
-        str, Meta(description="MapLibre style that every map is drawn with; empty: the demo's city, or plain ground.")
+        str,
+        Meta(
+            pattern=r"^((https?:/)?/[^\s;,'\"]+)?$",
+            description="MapLibre style that every map is drawn with; empty: the demo's city, or plain ground.",
+        ),
     ] = ""
     map_tiles_url: Annotated[
         str,
@@ -157,9 +162,30 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     map_approval: Annotated[str, Meta(description="Approval number of the map (审图号), shown in its corner.")] = ""
     map_hosts: Annotated[
         str,
-        Meta(description="Further origins that the style loads from (https://glyphs.example.com), apart by spaces."),
+        Meta(
+            # They go into the content security policy, where a semicolon would begin a rule of its own.
+            pattern=r"^( *https?://[^\s/?#;,'\"]+)* *$",
+            description="Further origins that the style loads from (https://glyphs.example.com), apart by spaces.",
+        ),
     ] = ""
+    drain_s: Annotated[
+        # A load balancer asks every few seconds and wants two or three answers before it believes them.
+        int,
+        Meta(
+            ge=0,
+            le=600,
+            description="How long a node that was told to stop goes on working while /health says that it is stopping, "
+            "so that a load balancer sends nobody here any more, seconds.",
+        ),
+    ] = 0
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")] = "info"
+    log_format: Annotated[
+        Literal["text", "json"],
+        Meta(
+            description="How a line of the log looks: `text` for people, `json` for whoever collects it, an object a "
+            "line with stable names."
+        ),
+    ] = "text"
 
     @property
     def data_path(self) -> Path:
@@ -196,13 +222,35 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return is_loopback(self.http_address[0])
 
 
+class Options(NamedTuple):
+    """A configuration, and where each option that was given came from."""
+
+    config: Config
+    origins: Mapping[str, str]
+    """Name of an option -> `--tcp`, `CARILLON_TCP`, `/etc/carillon.toml, line 3`; the others have their defaults."""
+
+    def told(self, name: str, fault: str) -> str:
+        """Return the sentence by which an option is refused: what it is, from where, and why it will not do."""
+        return told(name, getattr(self.config, name), self.origins.get(name, "the default"), fault)
+
+
 def load_config(
     command_line: Mapping[str, object] | None = None,
     *,
     file: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Config:
-    """Return the checked configuration.
+    """Return the checked configuration; see load_options."""
+    return load_options(command_line, file=file, environment=environment).config
+
+
+def load_options(
+    command_line: Mapping[str, object] | None = None,
+    *,
+    file: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Options:
+    """Return the checked configuration and where it comes from.
 
     Args:
         command_line: options given there, by field name; None values count as not given.
@@ -211,56 +259,85 @@ def load_config(
         environment: None: the process's.
 
     Raises:
-        ConfigError: a value is out of bounds, an option is unknown, or the file cannot be read.
+        ConfigError: values are out of bounds, options are unknown, or the file cannot be read. All faults are named.
     """
     environment = os.environ if environment is None else environment
     given: dict[str, tuple[object, str]] = {}
+    faults: list[str] = []
+
+    def take(name: str, value: object, shown: str, origin: str, place: str) -> None:
+        if name in FIELDS:
+            given[name] = (value, origin)
+            return
+        close = difflib.get_close_matches(name, FIELDS, n=1)
+        faults.append(f"{shown} (from {place}) is no option{f'; did you mean {close[0]}?' if close else ''}")
+
     path = file or environment.get("CARILLON_CONFIG")
     if path:
-        given |= {name: (value, str(path)) for name, value in _read_file(Path(path)).items()}
+        values, lines = _read_file(Path(path))
+        for name, value in values.items():
+            line = f", line {lines[name]}" if name in lines else ""
+            take(name, value, name, f"{path}{line}", f"{path}{line}")
     for variable, text in environment.items():
         if variable.startswith(ENVIRONMENT_PREFIX) and variable not in NOT_OPTIONS:
-            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-            _known(name, variable, "environment")
-            given[name] = (text, variable)
+            take(variable.removeprefix(ENVIRONMENT_PREFIX).lower(), text, variable, variable, "environment")
     for name, value in (command_line or {}).items():
         if value is not None:
-            given[name] = (value, f"--{name.replace('_', '-')}")
-    values = {name: _checked(name, value, origin) for name, (value, origin) in given.items()}
-    if values.get("demo") and is_loopback(split_address(str(values.get("tcp", Config().tcp)))[0]):
+            take(name, value, name, f"--{name.replace('_', '-')}", "command line")
+    checked: dict[str, object] = {}
+    for name, (value, origin) in given.items():
+        try:
+            checked[name] = _checked(name, value)
+        except ValueError:
+            faults.append(told(name, value, origin, bound_text(name)))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    origins = {name: origin for name, (_, origin) in given.items()}
+    on_loopback = is_loopback(split_address(str(checked.get("tcp", Config().tcp)))[0])
+    if checked.get("demo") and on_loopback and "registration" not in checked:
         # Nobody has entered the simulated cars; from outside this machine no one can use the open door.
-        values.setdefault("registration", "open")
-    return msgspec.convert(values, Config)
+        checked["registration"], origins["registration"] = "open", f"demo, {origins['demo']}"
+    return Options(msgspec.convert(checked, Config), origins)
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return the file's values, and in which line each stands."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error}") from error
-    for name in values:
-        _known(name, name, str(path))
-    return values
+    # The reader of TOML does not tell; a key written in another way than plainly has no line.
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := re.match(r"\s*\[?\s*([A-Za-z0-9_-]+)\s*[\]=]", line):
+            lines.setdefault(match[1], number)
+    return values, lines
 
 
-def _known(name: str, shown: str, origin: str) -> None:
-    if name in FIELDS:
-        return
-    close = difflib.get_close_matches(name, FIELDS, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ConfigError(f"{shown} (from {origin}) is no option{hint}")
+def _checked(name: str, value: object) -> object:
+    """Return a value as its field's type, text converted ('80' is an int where one is wanted, 'true' a bool).
 
-
-def _checked(name: str, value: object, origin: str) -> object:
-    """Return a value as its field's type, text converted ('80' is an int where one is wanted, 'true' a bool)."""
-    field = FIELDS[name]
-    try:
-        converted = msgspec.convert(value, field.type, strict=not isinstance(value, str))
-        if name in ADDRESSES:
-            split_address(converted)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise ConfigError(f"{name} = {value} (from {origin}): {bound_text(name)}") from error
+    Raises:
+        ValueError: it is none, or out of bounds.
+    """
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("no option has a NUL")
+    converted = msgspec.convert(value, FIELDS[name].type, strict=not isinstance(value, str))
+    if name in CHECKS:
+        CHECKS[name].check(converted)
     return converted
+
+
+def told(name: str, value: object, origin: str, fault: str) -> str:
+    """Return the sentence by which a value is refused. What is secret in it is not shown."""
+    return f"{name} = {redact(str(value))} (from {origin}): {fault}"
+
+
+def redact(text: str) -> str:
+    """Return a DSN without its password, any other text as it is."""
+    # Up to the last @: one that stands in a password unquoted must not show the rest of it.
+    return re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", text)
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -275,6 +352,32 @@ def split_address(address: str) -> tuple[str, int]:
     return match[1] or match[2], int(match[3])
 
 
+def check_report_dsn(dsn: str) -> None:
+    """Raise ValueError unless reports can be kept there; an empty one is the default. Storage takes it apart."""
+    url = urlsplit(dsn)
+    here = url.scheme == "chdb" and not url.netloc and url.path.startswith("/")
+    away = url.scheme in ("clickhouse", "clickhouses") and bool(url.hostname) and (url.port is None or url.port > 0)
+    database = url.path.strip("/")
+    if dsn and not (here or (away and re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]{0,62})?", database))):
+        raise ValueError(f"no store of reports: {redact(dsn)}")
+
+
+def check_business_dsn(dsn: str) -> None:
+    """Raise ValueError unless event log and tables can be kept there; an empty one is the default."""
+    url = urlsplit(dsn)
+    here = url.scheme == "sqlite" and not url.netloc and len(url.path) > 1 and not url.path.endswith(":memory:")
+    away = url.scheme == "postgresql+psycopg" and len(url.path) > 1 and (url.port is None or url.port > 0)
+    if dsn and not (here or away):
+        raise ValueError(f"no business database: {redact(dsn)}")
+
+
+def check_tiles_url(url: str) -> None:
+    """Raise ValueError unless it is an address of tiles: with {z}, {x} and {y}. Empty: there are none."""
+    well = re.fullmatch(r"(https?:/)?/[^\s;,'\"]+", url) and all(sign in url for sign in ("{z}", "{x}", "{y}"))
+    if url and not well:
+        raise ValueError(f"no address of tiles: {url}")
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a listener on `host` is reached from this machine alone; a name other than localhost is not."""
     try:
@@ -285,8 +388,8 @@ def is_loopback(host: str) -> bool:
 
 def bound_text(name: str) -> str:
     """Return what a field takes, for messages and for the table in docs/operate.md: '0 to 50', 'open or known'."""
-    if name in ADDRESSES:
-        return "HOST:PORT, the port 0 to 65535"
+    if name in CHECKS:
+        return CHECKS[name].takes
     type_ = _inner(msgspec.inspect.type_info(FIELDS[name].type))
     match type_:
         case msgspec.inspect.BoolType():
@@ -315,5 +418,23 @@ def description(name: str) -> str:
     return str(schema["description"])
 
 
-ADDRESSES: Final = frozenset({"tcp", "http"})
+class Check(NamedTuple):
+    """What a field takes beyond its type."""
+
+    check: Callable[[str], object]
+    """Raises ValueError."""
+    takes: str
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "tcp": Check(split_address, "HOST:PORT, the port 0 to 65535"),
+    "http": Check(split_address, "HOST:PORT, the port 0 to 65535"),
+    "report_dsn": Check(
+        check_report_dsn, "chdb:///DIRECTORY or clickhouse[s]://USER:PASSWORD@HOST:PORT/DATABASE, or empty"
+    ),
+    "business_dsn": Check(
+        check_business_dsn, "sqlite:////FILE or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE, or empty"
+    ),
+    "map_tiles_url": Check(check_tiles_url, "http[s]://HOST/… or /… with {z}, {x} and {y}, or empty"),
+}
 FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Config)}

@@ -9,7 +9,6 @@ LOOK_S: nobody believes more of it than that it may be worth looking. The direct
 """
 
 import contextlib
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -18,6 +17,8 @@ from typing import Any, Final, Protocol, Self
 
 import msgspec
 import pynng
+
+from core.logging import say
 
 LOOK_S: Final = 2.0
 """Who has heard nothing for this long looks all the same: two rings of an idle log must have been lost."""
@@ -29,7 +30,6 @@ LINGER_MS: Final = 200
 _ADDRESS_BYTES_MAX: Final = 100
 """A socket's path has 108 bytes at most, the closing zero included."""
 
-LOG: Final = logging.getLogger("doorbell")
 
 OnRing = Callable[[int, frozenset[str]], object]
 """(seq, topics), called in the doorbell's own thread: must be quick. Topics are empty where the log was idle, or where
@@ -105,7 +105,7 @@ class Bell(_Callers):
         try:
             socket.listen(self._directory.address(name))
         except pynng.NNGException as error:
-            LOG.warning("%s is mute, who listens will look every %.0f s by itself: %s", name, LOOK_S, error)
+            say("doorbell.mute", door=name, look_s=LOOK_S, fault=str(error))
             socket.close()
             return None
         return socket

@@ -5,6 +5,23 @@ A bound that an operator may move is a field of core/config.py whose default sta
 
 from typing import Final
 
+# --- log --------------------------------------------------------------------------------------------------------------
+
+LOG_LINES_PER_MINUTE_MAX: Final = 60
+"""Lines of one occurrence in the operator's log a minute: one a second is what a person can read, 200 bytes each are
+17 MB a day at the worst. Those past it are counted, and how many there were is said once the minute is over."""
+
+# --- alive ------------------------------------------------------------------------------------------------------------
+
+ALIVE_S_MAX: Final = 30.0
+"""How long the main loop or the intake may not turn. A sync on a disk that is badly busy has taken seconds, a full
+garbage collection one. Past it /health/live answers 503, and systemd's watchdog is not fed: it starts the node anew."""
+
+READY_KNOWN_S: Final = 1.0
+READY_S_MAX: Final = 3.0
+"""An answer of /health is at most a second old: looking writes to the database, which must not be done as often as
+strangers ask. A store that has not answered after three seconds is a fault by itself, and the look goes on."""
+
 # --- wire -------------------------------------------------------------------------------------------------------------
 
 RECEIVE_BYTES: Final = 16 * 1024

@@ -1,6 +1,5 @@
 """Database: the business database, SQLite or PostgreSQL, opened so that neither loses an update nor a commit."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -135,8 +134,3 @@ def migrate(database: Database) -> str:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     return newest
-
-
-def redact(dsn: str) -> str:
-    """Return the DSN without its password, for logs."""
-    return re.sub(r"(?<=//)([^:/@]*):[^@/]*@", r"\1:***@", dsn)

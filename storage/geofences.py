@@ -4,7 +4,6 @@ Every change is one transaction of the event log: rows, and `geofence.saved` or 
 fences somebody sees and changes stands in the SQL: those of their stores, and to see also the group's own.
 """
 
-import logging
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -48,12 +47,12 @@ from core.geofence import (
 from core.kernels.geodesy import LON_MAX_1E7
 from core.kernels.geofence import Fence, FenceError, FenceIndex, build_index
 from core.limits import OUTLINE_CELLS_MAX
+from core.logging import say
 from core.rights import NODE, Principal, Scope
 from core.zones import TIME_ZONE_DEFAULT, offset_min
 from storage.database import Database
 from storage.tables.business import GEOFENCE, GEOFENCE_VEHICLE, STORE, VEHICLE
 
-LOG: Final = logging.getLogger("geofences")
 _ACTOR: Final = "geofences"
 _STATEMENT_IDS: Final = 500
 _RULES: Final = msgspec.json.Decoder(TerminalRules)
@@ -444,7 +443,7 @@ class Judged:
                 try:
                     build_index([fence])
                 except FenceError as error:
-                    LOG.error("geofence %d is left out: %s", number, error)
+                    say("geofence.left_out", geofence=number, fault=str(error))
                     del self._fences[number]
             return build_index(self._fences.values())
 

@@ -4,7 +4,6 @@
 table inbox, in one transaction. The owner moves them into the log (`move_inbox`), in order; their ids make it once.
 """
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +14,9 @@ from sqlalchemy import Connection
 
 from core import limits
 from core.events import EVENTS, Event
+from core.logging import say
 from storage.errors import AnsweredTwiceError, StorageError
 from storage.eventlog import EventLog, LogTransaction
-
-LOG: Final = logging.getLogger("inbox")
 
 WAIT_S: Final = 5.0
 """How long `append_and_wait` waits for the owner, which looks at least every half second."""
@@ -147,7 +145,7 @@ class Inbox:
         self.moved += len(events)
         self.refused += len(refusals)
         for refusal in refusals:
-            LOG.error("dropped from the inbox: %s", refusal)
+            say("inbox.refused", fault=refusal)
         return len(rows)
 
     def statistics(self) -> dict[str, int]:

@@ -5,7 +5,6 @@ never changed: a fact names the version it was judged by. They are the whole gro
 changes them; everybody of the group sees them.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,13 +16,13 @@ from sqlalchemy import Connection, and_, func, insert, select
 
 from core import limits
 from core.events import Event, RulesChanged, derive_id
+from core.logging import say
 from core.rights import Principal
 from core.rules import RULES, GroupRule
 from core.thresholds import ThresholdFaultError, Value, rule_with, threshold, thresholds, told
 from storage.database import Database
 from storage.tables.business import RULE
 
-LOG: Final = logging.getLogger("rules")
 _ACTOR: Final = "rules"
 
 
@@ -106,7 +105,7 @@ class RuleStore:
             if row.detector not in RULES:
                 continue  # of a later program
             if not 0 <= row.group_id < limits.RULE_GROUPS_MAX:
-                LOG.error("group %d has thresholds of its own and is judged by the defaults", row.group_id)
+                say("rules.beyond", group=row.group_id)
                 continue
             rules.append(GroupRule(row.group_id, row.detector, row.version, _rule_of(row)))
         return rules
@@ -232,13 +231,13 @@ def _rule_of(row: Any) -> msgspec.Struct:
         try:
             rule_with(row.detector, {name: value})
         except ThresholdFaultError as fault:
-            LOG.warning("rule %s version %d of group %d: %s", row.detector, row.version, row.group_id, fault)
+            _misread(row, fault)
             continue
         values[name] = value
     try:
         return rule_with(row.detector, values)
     except ThresholdFaultError as fault:
-        LOG.warning("rule %s version %d of group %d: %s", row.detector, row.version, row.group_id, fault)
+        _misread(row, fault)
         return rule_with(row.detector, {})
 
 
@@ -271,3 +270,7 @@ def _event(rule: RuleVersion, group: int) -> Event:
         actor=rule.changed_by,
         payload=RulesChanged(detector=rule.detector, version=rule.version, fields=rule.changed),
     )
+
+
+def _misread(row: Any, fault: ThresholdFaultError) -> None:
+    say("rules.misread", detector=row.detector, version=row.version, group=row.group_id, fault=str(fault))

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from litestar import Litestar, Request, Response, get
 from litestar.concurrency import sync_to_thread
 
+from api.health import Readiness
 from api.parts import Parts
 from api.portal.render import render
 from core.metrics import Metrics
@@ -114,7 +115,8 @@ async def system_page(request: Request[Any, Any, Any]) -> Response[Any]:
     """Show health and figures; the part with them renews itself."""
     parts: Parts = request.app.state.parts
     samples: Samples = request.app.state.samples
-    faults = list(await sync_to_thread(parts.faults))
+    readiness: Readiness = request.app.state.readiness
+    faults = await sync_to_thread(readiness.faults)
     groups = []
     for title, figures in GROUPS.items():
         shown = [one for figure in figures if (one := samples.shown(figure))]

@@ -1,11 +1,11 @@
 """Intake: the thread that runs the compiled loop, its memory, and the commands that actors give it."""
 
 import ctypes
-import logging
 import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,9 +23,8 @@ from core.limits import (
     SEND_POOL_CHUNKS,
     TERMINALS_PER_LINK_MAX,
 )
+from core.logging import say
 from protocols.seam import IDENTITY_WORDS, SPLIT_OUTPUT_BYTES, Kernels
-
-log = logging.getLogger(__name__)
 
 SOCKET_SEND_BYTES: Final = 16 * 1024
 SOCKET_RECEIVE_BYTES: Final = 64 * 1024
@@ -51,6 +50,9 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+_COUNTER: Final = {name: k for k, (name, _) in enumerate(loop.COUNTERS)}
 
 
 class Intake:
@@ -160,11 +162,18 @@ class Intake:
         """Native ids of the threads by name; empty before `start`."""
         return {thread.name: thread.native_id for thread in self._threads if thread.native_id}
 
+    @property
+    def turns(self) -> int:
+        """A number that changes each second while the loop turns or waits for the journal, and when it has ended."""
+        if self.ended:
+            return time.monotonic_ns()
+        return sum(int(self.state[loop.COUNT + _COUNTER[name]]) for name in ("rounds", "stalls_ms"))
+
     def _run(self) -> None:
         entries = self._kernels.entries
         error = loop.run_loop(self.state, entries.split, entries.identify, entries.reply, COMMAND_QUEUE_BYTES)
         if error:
-            log.critical("the journal failed: %s; nothing is acknowledged any more", os.strerror(error))
+            say("intake.failed", fault=os.strerror(error), errno=error)
         self.error = error
         self.ended = True
         self._on_end(error)

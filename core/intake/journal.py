@@ -10,7 +10,6 @@ acknowledging until a reader catches up: what has been acknowledged is never dro
 """
 
 import ctypes
-import logging
 import os
 import select
 import threading
@@ -51,10 +50,9 @@ from core.intake.records import (
     scan_records,
 )
 from core.limits import HAND_UP_ROWS, SEGMENT_BYTES
+from core.logging import say
 from protocols.report import REPORT
 from protocols.seam import IDENTITY_PHONE_HIGH, IDENTITY_PHONE_LOW, IDENTITY_WORDS, ROWS_PER_FRAME_MAX, Kernels
-
-log = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes read at a time behind the tail: two thousand reports, which with their rows stay in the cache of a core for all
@@ -269,7 +267,7 @@ class Journal:
         except OSError as error:
             self.full += 1
             self.last_error = f"cannot prepare {path}: {error.strerror}"
-            log.error("%s; nothing is acknowledged until this is mended", self.last_error)
+            say("journal.refused", fault=self.last_error)
             return None
         self._next_id += 1
         self.last_error = ""
@@ -493,7 +491,7 @@ class Reader:
         last = self.journal.last_sequence_of(self._segment)
         if last is not None and self.sequence < last:
             self.journal.corrupt += 1
-            log.error("segment %d is damaged at %d: records up to %d are lost", self._segment, self._room.at, last)
+            say("journal.damaged", segment=self._segment, offset=self._room.at, sequence=last)
             self.sequence = last
         self._close()
         if self._hands_on:
@@ -556,7 +554,7 @@ def read_segment(journal: Journal, segment: Segment, kernels: Kernels, room: Seg
         status = room.decode(kernels, size, len(room.rows))
     if status == READ_STOPPED or size < segment.size:
         journal.corrupt += 1
-        log.error("segment %d is damaged at %d of %d bytes", segment.id, room.at, segment.size)
+        say("journal.short", segment=segment.id, offset=room.at, size=segment.size)
 
 
 def frames_of(directory: Path, kernels: Kernels, phone: tuple[int, int]) -> Iterator[Frame]:

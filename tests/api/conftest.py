@@ -121,6 +121,7 @@ class Node:
         self.media = MediaStore(self.eventlog, Path(database._engine.url.database or "").parent / "media")
         self.log_fault: Exception | None = None
         self.faults: list[str] = []
+        self.stuck: list[str] = []
         self.metrics = Metrics()
         self.metrics.counter("frames", "Frames read").add(7)
         self.metrics.counter("recorder_stored", "Reports stored").add(1234)
@@ -144,6 +145,7 @@ class Node:
             metrics_open=metrics_open,
             metrics=self.metrics,
             faults=lambda: self.faults,
+            stuck=lambda: self.stuck,
             people=self.demo_people if demo else self.people,
             registry=self.registry,
             reader=self.reader,

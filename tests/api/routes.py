@@ -28,6 +28,7 @@ PUBLIC: Final = (
     Case("GET /docs/openapi.json/{path}", "public", lambda side: "/docs/openapi.json/x", status=404),
     Case("GET /assets/{name}", "public", lambda side: "/assets/nothing.js", status=404),
     Case("GET /health", "public"),
+    Case("GET /health/live", "public"),
     # It has a right of its own where metrics are not open: tests/api/test_api.py.
     Case("GET /metrics", "public", status=401),
     Case("POST /api/v1/login", "public", send=lambda side: {"json": {"login": "x", "password": "y"}}, status=401),

@@ -156,7 +156,8 @@ def test_events_are_read_on_from_a_position(client: TestClient) -> None:
     assert client.get("/api/v1/events", params={"type": "%'"}).json()["code"] == "bad_request"
 
 
-def test_health_says_why_it_is_not_well(stranger: TestClient, node: Node) -> None:
+def test_health_says_why_it_is_not_well(stranger: TestClient, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.health.READY_KNOWN_S", 0.0)
     assert stranger.get("/health").status_code == 200
     node.faults.append("tcp: not listening yet")
     answer = stranger.get("/health")

@@ -1,5 +1,6 @@
 """Tables in the docs that are made from the program. `python -m tests.project.pages` writes them; a test compares."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from api.portal.render import words_in
 from api.portal.terms import field_name, message_name
 from core.config import FIELDS, bound_text, description
 from core.events import EVENTS
+from core.logging import OCCURRENCES
 from core.rights import RIGHTS, ROLES
 from core.rules import RULES
 from core.thresholds import thresholds
@@ -32,6 +34,15 @@ def options_table() -> str:
         default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
         shown = f"`{default}`" if default else "empty"
         lines.append(f"| `{name}` | {shown} | {bound_text(name)} | {description(name)} |")
+    return "\n".join(lines) + "\n"
+
+
+def occurrences_table() -> str:
+    """Return everything the program logs."""
+    lines = ["| event | level | what it says |", "|---|---|---|"]
+    for name, (level, said) in OCCURRENCES.items():
+        words = re.sub(r"\{(\w+)[^}]*\}", r"`\1`", said)
+        lines.append(f"| `{name}` | {logging.getLevelName(level).lower()} | {words} |")
     return "\n".join(lines) + "\n"
 
 
@@ -118,6 +129,7 @@ def _kind(type_: Any) -> str:
 
 TABLES = (
     ("operate.md", "options", options_table),
+    ("operate.md", "occurrences", occurrences_table),
     ("events.md", "events", events_table),
     ("security.md", "rights", rights_table),
     ("detectors.md", "thresholds", thresholds_table),

@@ -24,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMITS = ROOT / "core" / "limits.py"
 
 BOUNDS = {
+    "LOG_LINES_PER_MINUTE_MAX": "tests/project/test_logging.py::test_lines_past_the_bound_are_counted_and_said_later",
+    "ALIVE_S_MAX": "tests/project/test_supervisor.py::test_a_part_that_does_not_turn_is_stuck_past_the_bound_and_alive_once_it_turns",
+    "READY_KNOWN_S": "tests/api/test_health.py::test_one_look_serves_all_who_ask_within_a_second",
+    "READY_S_MAX": "tests/api/test_health.py::test_a_look_that_takes_too_long_is_a_fault_and_is_not_begun_twice",
     "BAD_FRAMES_MAX": "tests/intake/test_intake.py::test_endless_garbage_ends_the_link_and_one_bad_frame_does_not",
     "LINKS_MAX": "tests/intake/test_intake.py::test_a_link_more_than_the_bound_is_refused_and_a_free_place_is_used",
     "TERMINALS_PER_LINK_MAX": "tests/intake/test_intake.py::test_several_terminals_share_a_link_and_one_can_be_put_out",
@@ -124,6 +128,7 @@ BOUNDS = {
 }
 
 NOT_BOUNDS = {
+    "drain_s": "how long a stop is announced before it begins",
     "RECEIVE_BYTES": "a size: what one recv leaves waits in the socket for the next round",
     "SEAL_ROWS": "a pace: the segment goes on; SEAL_ROWS_MAX bounds it",
     "SEAL_S_MIN": "a pace: of sealing at SEAL_ROWS",

@@ -17,7 +17,7 @@ NAMES = [command.name for command in carillon.COMMANDS]
 def test_all_subcommands_are_there() -> None:
     assert NAMES == [
         "up", "ingest", "business", "api", "simulate", "terminal", "explain", "query", "frames", "user", "replay",
-        "warm",
+        "config", "warm",
     ]  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from core.config import (
     bound_text,
     is_loopback,
     load_config,
+    load_options,
     split_address,
 )
+from storage.clickhouse import ReportStore
 
 
 def test_the_command_line_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
@@ -39,6 +41,18 @@ def test_the_command_line_beats_the_environment_beats_the_file_beats_the_default
         ({}, {"CARILLON_TPC": "x"}, "CARILLON_TPC (from environment) is no option; did you mean tcp?"),
         ({"data": ""}, {}, "data =  (from --data): text, not empty"),
         ({"node": "Nord 1"}, {}, "node = Nord 1 (from --node): text matching"),
+        ({}, {"CARILLON_LOG_FORMAT": "xml"}, "log_format = xml (from CARILLON_LOG_FORMAT): json or text"),
+        ({"report_dsn": "mysql://h/d"}, {}, "report_dsn = mysql://h/d (from --report-dsn): chdb:///DIRECTORY or"),
+        ({"business_dsn": "sqlite://"}, {}, "business_dsn = sqlite:// (from --business-dsn): sqlite:////FILE or"),
+        (
+            {"business_dsn": "postgresql://u:s3c@ret@h/d"},
+            {},
+            "business_dsn = postgresql://u:***@h/d (from --business-dsn): sqlite:////FILE or",
+        ),
+        ({"map_tiles_url": "https://t/{z}/{x}"}, {}, "map_tiles_url = https://t/{z}/{x} (from --map-tiles-url): http"),
+        ({"map_hosts": "https://a; script-src *"}, {}, "map_hosts = https://a; script-src * (from --map-hosts): text"),
+        ({"map_style_url": "javascript:x"}, {}, "map_style_url = javascript:x (from --map-style-url): text matching"),
+        ({"data": "a\0b"}, {}, "data = a\0b (from --data): text, not empty"),
     ],
 )
 def test_a_wrong_value_is_named_with_origin_and_bound(
@@ -51,9 +65,10 @@ def test_a_wrong_value_is_named_with_origin_and_bound(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ack_window_ms = 51", "ack_window_ms = 51 (from {file}): 0 to 50"),
-        ("ack_window_ms = true", "ack_window_ms = True (from {file}): 0 to 50"),
-        ("[intake]\nidle_s = 3", "intake (from {file}) is no option"),
+        ("ack_window_ms = 51", "ack_window_ms = 51 (from {file}, line 1): 0 to 50"),
+        ("# late\n\nack_window_ms = true", "ack_window_ms = True (from {file}, line 3): 0 to 50"),
+        ('"idle_s" = 3', "idle_s = 3 (from {file}): 10 to 86,400"),
+        ("[intake]\nidle_s = 3", "intake (from {file}, line 1) is no option"),
         ("idle_s =", "cannot read the configuration file {file}"),
     ],
 )
@@ -78,6 +93,84 @@ def test_bounds_hold_at_both_ends(name: str) -> None:
     for value in (low - 1, high + 1):
         with pytest.raises(ConfigError):
             load_config({name: value}, environment={})
+
+
+def test_all_faults_are_named_at_once_each_on_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "carillon.toml"
+    file.write_text('idle_s = 1\ntpc = "x"\nnode = "north"\n')
+    with pytest.raises(ConfigError) as refused:
+        load_config({"tcp": "x"}, file=file, environment={"CARILLON_DRAIN_S": "601", "CARILLON_NODE": "B 1"})
+    assert str(refused.value).splitlines() == [
+        f"tpc (from {file}, line 2) is no option; did you mean tcp?",
+        f"idle_s = 1 (from {file}, line 1): 10 to 86,400",
+        "node = B 1 (from CARILLON_NODE): text matching ^[a-z0-9][a-z0-9-]{0,31}$",
+        "drain_s = 601 (from CARILLON_DRAIN_S): 0 to 600",
+        "tcp = x (from --tcp): HOST:PORT, the port 0 to 65535",
+    ]
+
+
+WRONG: dict[str, object] = {
+    "data": "", "tcp": "x", "http": "x", "registration": "x", "ack_after": "x", "ack_window_ms": -1,
+    "journal_keep_h": 0, "journal_bytes_max": 1, "media_bytes_max": 1, "idle_s": 9, "idle_traffic": "x",
+    "report_dsn": "x", "business_dsn": "x", "public_url": "x", "node": "", "demo": "x", "demo_vehicles": 0,
+    "demo_history_h": 25, "areas_max": 0, "metrics": "x", "map_style_url": "x", "map_tiles_url": "x",
+    "map_hosts": "x", "drain_s": 601, "log_level": "x", "log_format": "x",
+}  # fmt: skip
+TAKE_ANY_TEXT = {"journal", "media", "node_data", "map_attribution", "map_approval"}
+"""Directories are looked at by the program that uses them; two texts are shown as they are."""
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_option_refuses_what_it_cannot_take_from_wherever_it_comes(name: str, tmp_path: Path) -> None:
+    if name in TAKE_ANY_TEXT:
+        value: object = "a\0b"
+    else:
+        value = WRONG[name]
+
+    def said(origin: str) -> str:
+        return f"^{re.escape(f'{name} = {value} (from {origin}): {bound_text(name)}')}$"
+
+    with pytest.raises(ConfigError, match=said(f"--{name.replace('_', '-')}")):
+        load_config({name: value}, environment={})
+    with pytest.raises(ConfigError, match=said(f"CARILLON_{name.upper()}")):
+        load_config(environment={f"CARILLON_{name.upper()}": str(value)})
+    file = tmp_path / "carillon.toml"
+    written = str(value) if isinstance(value, int) else '"' + str(value).replace("\0", "\\u0000") + '"'
+    file.write_text(f"\n{name} = {written}\n")
+    with pytest.raises(ConfigError, match=said(f"{file}, line 2")):
+        load_config(file=file, environment={})
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    ["chdb:///a/b", "chdb:///a?database=x", "clickhouse://h", "clickhouses://u:p@h:1/d", "clickhouse://[::1]:9/d_1"],
+)
+def test_a_dsn_that_is_taken_is_one_that_storage_takes(dsn: str) -> None:
+    assert load_config({"report_dsn": dsn}, environment={}).reports == dsn
+    ReportStore(dsn)
+
+
+@pytest.mark.parametrize("dsn", ["chdb://relative", "clickhouse:///x", "sqlite:////x", "clickhouse://h:x/d"])
+def test_a_dsn_that_storage_refuses_is_refused_before(dsn: str) -> None:
+    with pytest.raises(ConfigError, match="report_dsn"):
+        load_config({"report_dsn": dsn}, environment={})
+    with pytest.raises(ValueError, match=r"chdb|clickhouse|Port"):
+        ReportStore(dsn)
+
+
+def test_where_each_option_came_from_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "carillon.toml"
+    file.write_text("demo = true\nidle_s = 20\n")
+    options = load_options({"tcp": "127.0.0.1:1"}, file=file, environment={"CARILLON_NODE": "n"})
+    assert options.origins == {
+        "demo": f"{file}, line 1",
+        "idle_s": f"{file}, line 2",
+        "node": "CARILLON_NODE",
+        "tcp": "--tcp",
+        "registration": f"demo, {file}, line 1",
+    }
+    assert options.told("idle_s", "too short") == f"idle_s = 20 (from {file}, line 2): too short"
+    assert options.told("http", "taken") == "http = 127.0.0.1:8080 (from the default): taken"
 
 
 def test_the_defaults_are_within_their_own_bounds() -> None:

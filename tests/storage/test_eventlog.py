@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 
 import storage
+from core.config import redact
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, derive_id
-from storage.database import Database, migrate, redact
+from storage.database import Database, migrate
 from storage.errors import AnsweredTwiceError, OwnerFencedError, StorageError, StoreNewerError
 from storage.eventlog import EventLog
 
