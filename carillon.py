@@ -868,6 +868,7 @@ class Node:
             heard_ms=heard_ms,
             knocking=knocking,
             trials=self.trials,
+            quality=self.detection.cleaning,
         )
 
     def metrics(self) -> "Metrics":

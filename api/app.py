@@ -53,6 +53,7 @@ from api.problems import (
     answer_refused,
     answer_store,
 )
+from api.quality import list_quality, read_quality
 from api.streams import Streams
 from api.tracks import read_days, read_track
 from api.trips import list_trips
@@ -119,6 +120,8 @@ RESOURCES: Final = (
     read_track,
     read_days,
     list_trips,
+    list_quality,
+    read_quality,
     list_frames,
     *commands.RESOURCES,
     list_events,

@@ -15,8 +15,10 @@ import numpy as np
 from core.doorbell import Doorbell
 from core.events import Event
 from core.intake.archive import Archive
+from core.kernels.cleaning import Quality
 from core.metrics import Metrics
 from core.outcome import Trial
+from core.quality import Poor
 from core.rights import Principal
 from core.thresholds import Value
 from storage.gallery import Gallery
@@ -117,6 +119,18 @@ class Trials(Protocol):
         """End one; None as for `state`. Quick."""
 
 
+class Judged(Protocol):
+    """What cleaning knows of terminals, whosever they are. Quick: a look at memory."""
+
+    def of(self, vehicle_id: int, terminal: int) -> Quality | None:
+        """Return what is known of a terminal in a car; None if it was not heard there."""
+
+    def poorest(
+        self, group: int, within: tuple[int, ...] | None, reason: str, after: tuple[int, int] | None, limit: int
+    ) -> list[Poor]:
+        """Return terminals of whose reports some were set aside, the worst first: core.quality.poorest."""
+
+
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the API reaches."""
 
@@ -164,5 +178,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """(vehicle, terminal) -> when the terminal's last report arrived, UTC epoch ms; 0 where not known. Quick."""
     trials: Trials | None = None
     """None where this process does not judge."""
+    quality: Judged | None = None
+    """Likewise."""
     knocking: Callable[[], Sequence[Knock]] = tuple
     """Terminals that were refused at the door, who knocked last first. Quick."""

@@ -41,6 +41,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "rule_unknown": (404, "No such detector"),
     "trial_unknown": (404, "No such trial"),
     "trials_elsewhere": (404, "This process does not judge"),
+    "quality_elsewhere": (404, "This process does not judge"),
     "precision_missing": (403, "You see positions less exactly than this shows them"),
     "journal_elsewhere": (404, "This process has no journal"),
     "terminal_unknown": (404, "No such terminal"),

@@ -5,6 +5,7 @@ are points that were sent, none of them farther than said from where the others 
 """
 
 import time
+from collections import Counter
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -20,7 +21,9 @@ from api.problems import KEYED, Problem, answers
 from api.times import TIME_CHARACTERS_MAX, day_bounds, day_of, midnight_ms, read_day, read_moment, zone_of
 from core.kernels.track import LEG_GAP, Survey, survey, thin
 from core.limits import TRACK_DAYS_MAX, TRACK_POINTS_MAX, TRACK_THIN_M_MAX
+from core.quality import MARKS, ON_TRACK
 from core.rights import Principal
+from core.thresholds import rule_with
 from protocols.report import FLAG_NO_FIX, FLAG_POSITION_BAD
 from storage.clickhouse import TrackDay, TrackPoint
 
@@ -60,6 +63,8 @@ class TrackSummary(msgspec.Struct, frozen=True, kw_only=True):
     jumps: int
     unplaced: int
     """Reports without a fix, or with an impossible position: not among the points."""
+    aside: dict[str, int]
+    """Reason (jump, frozen, clock): how many points were set aside, and are in `aside` instead."""
     stops: list[TrackStop]
 
 
@@ -78,6 +83,17 @@ class TrackColumns(msgspec.Struct, frozen=True, kw_only=True):
     status: list[int]
 
 
+class AsideColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """Points that are set aside: no line leads to them, nothing is measured by them. Lists as in the columns."""
+
+    time_ms: list[int]
+    lat: list[float]
+    lon: list[float]
+    speed_kmh: list[float]
+    reason: list[str]
+    """jump, frozen or clock (docs/driving.md)."""
+
+
 class Track(msgspec.Struct, frozen=True, kw_only=True):
     """A track, or a piece of one."""
 
@@ -94,6 +110,8 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
     """Hand it back as `cursor` for the next piece; null on the last."""
     summary: TrackSummary
     columns: TrackColumns
+    aside: AsideColumns
+    """None of them is left out by thinning."""
     broken: list[int]
     """Places in the columns that no line leads to: before them nothing was heard for long, or the position jumped."""
 
@@ -120,16 +138,19 @@ class Days(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Columns:
-    """A track's points as arrays, those without a place taken out."""
+    """A track's points as arrays, those without a place, and those that are set aside, taken out."""
 
     def __init__(self, points: list[TrackPoint]) -> None:
         self.sent = len(points)
         table = list(zip(*points, strict=True)) if points else [()] * len(TrackPoint._fields)
         column = dict(zip(TrackPoint._fields, table, strict=True))
-        placed = np.array(column["flags"], np.int64) & UNPLACED == 0
+        flags = np.array(column["flags"], np.int64)
+        placed = flags & UNPLACED == 0
+        doubted = placed & (flags & MARKS != 0)
+        believed = placed & ~doubted
 
         def of(name: str, kind: Any) -> Any:
-            return np.array(column[name], kind)[placed]
+            return np.array(column[name], kind)[believed]
 
         self.time_ms = of("time_ms", np.int64)
         self.report_id = of("report_id", np.uint64)
@@ -141,7 +162,8 @@ class Columns:
         self.odometer_m = of("odometer_m", np.int64)
         self.alarm = of("alarm", np.int64)
         self.status = of("status", np.int64)
-        self.unplaced = self.sent - len(self.time_ms)
+        self.unplaced = self.sent - int(placed.sum())
+        self.aside = [points[at] for at in np.flatnonzero(doubted)]
 
     def survey(self) -> Survey:
         """Return the track's measure."""
@@ -323,7 +345,8 @@ def track_of(
     Raises:
         Problem: vehicle_unknown.
     """
-    points = parts.reader.track(principal, vehicle_id, from_ms, to_ms, limit, after_report=after_report)
+    rule = rule_with("cleaning", parts.registry.rules.one(principal, "cleaning").values)
+    points = parts.reader.track(principal, vehicle_id, from_ms, to_ms, limit, after_report=after_report, cleaning=rule)
     if points is None:
         raise Problem("vehicle_unknown", f"no vehicle {vehicle_id}")
     following = f"{points[-1].time_ms}-{points[-1].report_id:016x}" if len(points) == limit else None
@@ -351,8 +374,20 @@ def track_of(
             alarm=columns.alarm[kept].tolist(),
             status=columns.status[kept].tolist(),
         ),
+        aside=AsideColumns(
+            time_ms=[point.time_ms for point in columns.aside],
+            lat=[point.lat_1e7 / DEGREE_1E7 for point in columns.aside],
+            lon=[point.lon_1e7 / DEGREE_1E7 for point in columns.aside],
+            speed_kmh=[point.speed_kmh10 / 10 for point in columns.aside],
+            reason=[reason_of(point.flags) for point in columns.aside],
+        ),
         broken=np.flatnonzero(found.leg[kept] >= LEG_GAP).tolist(),
     )
+
+
+def reason_of(flags: int) -> str:
+    """Return why a point is set aside."""
+    return next((reason for reason, mark in ON_TRACK.items() if flags & mark), "")
 
 
 def _degrees(units_1e7: Any) -> list[float]:
@@ -375,6 +410,7 @@ def _summary(columns: Columns, found: Survey) -> TrackSummary:
         gaps=found.gaps,
         jumps=found.jumps,
         unplaced=columns.unplaced,
+        aside=dict(Counter(reason_of(point.flags) for point in columns.aside)),
         stops=[
             TrackStop(
                 int(columns.time_ms[stop.first]),
@@ -388,7 +424,8 @@ def _summary(columns: Columns, found: Survey) -> TrackSummary:
 
 
 def as_geojson(track: Track) -> dict[str, Any]:
-    """Return a track as a FeatureCollection: the line, in a piece for each stretch without a break, then the stops."""
+    """Return a track as a FeatureCollection: the line, in a piece for each stretch without a break, then the stops,
+    then the points set aside, reason by reason."""
     columns = track.columns
     starts = sorted({0, *track.broken})
     pieces = [(first, last) for first, last in zip(starts, [*starts[1:], track.kept], strict=True) if last - first > 1]
@@ -413,4 +450,15 @@ def as_geojson(track: Track) -> dict[str, Any]:
         }
         for number, stop in enumerate(track.summary.stops, 1)
     ]
-    return {"type": "FeatureCollection", "features": [line, *stops]}
+    aside = track.aside
+    doubted = []
+    for reason in track.summary.aside:
+        own = [at for at, why in enumerate(aside.reason) if why == reason]
+        doubted.append(
+            {
+                "type": "Feature",
+                "geometry": {"type": "MultiPoint", "coordinates": [[aside.lon[at], aside.lat[at]] for at in own]},
+                "properties": {"aside": reason, "time_ms": [aside.time_ms[at] for at in own]},
+            }
+        )
+    return {"type": "FeatureCollection", "features": [line, *stops, *doubted]}

@@ -146,6 +146,8 @@ class TrackPoint(NamedTuple):
     status: int
     odometer_m: int
     flags: int
+    terminal: int = 0
+    sequence: int = 0
 
 
 class MileageDay(NamedTuple):
@@ -763,6 +765,23 @@ class ReportStore:
             "after_report": after_report or 0,
         }  # fmt: skip
         return [TrackPoint(*row) for row in self.query(sql, parameters)]
+
+    def track_before(
+        self, vehicle_id: int, from_ms: int, limit: int, *, after_report: int | None = None
+    ) -> list[TrackPoint]:
+        """Return the newest reports of a vehicle before those that `track` begins with, oldest first, at most `limit`
+        and of one day: what its cleaning knew then."""
+        same = "(time_ms = {from_ms:Int64} AND report_id <= {after_report:UInt64})" if after_report is not None else "0"
+        sql = f"""
+            SELECT {", ".join(TrackPoint._fields)} FROM report
+            WHERE vehicle_id = {{vehicle_id:Int32}} AND time_ms >= {{from_ms:Int64}} - 86400000
+                AND (time_ms < {{from_ms:Int64}} OR {same}) AND bitAnd(flags, {FLAG_TIME_BAD}) = 0
+            ORDER BY time_ms DESC, report_id DESC LIMIT {{limit:UInt32}}
+        """
+        parameters: dict[str, object] = {
+            "vehicle_id": vehicle_id, "from_ms": from_ms, "limit": limit, "after_report": after_report or 0
+        }  # fmt: skip
+        return [TrackPoint(*row) for row in reversed(self.query(sql, parameters))]
 
     def journal_order(self, asked: ReportsAsked) -> ReportsFound:
         """Return reports of all vehicles in the order in which they came, a page of them.

@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 from sqlalchemy import Connection
 
 from core import limits
 from core.events import PURPOSES, CommandRequested, Event
+from core.quality import marks_of
 from core.rights import PRECISION_1E7, Precision, Principal, Scope
+from protocols.report import REPORT
 from storage.clickhouse import LastPosition, ReportsFound, ReportStore, TrackDay, TrackPoint
 from storage.database import Database
 from storage.errors import StorageError
@@ -27,6 +30,10 @@ LastPositions = Callable[[Sequence[int]], Sequence[LastPosition]]
 CLOCK_AHEAD_MS: Final = 24 * 3_600_000
 LATE_MS: Final = 31 * 24 * 3_600_000
 """A terminal's clock may run a day ahead, and a car may stand without a network for a month before it tells of it."""
+
+CLEANED_BEFORE: Final = 200
+"""Reports before a track that its cleaning begins with: twice as many fixes as a terminal is distrusted for
+(core.kernels.cleaning.TRUST_FIXES)."""
 
 _COORDINATES_1E7: Final = ("lat_1e7", "lon_1e7")
 _COORDINATES_1E6: Final = ("latitude", "longitude")
@@ -284,11 +291,13 @@ class Reader:
         limit: int = limits.TRACK_POINTS_MAX,
         *,
         after_report: int | None = None,
+        cleaning: msgspec.Struct | None = None,
     ) -> list[TrackPoint] | None:
         """Return one vehicle's reports with from_ms <= time_ms < to_ms, oldest first, at most `limit`.
 
         Args:
             after_report: of the reports at from_ms itself only those with a higher report_id.
+            cleaning: the CleaningRule by which flags mark what is set aside (core.quality); None: nothing is marked.
 
         Returns:
             None when the vehicle does not exist for this principal; an empty list without a right to any precision.
@@ -302,6 +311,10 @@ class Reader:
             return []
         points = self.reports.track(vehicle_id, from_ms, to_ms, limit, after_report=after_report)
         self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(points))
+        if cleaning is not None and points:
+            before = self.reports.track_before(vehicle_id, from_ms, CLEANED_BEFORE, after_report=after_report)
+            # By where it really was: what is shown is rounded after.
+            points = _marked(before, points, cleaning)
         step = PRECISION_1E7[principal.scope.precision]
         return [_coarse(point, step) for point in points]
 
@@ -412,6 +425,19 @@ class _Where:
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+def _marked(before: list[TrackPoint], points: list[TrackPoint], rule: msgspec.Struct) -> list[TrackPoint]:
+    """Return the points with the marks of cleaning in their flags, judged behind those before."""
+    every = [*before, *points]
+    rows = np.zeros(len(every), REPORT)
+    for name, values in zip(TrackPoint._fields, zip(*every, strict=True), strict=True):
+        rows[name] = values
+    marks = marks_of(rows, rule)[len(before) :]
+    marked = list(points)
+    for at in np.flatnonzero(marks).tolist():
+        marked[at] = points[at]._replace(flags=points[at].flags | int(marks[at]))
+    return marked
 
 
 def shown(event: Event, principal: Principal) -> Event:

@@ -101,6 +101,13 @@ class Vehicles:
             return None
         return next(iter(self._rows(_ROW.where(VEHICLE.c.id == vehicle_id, _whose(principal)))), None)
 
+    def some(self, principal: Principal, vehicle_ids: Sequence[int]) -> list[VehicleRow]:
+        """Return those of these vehicles that this principal may see, at most VEHICLES_PAGE_MAX."""
+        if not vehicle_ids:
+            return []
+        wanted = _ROW.where(VEHICLE.c.id.in_(vehicle_ids[: limits.VEHICLES_PAGE_MAX]), _whose(principal))
+        return self._rows(wanted.order_by(VEHICLE.c.id))
+
     def bindings(self, principal: Principal, vehicle_id: int) -> list[BindingRow]:
         """Return what speaks and spoke for a vehicle, newest first, at most 100; empty for one out of scope."""
         may = principal.may("terminals.read")
@@ -172,6 +179,12 @@ class Vehicles:
             for vehicle_id, phone in connection.execute(wanted):
                 phones.setdefault(vehicle_id, []).append(phone)
         return phones
+
+    def phones_of(self, terminals: Sequence[int]) -> dict[int, str]:
+        """Return the phone of each of these terminals. For who found them by their scope and may read terminals."""
+        wanted = select(TERMINAL.c.id, TERMINAL.c.phone).where(TERMINAL.c.id.in_(terminals))
+        with self._database.read() as connection:
+            return {row.id: row.phone for row in connection.execute(wanted)}
 
     def stores(self, principal: Principal) -> list[StoreOf]:
         """Return the stores of the scope, by code."""

@@ -35,6 +35,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "problem_trial_unknown": ("No such trial", "没有此试算"),
     "problem_trial_busy": ("Somebody else's trial is under way: try again soon", "他人正在试算，请稍后再试"),
     "problem_trials_elsewhere": ("This process does not judge", "此进程不执行检测"),
+    "problem_quality_elsewhere": ("This process does not judge", "此进程不执行检测"),
     "problem_rule_invalid": ("This threshold does not fit", "参数取值不正确"),
     "problem_geojson_invalid": ("These geofences cannot be saved", "电子围栏无法保存"),
     "problem_account_unknown": ("No such account", "没有此账号"),

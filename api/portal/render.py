@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import jinja2
 from litestar import Request, Response
 from litestar.datastructures import Cookie
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from api.guards import visitor_of
 from api.messages import LANGUAGES, MESSAGES, language_of, text
@@ -59,6 +59,7 @@ NAVIGATION: Final[tuple[tuple[tuple[str, str, str, str, str], ...], ...]] = (
     (
         ("/approvals", "shield", "nav_approvals", "commands.approve", "a"),
         ("/terminals", "terminal", "nav_terminals", "terminals.read", "t"),
+        ("/quality", "target", "nav_quality", "vehicles.read", "q"),
         ("/rules", "sliders", "nav_rules", "rules.read", "r"),
         ("/people", "people", "nav_people", "people.read", "p"),
         ("/outbox", "outbox", "nav_outbox", "outbox.read", "o"),
@@ -92,7 +93,12 @@ class Words:
         self._zone = zone_named(zone)
 
     def t(self, key: str, **values: object) -> str:
-        """Return a text of the catalogue with its {names} filled in. A key that is not there is a bug: KeyError."""
+        """Return a text of the catalogue with its {names} filled in. A key that is not there is a bug: KeyError.
+
+        HTML of ours among the values stays HTML, and the text around it is escaped: it is Markup then.
+        """
+        if any(isinstance(value, Markup) for value in values.values()):
+            return escape(text(key, self.language)).format(**values)
         return text(key, self.language, **values)
 
     def or_text(self, key: str, otherwise: str) -> str:

@@ -356,6 +356,8 @@ def clean(rows, states, highest, numbers, of_group, groups, counters):  # type: 
                         continue
                 else:
                     marks &= ~MARK_RUN
+                # Back at the very place: what seemed to be a jump was one, and the next is not in a row with it.
+                marks &= ~MARK_CANDIDATE
             else:
                 marks &= ~MARK_RUN
                 took_s = (row.time_ms - state.fix_ms) / 1000.0

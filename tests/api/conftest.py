@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
+from actors.detectors.cleaning import Cleaning
 from api.app import create_app
 from api.embedded import LiveCars
 from api.parts import Parts
@@ -83,6 +84,11 @@ class Reports:
         inside = (kept.rows["time_ms"] >= from_ms) & (kept.rows["time_ms"] < to_ms)
         return ReportsFound(kept.rows[inside][:limit], kept.items)
 
+    def track_before(
+        self, vehicle_id: int, from_ms: int, limit: int, *, after_report: int | None = None
+    ) -> list[TrackPoint]:
+        return [point for point in self.tracks.get(vehicle_id, []) if point.time_ms < from_ms][-limit:]
+
     def track_days(self, vehicle_id: int, from_ms: int, to_ms: int, zone: str) -> list[TrackDay]:
         points = self.tracks.get(vehicle_id, [])
         times = [point.time_ms for point in points]
@@ -119,6 +125,7 @@ class Node:
         self.live = LiveCars(self.table, lambda vehicle_id: self.online.get(vehicle_id, False))
         self.reader = Reader(database, self.reports, self.live.last_positions)  # type: ignore[arg-type]
         self.media = MediaStore(self.eventlog, Path(database._engine.url.database or "").parent / "media")
+        self.cleaning: Cleaning | None = None
         self.log_fault: Exception | None = None
         self.faults: list[str] = []
         self.stuck: list[str] = []
@@ -153,6 +160,7 @@ class Node:
             live=self.live,
             gallery=Gallery(self.reader, self.media.files),
             append=self.append,
+            quality=self.cleaning,
         )
 
 

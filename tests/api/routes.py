@@ -119,6 +119,8 @@ CARS: Final = (
         lambda side: f"/api/v1/vehicles/{side.vehicle}/track?from={NOW_MS}&to={NOW_MS + 60_000}",
     ),
     one("GET /api/v1/vehicles/{vehicle_id}/trips", "vehicle"),
+    one("GET /api/v1/vehicles/{vehicle_id}/quality", "vehicle"),
+    Case("GET /api/v1/quality", "list", also=("reason=no_fix", "limit=1")),
     one("GET /api/v1/vehicles/{vehicle_id}/messages", "vehicle"),
     Case(
         "GET /api/v1/vehicles/{vehicle_id}/messages/{node}/{sequence}",
@@ -148,6 +150,9 @@ PAGES: Final = (
     Case("GET /geofences", "self"),
     one("GET /vehicles/{vehicle_id}", "vehicle"),
     one("GET /vehicles/{vehicle_id}/now", "vehicle"),
+    # Figures only: the page that it is a part of says whose they are.
+    Case("GET /vehicles/{vehicle_id}/quality", "one", lambda side: f"/vehicles/{side.vehicle}/quality", shows=False),
+    Case("GET /quality", "list", also=("format=csv", "format=xlsx", "reason=no_fix")),
     one("GET /vehicles/{vehicle_id}/events", "vehicle"),
     one("GET /vehicles/{vehicle_id}/frames", "vehicle"),
     Case(

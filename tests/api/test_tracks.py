@@ -164,7 +164,8 @@ def test_pages_of_a_track_join_also_where_a_clock_stands_still(ask: TestClient, 
     pages = 0
     while True:
         page = track(ask, 2, limit=100, cursor=cursor, **query)
-        seen += page["columns"]["time_ms"]
+        # Five kilometres in no time: the first fixes after them are taken for jumps, and stand apart.
+        seen += sorted(page["columns"]["time_ms"] + page["aside"]["time_ms"])
         pages += 1
         if page["next"] is None:
             break

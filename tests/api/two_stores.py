@@ -12,16 +12,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, NamedTuple
 
+import numpy as np
 from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import insert
 
+from actors.detectors.cleaning import Cleaning
 from api.app import create_app
 from core.arming import Schedule
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, TripClosed, derive_id
 from core.rights import NODE, RIGHTS, Principal
+from core.rules import Rules
 from protocols.jt808.codec import Header, encode_frame
 from protocols.jt808.media import Waybill
+from protocols.report import FLAG_NO_FIX, REPORT
 from storage.areas import AreaRow, save
 from storage.clickhouse import TrackPoint
 from storage.database import Database
@@ -65,6 +69,17 @@ class Side(NamedTuple):
     marks: tuple[str, ...]
 
 
+def _without_fix(*sides: Side) -> np.ndarray:
+    """Return a report of each side's terminal that has no fix."""
+    rows = np.zeros(len(sides), REPORT)
+    rows["terminal"] = [side.terminal for side in sides]
+    rows["vehicle_id"] = [side.vehicle for side in sides]
+    rows["report_id"] = [side.vehicle for side in sides]
+    rows["time_ms"] = rows["arrival_ms"] = NOW_MS
+    rows["flags"] = FLAG_NO_FIX
+    return rows
+
+
 class World:
     """Two stores of group 1, something of group 2, and a server over it all."""
 
@@ -81,13 +96,15 @@ class World:
         """Marks of the other group, which nobody here may see."""
         self.north = self._side("north", "13711110001", "京A11111", 411_111_111)
         self.south = self._side("south", "13722220002", "粤B22222", 222_222_222)
-        node.table = driven(self.north.vehicle, self.south.vehicle, capacity=VEHICLES_BEFORE + 64)
+        node.table = driven(self.north.vehicle, self.south.vehicle, capacity=TERMINALS_BEFORE + 64)
         for side in (self.north, self.south):
             node.table.group[side.vehicle], node.table.store[side.vehicle] = 1, side.store
             node.table.position["lat_1e7"][side.vehicle] = side.lat_1e7
             node.table.position["lon_1e7"][side.vehicle] = LON_1E7
             node.registry.guards.arm(NODE, side.vehicle, by_hand=False, schedule=Schedule())
         node.live._table = node.table
+        node.cleaning = Cleaning(node.table, Rules().of("cleaning"))
+        node.cleaning.clean(_without_fix(self.north, self.south))
         self._lacking: dict[str, dict[str, str]] = {}
 
     def _side(self, name: str, phone: str, plate: str, lat_1e7: int) -> Side:

@@ -93,6 +93,13 @@ def test_jumps_to_here_and_there_never_make_a_place() -> None:
     ]
 
 
+def test_jumps_between_which_a_car_stands_on_the_very_same_spot_are_not_in_a_row() -> None:
+    assert cleaned(*fixes(0, 9000, 0, 0, 9000, 0, 9000, 0, 9000, 0, every_s=10, status=ON)) == [
+        *[0, FLAG_JUMP, 0, 0],
+        *[FLAG_JUMP, 0] * 3,
+    ]
+
+
 @pytest.mark.parametrize("every_s", [1, 5])
 def test_fifty_metres_between_dense_fixes_of_a_standing_car_are_a_jump(every_s: float) -> None:
     assert cleaned(*fixes(0, 1, 51, 2, 1, every_s=every_s, status=ON)) == [0, 0, FLAG_JUMP, 0, 0]
@@ -315,6 +322,7 @@ def modelled(made: np.ndarray, rule: tuple[float, ...]) -> list[int]:
                         continue
                 else:
                     run = []
+                away = []
             else:
                 run = []
                 if good is not None:

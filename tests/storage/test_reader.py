@@ -80,6 +80,11 @@ class Reports:
     ) -> list[TrackPoint]:
         return [TrackPoint(ms, ms, ms, LAT, LON, 0, 0, 0, 0, 0, 0, 0) for ms in range(from_ms, to_ms)][:limit]
 
+    def track_before(
+        self, vehicle_id: int, from_ms: int, limit: int, *, after_report: int | None = None
+    ) -> list[TrackPoint]:
+        return []
+
 
 @pytest.fixture
 def reports() -> Reports:

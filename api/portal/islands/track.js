@@ -2,7 +2,7 @@
 // whoever moves it (play, scrubber, chart, stop, event) calls seek(), and map, chart and figures follow.
 
 import { LngLatBounds, aboveGround, groundMap, onTheme } from "./Ground.js";
-import { Marker } from "maplibre-gl";
+import { Marker, Popup } from "maplibre-gl";
 import { askApi, t, toast } from "./portal.js";
 import { ink, lineChart } from "./Chart.js";
 import { icon } from "./Icons.js";
@@ -161,14 +161,79 @@ function drawTrack() {
     if (event.lat === null) continue;
     pin(`pin-event ${event.kind}`, [event.lon, event.lat], `${event.what} · ${clock.format(event.time_ms)}`, () => seek(event.time_ms), icon(event.icon));
   }
+  drawAside();
   replayed = carPin("replay").setLngLat(places[0]).addTo(map);
   replayed.getElement().id = "replayed";
   map.on("click", (event) => {
     const near = map.queryRenderedFeatures([[event.point.x - 6, event.point.y - 6], [event.point.x + 6, event.point.y + 6]], { layers: ["track-line"] });
-    if (near.length) seek(nearestTime(event.lngLat));
+    if (near.length && !event.defaultPrevented) seek(nearestTime(event.lngLat));
   });
   map.on("mousemove", "track-line", () => (map.getCanvas().style.cursor = "pointer"));
   map.on("mouseleave", "track-line", () => (map.getCanvas().style.cursor = ""));
+}
+
+// Points that were set aside: hollow, for no line leads there. Each says why.
+const ASIDE_LISTED = 50;
+let popup = null;
+
+function drawAside() {
+  const { time_ms: times, lon, lat } = track.aside;
+  if (!times.length) return;
+  const features = times.map((_, index) => ({ type: "Feature", properties: { index }, geometry: { type: "Point", coordinates: [lon[index], lat[index]] } }));
+  map.addSource("aside", { type: "geojson", data: { type: "FeatureCollection", features } });
+  // What lies under the ring is seen through it; the pale edge keeps it apart from streets.
+  map.addLayer({ id: "aside-edge", type: "circle", source: "aside", paint: { "circle-radius": 5, "circle-opacity": 0, "circle-stroke-width": 4, "circle-stroke-color": ink("raised"), "circle-stroke-opacity": 0.85 } });
+  map.addLayer({ id: "aside", type: "circle", source: "aside", paint: { "circle-radius": 5, "circle-color": "rgba(0,0,0,0)", "circle-stroke-width": 2, "circle-stroke-color": ink("warn") } });
+  onTheme(map, () => {
+    map.setPaintProperty("aside-edge", "circle-stroke-color", ink("raised"));
+    map.setPaintProperty("aside", "circle-stroke-color", ink("warn"));
+  });
+  map.on("click", "aside", (event) => {
+    event.preventDefault();
+    showAside(event.features[0].properties.index);
+  });
+  map.on("mousemove", "aside", () => (map.getCanvas().style.cursor = "pointer"));
+  map.on("mouseleave", "aside", () => (map.getCanvas().style.cursor = ""));
+}
+
+const asideText = (index) => `${clock.format(track.aside.time_ms[index])} · ${t(`quality_${track.aside.reason[index]}`)}`;
+
+/** Say of one point why it was set aside, where it is. */
+function showAside(index, move = false) {
+  const place = [track.aside.lon[index], track.aside.lat[index]];
+  const said = document.createElement("div");
+  const title = document.createElement("b");
+  title.textContent = asideText(index);
+  const why = document.createElement("p");
+  why.textContent = t(`quality_${track.aside.reason[index]}_what`);
+  said.append(title, why);
+  popup ??= new Popup({ closeButton: false, maxWidth: "16rem", className: "aside-popup", offset: 9 });
+  popup.setLngLat(place).setDOMContent(said).addTo(map);
+  if (move) map.easeTo({ center: place, zoom: Math.max(map.getZoom(), 14), duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 400 });
+  if (places.length) seek(track.aside.time_ms[index]);
+}
+
+function listAside() {
+  const count = track.aside.time_ms.length;
+  if (!count) return;
+  const list = at("asides");
+  for (let index = 0; index < Math.min(count, ASIDE_LISTED); index += 1) {
+    const button = document.createElement("button");
+    button.type = "button";
+    const when = document.createElement("span");
+    when.textContent = clock.format(track.aside.time_ms[index]);
+    const why = document.createElement("span");
+    why.className = "push";
+    why.textContent = t(`quality_${track.aside.reason[index]}`);
+    button.append(when, why);
+    button.addEventListener("click", () => showAside(index, true));
+    const item = document.createElement("li");
+    item.append(button);
+    list.append(item);
+  }
+  if (count > ASIDE_LISTED)
+    list.append(Object.assign(document.createElement("li"), { className: "note", textContent: t("track_aside_more", { n: number.format(count - ASIDE_LISTED) }) }));
+  at("aside-card").hidden = false;
 }
 
 function nearestTime({ lng, lat }) {
@@ -183,7 +248,9 @@ function nearestTime({ lng, lat }) {
 }
 
 function showWhole(animate = true) {
-  const bounds = places.reduce((box, place) => box.extend(place), new LngLatBounds(places[0], places[0]));
+  // Without a line, what was set aside is all there is to see.
+  const all = places.length ? places : track.aside.lon.map((lon, index) => [lon, track.aside.lat[index]]);
+  const bounds = all.reduce((box, place) => box.extend(place), new LngLatBounds(all[0], all[0]));
   map.fitBounds(bounds, { padding: 48, maxZoom: 16, animate: animate && !matchMedia("(prefers-reduced-motion: reduce)").matches });
 }
 
@@ -203,6 +270,13 @@ function legend() {
     const line = document.createElement("i");
     line.className = "gap";
     one.append(line, t("track_gap"));
+    box.append(one);
+  }
+  if (track.aside.time_ms.length) {
+    const one = document.createElement("span");
+    const ring = document.createElement("i");
+    ring.className = "ring";
+    one.append(ring, t("track_aside_legend", { n: number.format(track.aside.time_ms.length) }));
     box.append(one);
   }
   box.hidden = false;
@@ -409,8 +483,9 @@ function figures() {
   at("stops-card").hidden = false;
   const note = at("thinned");
   const notes = [];
-  if (track.kept < track.points - summary.unplaced)
-    notes.push(t("track_thinned", { kept: track.kept.toLocaleString(language), points: (track.points - summary.unplaced).toLocaleString(language), metres: track.thin_m }));
+  const placed = track.points - summary.unplaced - track.aside.time_ms.length;
+  if (track.kept < placed)
+    notes.push(t("track_thinned", { kept: track.kept.toLocaleString(language), points: placed.toLocaleString(language), metres: track.thin_m }));
   if (track.next) notes.push(t("track_cut", { n: track.points.toLocaleString(language) }));
   note.textContent = notes.join(" ");
   note.hidden = !notes.length;
@@ -436,12 +511,17 @@ try {
     ...track.summary.stops.map((stop) => [stop.from_ms + 3000, stop.to_ms - 1000]),
     ...track.broken.map((index) => [times[index - 1] + 1000, times[index]]),
   ].filter(([from, to]) => to > from);
+  listAside();
   if (!places.length) {
-    at("track-empty").hidden = false;
+    at("track-empty").hidden = track.aside.time_ms.length > 0;
     // Without a track there is nothing to play, and no speed to draw.
     for (const part of document.querySelectorAll("#player, .track .chart")) part.hidden = true;
     const here = at("now");
-    if (said.today && here?.dataset.lat) map.jumpTo({ center: [Number(here.dataset.lon), Number(here.dataset.lat)], zoom: 14 });
+    if (track.aside.time_ms.length) {
+      drawAside();
+      showWhole(false);
+      legend();
+    } else if (said.today && here?.dataset.lat) map.jumpTo({ center: [Number(here.dataset.lon), Number(here.dataset.lat)], zoom: 14 });
   } else {
     drawTrack();
     showWhole(false);
