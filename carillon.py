@@ -234,7 +234,6 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
     import trio
 
     from core.actor import run_actor
-    from core.intake.journal import JournalError
     from core.logging import say
     from core.supervisor import Supervisor
 
@@ -295,9 +294,6 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
             nursery.cancel_scope.cancel()
     if node.fenced is not None:
         raise node.fenced
-    if node.intake.error:
-        reason = os.strerror(node.intake.error)
-        raise JournalError(f"the journal in {config.journal_path} failed: {reason}; nothing was acknowledged after it")
 
 
 def api_server(node: "Node") -> "ApiServer":
@@ -523,7 +519,6 @@ class Node:
             idle_any=config.idle_traffic == "any",
             links_max=LINKS_MAX,
             on_sealed=lambda: token.run_sync_soon(self.recorder.wake, idempotent=True),
-            on_end=lambda error: token.run_sync_soon(stop.set),
         )
         self.pulse = Pulse({"intake": lambda: self.intake.turns})
         credentials = Credentials.from_file(data.path)
@@ -564,6 +559,8 @@ class Node:
             snapshot=data.path / "detection.snapshot",
             position=position,
             make_vehicle=make_vehicle,
+            alarm_fd=self.intake.alarm_fd,
+            take_alarms=self.intake.take_alarms,
         )
         self.reception = Reception(
             self.fleet,
@@ -794,8 +791,9 @@ class Node:
             faults.append("tcp: the intake has ended")
         elif not self.intake.thread_ids:
             faults.append("tcp: nothing listens for terminals yet")
-        if self.journal.last_error:
-            faults.append(f"journal: {self.journal.last_error}")
+        # A segment that cannot be prepared is no fault yet while another is ready; both are said.
+        if fault := self.intake.fault or self.journal.last_error:
+            faults.append(f"journal: {fault}")
         if self.recorder.fault:
             faults.append(f"store: {self.recorder.fault}")
         try:
@@ -918,6 +916,8 @@ class Node:
                 ("commands_open", "Commands without a decision."),
                 ("snapshots", "Snapshots of detection."),
                 ("swaps", "Times that what detection judges by was changed."),
+                ("alarms", "Reports with an alarm bit shown while the journal took nothing."),
+                ("alarms_unjudged", "Of them those that more recent ones displaced before they were judged."),
             ),
             gauges=("sequence", "conversation_sequence", "detection_sequence", "vehicles", "held", "commands_open"),
         )

@@ -105,17 +105,20 @@ class Detection:
         rows = reports_array(rows).copy()
         self.cleaning.clean(rows)
         events: list[Event] = []
-        # Never backwards, whatever our clock did.
-        arrival_ms = np.maximum.accumulate(np.maximum(rows["arrival_ms"], self._heard_ms))
         start = 0
         while start < len(rows):
-            self._listen(int(arrival_ms[start]))
-            events += self._sweep_until(int(arrival_ms[start]))
-            # Up to the next sweep, or to where we were away.
-            end = int(np.searchsorted(arrival_ms, self._sweep_ms, "left"))
-            events += self._judge(rows[start:end])
-            self._heard_ms = int(arrival_ms[end - 1])
-            start = end
+            said_ms = rows["arrival_ms"][start:]
+            self._listen(int(said_ms[0]))
+            # Never backwards, while our clock is only corrected.
+            arrival_ms = np.maximum.accumulate(np.maximum(said_ms, self._heard_ms))
+            events += self._sweep_until(int(arrival_ms[0]))
+            # Up to the next sweep, or to where we were away, or to where our clock was set back.
+            count = int(np.searchsorted(arrival_ms, self._sweep_ms, "left"))
+            set_back = np.flatnonzero(arrival_ms[:count] - said_ms[:count] > OUTAGE_MS)
+            count = int(set_back[0]) if len(set_back) else count
+            events += self._judge(rows[start : start + count])
+            self._heard_ms = int(arrival_ms[count - 1])
+            start += count
         self._events += len(events)
         return events
 
@@ -126,7 +129,7 @@ class Detection:
         so the same facts are found again from the journal.
         """
         until_ms = now_ms - SWEEP_LAG_MS
-        if until_ms <= self._heard_ms:
+        if self._heard_ms - OUTAGE_MS <= until_ms <= self._heard_ms:
             return []
         self._listen(until_ms)
         events = self._sweep_until(until_ms)
@@ -135,9 +138,9 @@ class Detection:
         return events
 
     def _listen(self, now_ms: int) -> None:
-        """Begin to listen anew if nobody did for long."""
-        if now_ms - self._heard_ms > OUTAGE_MS:
-            self._since_ms = now_ms
+        """Begin to listen anew if nobody did for long, or if our clock was set back."""
+        if abs(now_ms - self._heard_ms) > OUTAGE_MS:
+            self._heard_ms = self._since_ms = now_ms
             self._sweep_ms = (now_ms // SWEEP_MS + 1) * SWEEP_MS
 
     def _judge(self, rows: np.ndarray) -> list[Event]:

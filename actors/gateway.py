@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
+import numpy as np
 import trio
 
 from actors.detection import Detection, SnapshotError
@@ -39,10 +40,12 @@ from core.events import (
 )
 from core.intake.journal import Batch, Journal, Reader
 from core.intake.links import KIND_LINK_CLOSED, KIND_TERMINAL_SILENT, Frame, Links
+from core.limits import STALL_ALARMS_MAX
 from core.log import LogWriter
 from core.position import Position
 from core.rules import Rules
 from core.vehicle_table import VehicleTable
+from protocols.report import REPORT
 from protocols.seam import Kernels
 
 SNAPSHOT_EVERY_S: Final = 30.0
@@ -92,6 +95,10 @@ class GatewayStatistics(msgspec.Struct, frozen=True):
     held: int
     """Frames that wait in front of full mailboxes; their connections are not read."""
     commands_open: int
+    alarms: int
+    """Reports with an alarm bit shown while the journal took nothing."""
+    alarms_unjudged: int
+    """Of them those that more recent ones displaced before they were judged."""
     mailboxes_full: int
     """Times a command waited for room in its car's mailbox."""
     snapshots: int
@@ -109,6 +116,7 @@ class Gateway:
         snapshot: file of detection's state.
         position: of the conversation; the actors' `done` is its `done`.
         clock: UTC epoch ms, the same that the intake stamps arrivals with.
+        alarm_fd: eventfd that the intake rings when `take_alarms` has reports that no journal takes; -1: there is none.
     """
 
     def __init__(
@@ -127,7 +135,13 @@ class Gateway:
         position: Position,
         make_vehicle: Callable[[int, Callable[[], None]], Vehicle],
         clock: Callable[[], int] = wall_ms,
+        alarm_fd: int = -1,
+        take_alarms: Callable[[], np.ndarray] = lambda: np.zeros(0, REPORT),
     ) -> None:
+        self._alarm_fd = alarm_fd
+        self._take_alarms = take_alarms
+        self._alarms: deque[np.ndarray] = deque()
+        self._alarm_wake = trio.Event()
         self._journal = journal
         self._kernels = kernels
         self._hand_up_fd = hand_up_fd
@@ -161,7 +175,20 @@ class Gateway:
         self._running = False
         self._rules_wanted: Rules | None = None
         self._counts = dict.fromkeys(
-            ("batches", "rows", "frames", "unreadable", "events", "changes", "snapshots", "swaps", "mailboxes_full"), 0
+            (
+                "batches",
+                "rows",
+                "frames",
+                "unreadable",
+                "events",
+                "changes",
+                "snapshots",
+                "swaps",
+                "alarms",
+                "alarms_unjudged",
+                "mailboxes_full",
+            ),
+            0,
         )
 
     def attach(self, reception: Reception) -> None:
@@ -195,6 +222,9 @@ class Gateway:
                 # Before the journal: an answer in it is to a command that its car must know.
                 await run_actor(self._recall_commands, "commands")
                 nursery.start_soon(run_actor, self._follow_commands, "commands")
+                if self._alarm_fd >= 0:
+                    nursery.start_soon(run_actor, self._show_alarms, "alarms")
+                    nursery.start_soon(run_actor, self._judge_alarms, "alarms")
                 await self._tail(reader)
         finally:
             reader.close()
@@ -238,6 +268,36 @@ class Gateway:
         self._taken = batch.sequence
         self._judged = max(self._judged, batch.sequence)
         self._taking = False
+
+    # --- while the journal takes nothing ------------------------------------------------------------------------------
+
+    async def _show_alarms(self) -> None:
+        """Show reports with an alarm bit that the journal cannot take, and leave them to be judged, until cancelled.
+
+        They are shown also while the log waits for the same disk. Of those that wait to be judged the oldest go first:
+        their terminals send them again.
+        """
+        while True:
+            await trio.lowlevel.wait_readable(self._alarm_fd)
+            os.eventfd_read(self._alarm_fd)
+            rows = self._take_alarms()
+            self._table.update_positions(rows)
+            self._counts["alarms"] += len(rows)
+            self._alarms.append(rows)
+            while sum(map(len, self._alarms)) > STALL_ALARMS_MAX and len(self._alarms) > 1:
+                self._counts["alarms_unjudged"] += len(self._alarms.popleft())
+            self._alarm_wake.set()
+
+    async def _judge_alarms(self) -> None:
+        """Judge them. Sent again they are the same reports, and give the same facts under the same ids."""
+        while True:
+            await self._alarm_wake.wait()
+            self._alarm_wake = trio.Event()
+            async with self._turn:
+                self._taking = True
+                while self._alarms:
+                    await self._append(self._detection.judge(self._alarms.popleft()))
+                self._taking = False
 
     async def _sweep(self) -> None:
         """Nothing waits: what follows from silence does not wait for the next report either."""

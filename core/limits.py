@@ -78,6 +78,16 @@ HAND_UP_ROWS: Final = 4_096
 HAND_UP_MS: Final = 50
 """Readers are woken when 4,096 records are new, 50 ms have passed, or an alarm bit rose: never once per round."""
 
+STALL_ROUND_MS: Final = 100
+STALL_ROUND_BYTES: Final = 1024 * 1024
+"""Pace of reading while the journal takes nothing: 10 MB/s, 150,000 reports of 70 bytes a second, looked at for alarm
+bits only. Beyond it connections wait their turn, and TCP slows them down."""
+STALL_ALARMS_MAX: Final = 1_024
+"""Reports with an alarm bit that wait to be judged while the journal takes nothing: 4 MB. They are taken ten times a
+second, so 10,000 a second pass; one more is let go as any other frame is, counted, and its terminal sends it again."""
+STALL_RETRY_MS: Final = 1_000
+"""A disk that refuses two segments running is tried once a second: each try makes a segment of 16 MB anew."""
+
 # --- conversation -----------------------------------------------------------------------------------------------------
 
 MAILBOX_FRAMES_MAX: Final = 64
@@ -357,7 +367,7 @@ SWEEP_LAG_MS: Final = 5_000
 a hand-up take some 20 ms, a slow disk a second."""
 OUTAGE_MS: Final = 120_000
 """Nothing from any car for so long, and nobody has looked either: it was we who were away. Their silence
-counts from when they are heard again."""
+counts from when they are heard again. So it does where our clock was set back by more: it was wrong before."""
 
 FENCE_CORNERS_MAX: Final = 10_000
 """Corners of one polygon, all rings together. A province's outline simplified to 100 m has about 5,000."""

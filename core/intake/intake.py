@@ -13,7 +13,7 @@ import numpy as np
 
 from core.intake import loop
 from core.intake.journal import Journal
-from core.intake.records import publish
+from core.intake.records import OUT_ROWS, OUT_WORDS, publish, published, read_records
 from core.limits import (
     COMMAND_QUEUE_BYTES,
     LINKS_MAX,
@@ -21,10 +21,11 @@ from core.limits import (
     RECEIVE_BYTES,
     SEND_POOL_CHUNK_BYTES,
     SEND_POOL_CHUNKS,
+    STALL_ALARMS_MAX,
     TERMINALS_PER_LINK_MAX,
 )
-from core.logging import say
-from protocols.seam import IDENTITY_WORDS, SPLIT_OUTPUT_BYTES, Kernels
+from protocols.report import REPORT
+from protocols.seam import IDENTITY_WORDS, ROWS_PER_FRAME_MAX, SPLIT_OUTPUT_BYTES, Kernels
 
 SOCKET_SEND_BYTES: Final = 16 * 1024
 SOCKET_RECEIVE_BYTES: Final = 64 * 1024
@@ -65,7 +66,6 @@ class Intake:
         boot: number of this start, higher than any before: links are numbered under it.
         ack_after: sync, write or receive.
         on_sealed: called from the housekeeping thread when segments were sealed.
-        on_end: called from the intake's thread when the loop has ended, with the errno of a failed journal or 0.
     """
 
     def __init__(
@@ -83,21 +83,19 @@ class Intake:
         terminals_per_link_max: int = TERMINALS_PER_LINK_MAX,
         protocol: int = 1,
         on_sealed: Callable[[], None] = lambda: None,
-        on_end: Callable[[int], None] = lambda error: None,
     ) -> None:
         self.journal = journal
         self.boot = boot
         self.ended = False
-        self.error = 0
-        """errno of the journal's failure that ended the loop, 0 for none."""
         self._kernels = kernels
         self._listener = listener
         self._on_sealed = on_sealed
-        self._on_end = on_end
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.hand_up_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         """Readable when the readers have something new; whoever waits reads it empty."""
+        self.alarm_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Readable when `take_alarms` has something; whoever waits reads it empty."""
         self._house = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._areas: list[Any] = []
         s = self.state = np.zeros(loop.STATE_WORDS, np.int64)
@@ -107,6 +105,7 @@ class Intake:
         s[loop.WAKE] = self._wake
         s[loop.HAND_UP] = self.hand_up_fd
         s[loop.HOUSE] = self._house
+        s[loop.ALARM_WAKE] = self.alarm_fd
         s[loop.ACK_AFTER] = loop.ACK_AFTER_MODES.index(ack_after)
         s[loop.WINDOW_NS] = int(ack_window_ms * 1_000_000)
         s[loop.IDLE_MS] = int(idle_s * 1000)
@@ -135,6 +134,7 @@ class Intake:
         s[loop.TIMES] = self._area(64)
         s[loop.NEXT] = self._area(loop.NEXT_MAX * loop.NEXT_WORDS * 8)
         s[loop.SEALED] = self._area(loop.SEALED_MAX * loop.SEALED_WORDS * 8)
+        s[loop.ALARMS] = self._area(STALL_ALARMS_MAX * loop.ALARM_BYTES)
         s[loop.SEGMENT_FD] = -1
         s[loop.SEQUENCE] = journal.last_sequence
         s[loop.LISTENING] = 1
@@ -171,12 +171,8 @@ class Intake:
 
     def _run(self) -> None:
         entries = self._kernels.entries
-        error = loop.run_loop(self.state, entries.split, entries.identify, entries.reply, COMMAND_QUEUE_BYTES)
-        if error:
-            say("intake.failed", fault=os.strerror(error), errno=error)
-        self.error = error
+        loop.run_loop(self.state, entries.split, entries.identify, entries.reply, COMMAND_QUEUE_BYTES)
         self.ended = True
-        self._on_end(error)
 
     def _keep(self) -> None:
         self.journal.keep(self._on_sealed)
@@ -198,12 +194,55 @@ class Intake:
             os.close(fd)
         self._epoll.close()
         self._listener.close()
-        for eventfd in (self._wake, self.hand_up_fd, self._house):
+        for eventfd in (self._wake, self.hand_up_fd, self.alarm_fd, self._house):
             os.close(eventfd)
 
     def counters(self) -> dict[str, int]:
         """Return every counter by name; see loop.COUNTERS for what they mean."""
         return {name: int(self.state[loop.COUNT + k]) for k, (name, _) in enumerate(loop.COUNTERS)}
+
+    @property
+    def fault(self) -> str:
+        """Why the journal takes nothing, and since when; empty while it does."""
+        since_ms = int(self.state[loop.WAITING_MS])
+        if not since_ms:
+            return ""
+        error = int(self.state[loop.DISK_ERROR])
+        why = os.strerror(error) if error else self.journal.last_error or "no segment is ready"
+        waited_s = max(0, int(self.state[loop.MONO_MS]) - since_ms) / 1000
+        return f"nothing has been acknowledged for {waited_s:.1f} s: {why}"
+
+    def take_alarms(self) -> Any:
+        """Return the reports with an alarm bit that came while the journal took nothing, (n,) REPORT, n mostly 0.
+
+        They are in no journal and were not acknowledged: their terminals send them again, as the same reports. For the
+        reader at the tail. Their items are gone.
+        """
+        address = self.state.ctypes.data
+        head = int(self.state[loop.ALARMS_HEAD])
+        tail = published(address + 8 * loop.ALARMS_TAIL)
+        room = np.zeros(ROWS_PER_FRAME_MAX, REPORT)
+        identity, offset, out = np.zeros(IDENTITY_WORDS, np.int64), np.zeros(1, np.int64), np.zeros(OUT_WORDS, np.int64)
+        found = [room[:0]]
+        for k in range(head, tail):
+            slot = int(self.state[loop.ALARMS]) + (k % STALL_ALARMS_MAX) * loop.ALARM_BYTES
+            read_records(
+                slot,
+                0,
+                loop.ALARM_BYTES,
+                self._kernels.entries.identify,
+                self._kernels.entries.decode,
+                room.ctypes.data,
+                len(room),
+                offset.ctypes.data,
+                offset.ctypes.data,
+                1,
+                identity.ctypes.data,
+                out.ctypes.data,
+            )
+            found.append(room[: out[OUT_ROWS]].copy())
+        publish(address + 8 * loop.ALARMS_HEAD, tail)
+        return np.concatenate(found)
 
     def peer(self, link: int) -> str:
         """Return the address at the other end of a link, empty where it has gone."""

@@ -6,7 +6,8 @@ a second; what runs per record is compiled (core/intake/records.py).
 
 A segment dies when every reader's position is past it and its time as an archive is over. When the journal reaches its
 bound in bytes, dead segments die early; when none is dead, no new one is prepared, and the intake stops
-acknowledging until a reader catches up: what has been acknowledged is never dropped.
+acknowledging until a reader catches up: what has been acknowledged is never dropped. A disk that is full or fails does
+the same: segments are tried for again and again, so that it goes on by itself once the disk takes them.
 """
 
 import ctypes
@@ -19,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from core.data_directory import sync_directory
 from core.intake import loop
 from core.intake.links import KIND_LINK_CLOSED, Frame
 from core.intake.records import (
@@ -64,6 +66,7 @@ SEGMENTS_READ_MAX: Final = 2
 and the one being stored that is 108 MB under full load, and little where segments are small."""
 
 _SUFFIX: Final = ".segment"
+_POSITION: Final = ".position"
 _WORD: Final = 2**64 - 1
 
 
@@ -97,11 +100,9 @@ class Position:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._turn = 0
         self.sequence = 0
-        stored = os.pread(self._file, 48, 0)
-        for slot in range(len(stored) // 24):
-            words = np.frombuffer(stored, np.int64, 3, 24 * slot).copy()
-            if crc32c_words(words.ctypes.data, 2) == words[2] and words[0] > self.sequence:
-                self.sequence = int(words[0])
+        for slot, sequence in _slots(os.pread(self._file, 48, 0)):
+            if sequence > self.sequence:
+                self.sequence = sequence
                 self._turn = 1 - slot
 
     def advance(self, sequence: int) -> None:
@@ -114,9 +115,26 @@ class Position:
         self._turn = 1 - self._turn
         self.sequence = sequence
 
+    def sync(self) -> None:
+        """Have it on disk. Raises OSError."""
+        os.fdatasync(self._file)
+
     def close(self) -> None:
         """Release the file."""
         os.close(self._file)
+
+
+def read_position(path: Path) -> int:
+    """Return the sequence that a position's file holds; 0 for one that holds none."""
+    return max((sequence for _, sequence in _slots(path.read_bytes())), default=0)
+
+
+def _slots(stored: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the whole slots of a position's file, with their sequences."""
+    for slot in range(len(stored) // 24):
+        words = np.frombuffer(stored, np.int64, 3, 24 * slot).copy()
+        if crc32c_words(words.ctypes.data, 2) == words[2]:
+            yield slot, int(words[0])
 
 
 class Batch(NamedTuple):
@@ -209,6 +227,8 @@ class Journal:
         self.corrupt = 0
         """Records met, past recovery, whose checksum does not hold."""
         self.last_error = ""
+        """Why no segment can be prepared now; empty while one can."""
+        self._synced_sequence = 0
         self._lock = threading.Lock()
         self._state: Any = None
         self._read: dict[int, SegmentRoom] = {}
@@ -217,16 +237,21 @@ class Journal:
         """Segment in which the reader stands that hands on what it has read; 0: there is none."""
         self.on_read = lambda: None
         """Called in that reader's thread when it has handed on a segment."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Its own name must stand before anything in it is promised.
+            sync_directory(directory.parent)
         self.segments: list[Segment] = _recover(directory)
-        self.last_sequence = self.segments[-1].last_sequence if self.segments else 0
+        # What every reader has passed may be gone, and numbers must go on behind it: a reader skips what it has passed.
+        passed = max((read_position(path) for path in directory.glob(f"*{_POSITION}")), default=0)
+        self.last_sequence = max(self.segments[-1].last_sequence if self.segments else 0, passed)
         ids = [int(path.stem) for path in directory.glob(f"*{_SUFFIX}")]
         self._next_id = max(ids, default=0) + 1
 
     def position(self, name: str) -> Position:
         """Return a reader's position; from now on no segment dies that it has not passed."""
         if name not in self.positions:
-            self.positions[name] = Position(self.directory / f"{name}.position")
+            self.positions[name] = Position(self.directory / f"{name}{_POSITION}")
         return self.positions[name]
 
     def path(self, segment_id: int) -> Path:
@@ -259,29 +284,45 @@ class Journal:
             try:
                 os.posix_fallocate(fd, 0, SEGMENT_BYTES)
                 os.fsync(fd)
-                _sync_directory(self.directory)
+                sync_directory(self.directory)
             except OSError:
                 os.close(fd)
                 path.unlink(missing_ok=True)
                 raise
         except OSError as error:
             self.full += 1
-            self.last_error = f"cannot prepare {path}: {error.strerror}"
-            say("journal.refused", fault=self.last_error)
+            self._fail(f"cannot prepare {path}: {error.strerror}")
             return None
         self._next_id += 1
         self.last_error = ""
         return fd, segment_id
 
-    def record_sealed(self, fd: int, segment_id: int, size: int, last_sequence: int) -> None:
-        """Put a sealed segment on record and give back what it does not use."""
-        header = np.frombuffer(os.pread(fd, SEGMENT_HEADER_BYTES, 0), np.int64)
-        os.ftruncate(fd, size)
-        os.close(fd)
-        with self._lock:
-            self.segments.append(
-                Segment(segment_id, int(header[2]), int(header[4]), int(header[3]), last_sequence, size)
-            )
+    def _fail(self, why: str) -> None:
+        """Say why nothing is acknowledged; once, however often it is tried."""
+        if why != self.last_error:
+            say("journal.refused", fault=why)
+        self.last_error = why
+
+    def record_sealed(
+        self, fd: int, segment_id: int, size: int, last_sequence: int, first_sequence: int, opened_ms: int, boot: int
+    ) -> None:
+        """Put a sealed segment on record and give back what it does not use; all of it when nothing in it was synced.
+
+        A disk that refuses this keeps bytes that nobody asks for: recovery finds where the records end.
+        """
+        path = self.path(segment_id)
+        try:
+            if size:
+                os.ftruncate(fd, size)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            say("journal.uncut", path=path, size=size, fault=error.strerror)
+        finally:
+            os.close(fd)
+        if size:
+            with self._lock:
+                self.segments.append(Segment(segment_id, boot, opened_ms, first_sequence, last_sequence, size))
 
     def forget(self, now_ms: int) -> None:
         """Remove dead segments: all positions past them, and their time over. now_ms = 0: early, for room."""
@@ -292,10 +333,28 @@ class Journal:
                     return
                 if now_ms and now_ms - self.segments[0].opened_ms < self.keep_ms:
                     return
-                dead = self.segments.pop(0)
-            self.path(dead.id).unlink(missing_ok=True)
+                dead = self.segments[0]
+            try:
+                # Positions are written without a sync; before what they have passed goes, they must stand.
+                self._sync_positions(dead.last_sequence)
+                self.path(dead.id).unlink(missing_ok=True)
+            except OSError as error:
+                say("journal.unremoved", path=self.path(dead.id), fault=error.strerror)
+                return
+            with self._lock:
+                self.segments.pop(0)
             if not now_ms and self.size() + SEGMENT_BYTES <= self.bytes_max:
                 return
+
+    def _sync_positions(self, sequence: int) -> None:
+        """Have every reader's position on disk if it was not, beyond this sequence, when this was asked last."""
+        if sequence <= self._synced_sequence:
+            return
+        done = min((position.sequence for position in self.positions.values()), default=sequence)
+        for position in self.positions.values():
+            position.sync()
+        sync_directory(self.directory)
+        self._synced_sequence = done
 
     def keep(self, on_sealed: Any) -> None:
         """Do the housekeeping until the loop has ended: the body of a thread.
@@ -313,7 +372,8 @@ class Journal:
             tail = published(address + 8 * loop.SEALED_TAIL)
             for k in range(head, tail):
                 at = (k % loop.SEALED_MAX) * loop.SEALED_WORDS
-                self.record_sealed(*(int(word) for word in sealed_ring[at : at + loop.SEALED_WORDS]))
+                sealed = sealed_ring[at : at + loop.SEALED_WORDS].tolist()
+                self.record_sealed(*sealed, int(state[loop.BOOT]))
             publish(address + 8 * loop.SEALED_HEAD, tail)
             if tail > head:
                 on_sealed()
@@ -455,7 +515,12 @@ class Reader:
                 following = self.journal.segment_after(self._segment)
                 if following == 0:
                     return None
-                self._open(following)
+                try:
+                    self._open(following)
+                except FileNotFoundError:
+                    # Nothing in it was ever synced: it was removed, and what it was to hold stands in the next one.
+                    self._segment = following
+                    continue
             live = self._segment == current
             wanted = min(offset - room.at, CHUNK_BYTES) if live else CHUNK_BYTES
             if wanted <= 0 and live:
@@ -581,14 +646,6 @@ def _wait_for(eventfd: int, timeout_s: float) -> None:
     """Wait until an eventfd was rung, and take the ring off it."""
     if select.select([eventfd], [], [], timeout_s)[0]:
         os.eventfd_read(eventfd)
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _recover(directory: Path) -> list[Segment]:

@@ -5,6 +5,12 @@ round staged to the journal's segment, syncs it, and only then sends the answers
 a power cut could take back. Rounds are at least `ack_window_ms` apart unless the round was large: one sync and one
 wake-up then serve many reports.
 
+Where the journal takes nothing (its disk is full or failed, its bound is reached), what is staged waits, and rounds go
+on: heartbeats are answered, reports with an alarm bit go up by a ring of their own, unacknowledged, and every other
+frame is let go for its terminal to send again.
+
+Two clocks: NOW_MS is the wall's and dates what arrives; MONO_MS never jumps and measures every wait.
+
 The thread owns every connection's state. It shares with others only: counters that one side writes and the other
 reads with acquire and release, the command queue, the ring of prepared segments and the ring of sealed ones.
 
@@ -34,6 +40,10 @@ from core.limits import (
     SEAL_S_MIN,
     SEGMENT_BYTES,
     SEND_POOL_CHUNK_BYTES,
+    STALL_ALARMS_MAX,
+    STALL_RETRY_MS,
+    STALL_ROUND_BYTES,
+    STALL_ROUND_MS,
 )
 from protocols.memory import (
     call3,
@@ -70,6 +80,7 @@ from protocols.seam import (
     SPLIT_BAD,
     SPLIT_FRAME,
     SPLIT_MORE,
+    SPLIT_OUTPUT_BYTES,
 )
 
 # --- the state block --------------------------------------------------------------------------------------------------
@@ -106,6 +117,7 @@ NEXT: Final = 27
 SEALED: Final = 28
 TERMINALS_LIMIT: Final = 29
 IDLE_ANY: Final = 30  # 1: what we send keeps a connection open too
+ALARMS: Final = 31
 
 # The loop's own.
 STAGED: Final = 32  # bytes staged for the next commit
@@ -130,14 +142,24 @@ TICK_MS: Final = 50
 ADMISSIONS_USED: Final = 51
 ROUND_RECORDS: Final = 52
 ROUND_BYTES: Final = 53
-ERROR: Final = 54  # errno that ended the loop, 0 for none
+DISK_ERROR: Final = 54  # errno of the last write or sync while the journal takes nothing, 0 for none
+MONO_MS: Final = 55
+WAITING_MS: Final = 56  # since when (MONO_MS) what is staged waits for the journal, 0: it does not
+RETRY_MS: Final = 57  # not before then
+SEGMENT_FAILED: Final = 58  # 1: the segment ends where it was synced last
+ROUND_RECEIVED: Final = 59
+SEGMENT_OPENED_MONO_MS: Final = 60
+SEGMENT_FIRST: Final = 61  # its first sequence
+ALARM_WAKE: Final = 62  # set once: eventfd, there are alarms in their ring
 
 # Shared: one side writes, the other reads. A cache line each.
 STOP: Final = 64
 PUBLISHED: Final = 72  # segment id << 32 | offset: everything before is synced
 PUBLISHED_SEQUENCE: Final = 73
 COMMAND_HEAD: Final = 80  # bytes ever read by the loop
+ALARMS_TAIL: Final = 81  # alarms ever put into their ring by the loop
 COMMAND_TAIL: Final = 88  # bytes ever written by Python
+ALARMS_HEAD: Final = 89  # alarms ever taken out of it by Python
 NEXT_HEAD: Final = 96  # prepared segments taken by the loop
 NEXT_TAIL: Final = 104  # prepared segments offered by Python
 SEALED_HEAD: Final = 112
@@ -170,7 +192,10 @@ COUNTERS: Final = (
     ("junk_bytes", "Bytes outside any frame."),
     ("commits", "Commits: one write, one sync."),
     ("segments_sealed", "Journal segments sealed."),
-    ("stalls_ms", "Milliseconds spent waiting for a journal segment: nothing is acknowledged meanwhile."),
+    ("stalls_ms", "Milliseconds in which the journal took nothing: nothing was acknowledged meanwhile."),
+    ("journal_refusals", "Writes and syncs of the journal that failed; each was done again in another segment."),
+    ("alarms_unacknowledged", "Reports with an alarm bit judged while the journal took nothing."),
+    ("frames_let_go", "Frames let go while the journal took nothing: their terminals send them again."),
     ("commands", "Commands of the actors carried out."),
     ("commands_late", "Commands for a link that had ended."),
     ("terminals_silent", "Terminals on a shared connection shut out after idle_s without a frame of theirs."),
@@ -204,6 +229,9 @@ _JUNK: Final = _INDEX["junk_bytes"]
 _COMMITS: Final = _INDEX["commits"]
 _SEALS: Final = _INDEX["segments_sealed"]
 _STALLS: Final = _INDEX["stalls_ms"]
+_REFUSALS: Final = _INDEX["journal_refusals"]
+_ALARMS: Final = _INDEX["alarms_unacknowledged"]
+_LET_GO: Final = _INDEX["frames_let_go"]
 _COMMANDS: Final = _INDEX["commands"]
 _LATE: Final = _INDEX["commands_late"]
 _ADMISSIONS_REFUSED: Final = _INDEX["admissions_refused"]
@@ -233,7 +261,7 @@ CHUNK_END: Final = 13
 SERIAL: Final = 14
 HANDED: Final = 15  # 1 when the journal holds a frame that was handed up: its end is handed up too
 ALARM: Final = 16
-HEARD_MS: Final = 17  # when the first terminal said something last
+HEARD_MS: Final = 17  # when (MONO_MS) the first terminal said something last
 LINK_WORDS: Final = 20
 LINK_BYTES: Final = LINK_WORDS * 8
 
@@ -266,7 +294,7 @@ SPANS_MAX: Final = 16 * 1024
 SPAN_WORDS: Final = 4  # fd, link, start, length (or -1: close behind what was sent)
 ADMISSIONS_MAX: Final = 1 << 17
 """Slots of the table of further terminals on a link; at three quarters an admission is refused."""
-ADMISSION_WORDS: Final = 6  # link (0 free, -1 was used), high, low, terminal, vehicle, when it said something last
+ADMISSION_WORDS: Final = 6  # link (0 free, -1 was used), high, low, terminal, vehicle, MONO_MS when last heard
 FDS_MAX: Final = 1 << 16
 """Descriptors that can be a connection: rows are found by descriptor. Rows never used take no memory."""
 FD_OF_WORDS: Final = 1 << 16
@@ -274,11 +302,16 @@ COUNTER_BITS: Final = 40
 NEXT_MAX: Final = 4
 NEXT_WORDS: Final = 2  # fd, id
 SEALED_MAX: Final = 256
-SEALED_WORDS: Final = 4  # fd, id, bytes, last sequence
+SEALED_WORDS: Final = 6  # fd, id, bytes (0: nothing was synced), last sequence, first sequence, opened
+ALARM_BYTES: Final = 4224
+"""A slot of the ring of alarms: a record with the largest frame that a protocol may hand over, SPLIT_OUTPUT_BYTES."""
+WAITING: Final = -1
+"""What a commit returns when the journal does not take what is staged now."""
 TICK_EVERY_MS: Final = 1000
 _SEAL_MS: Final = int(SEAL_S * 1000)
 _SEAL_MS_MIN: Final = int(SEAL_S_MIN * 1000)
 assert STAGING_BYTES <= SEGMENT_BYTES - SEGMENT_HEADER_BYTES
+assert RECORD_HEADER_BYTES + SPLIT_OUTPUT_BYTES < ALARM_BYTES
 assert RECEIVE_BYTES // 15 * REPLY_BYTES_MAX < ARENA_BYTES - ARENA_COMMIT_BYTES
 
 # --- the C library ----------------------------------------------------------------------------------------------------
@@ -303,6 +336,7 @@ _EVENT_BYTES: Final = 12 if platform.machine() == "x86_64" else 16  # packed on 
 _EVENT_DATA: Final = _EVENT_BYTES - 8
 _EPOLLIN, _EPOLLOUT, _EPOLLERR, _EPOLLHUP = 1, 4, 8, 16
 _CTL_ADD, _CTL_DEL, _CTL_MOD = 1, 2, 3
+_CLOCK_REALTIME, _CLOCK_MONOTONIC = 0, 1
 _EINTR, _EAGAIN = 4, 11
 _SOCK_FLAGS: Final = 0o2000000 | 0o4000  # SOCK_CLOEXEC | SOCK_NONBLOCK
 _SEND_FLAGS: Final = 0x4000 | 0x40  # MSG_NOSIGNAL | MSG_DONTWAIT
@@ -410,7 +444,7 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
         store_i64(row + 8 * LOW, low)
         store_i64(row + 8 * TERMINAL, terminal)
         store_i64(row + 8 * VEHICLE, vehicle_id)
-        store_i64(row + 8 * HEARD_MS, s[NOW_MS])
+        store_i64(row + 8 * HEARD_MS, s[MONO_MS])
         return 1
     link = load_i64(row + 8 * LINK)
     entry = _admission_of(s, link, high, low)
@@ -426,7 +460,7 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
         store_i64(entry + 16, low)
     store_i64(entry + 24, terminal)
     store_i64(entry + 32, vehicle_id)
-    store_i64(entry + 40, s[NOW_MS])
+    store_i64(entry + 40, s[MONO_MS])
     return 1
 
 
@@ -611,16 +645,9 @@ def _answer(s: Any) -> int:
 
 @njit(_i64(_State), cache=True, nogil=True)
 def _open_next(s: Any) -> int:
-    """Take a prepared segment; wait for one when there is none. 0 when told to stop meanwhile.
-
-    While it waits nothing is read and nothing acknowledged: the journal is full, or its disk is. TCP tells the
-    terminals, which keep their reports and send them again.
-    """
-    while load_acquire(s[SELF] + 8 * NEXT_TAIL) == s[NEXT_HEAD]:
-        if load_acquire(s[SELF] + 8 * STOP) != 0:
-            return 0
-        _sleep_ns(s, 1_000_000)
-        s[_STALLS] += 1
+    """Take a prepared segment; 0 when there is none: the journal is full, or its disk is."""
+    if load_acquire(s[SELF] + 8 * NEXT_TAIL) == s[NEXT_HEAD]:
+        return 0
     entry = s[NEXT] + (s[NEXT_HEAD] % NEXT_MAX) * NEXT_WORDS * 8
     s[SEGMENT_FD] = load_i64(entry)
     s[SEGMENT_ID] = load_i64(entry + 8)
@@ -642,9 +669,13 @@ def _seal(s: Any) -> int:
     store_i64(entry + 8, s[SEGMENT_ID])
     store_i64(entry + 16, s[SEGMENT_OFFSET])
     store_i64(entry + 24, s[PUBLISHED_SEQUENCE])
+    store_i64(entry + 32, s[SEGMENT_FIRST])
+    store_i64(entry + 40, s[SEGMENT_OPENED_MS])
     store_release(s[SELF] + 8 * SEALED_TAIL, tail + 1)
+    if s[SEGMENT_OFFSET] > 0:
+        s[_SEALS] += 1
     s[SEGMENT_FD] = -1
-    s[_SEALS] += 1
+    s[SEGMENT_FAILED] = 0
     _ring(s, s[HOUSE])
     return 1
 
@@ -665,47 +696,73 @@ def _write_whole(fd: int, start: int, length: int, offset: int) -> int:
 
 
 @njit(_i64(_State), cache=True, nogil=True)
-def _commit(s: Any) -> int:
-    """Write and sync what is staged, publish it, then answer. 0, or the errno of a disk that failed.
+def _write_staged(s: Any) -> int:
+    """Write what is staged behind what the segment holds, and sync it; 0, or the errno."""
+    fd = s[SEGMENT_FD]
+    offset = s[SEGMENT_OFFSET]
+    if offset == 0:
+        # The header goes first and in its own write; one sync below covers both.
+        s[SEGMENT_FIRST] = s[SEQUENCE] - s[STAGED_RECORDS] + 1
+        s[SEGMENT_OPENED_MS] = s[NOW_MS]
+        s[SEGMENT_OPENED_MONO_MS] = s[MONO_MS]
+        seal_segment_header(s[SCRATCH], s[SEGMENT_ID], s[BOOT], s[SEGMENT_FIRST], s[NOW_MS])
+        error = _write_whole(fd, s[SCRATCH], SEGMENT_HEADER_BYTES, 0)
+        if error != 0:
+            return error
+        offset = SEGMENT_HEADER_BYTES
+    error = _write_whole(fd, s[STAGING], s[STAGED], offset)
+    if error != 0:
+        return error
+    if s[ACK_AFTER] == SYNC and _fdatasync(fd) != 0:
+        return _errno()
+    s[SEGMENT_OFFSET] = offset + s[STAGED]
+    return 0
 
-    A failed sync is never tried again: the kernel may have dropped the pages and would then report success.
+
+@njit(_i64(_State), cache=True, nogil=True)
+def _wait(s: Any) -> int:
+    """Note that what is staged has to wait for the journal; WAITING."""
+    if s[WAITING_MS] == 0:
+        s[WAITING_MS] = s[MONO_MS]
+    return WAITING
+
+
+@njit(_i64(_State), cache=True, nogil=True)
+def _commit(s: Any) -> int:
+    """Write and sync what is staged, publish it, then answer. 0, or WAITING when the journal does not take it now.
+
+    A write or sync that failed is never tried again in its place: the kernel may have dropped the pages and would then
+    report success. The segment ends behind what was synced before, and the same records go into another one.
     """
     if s[ACK_AFTER] == RECEIVE:
         _answer(s)
     staged = s[STAGED]
     if staged > 0:
-        while s[SEGMENT_FD] >= 0 and s[SEGMENT_OFFSET] + staged > SEGMENT_BYTES:
-            if _seal(s) == 0:
-                if load_acquire(s[SELF] + 8 * STOP) != 0:
-                    return 0
-                _sleep_ns(s, 1_000_000)
-                s[_STALLS] += 1
+        if s[MONO_MS] < s[RETRY_MS]:
+            return _wait(s)
+        full = s[SEGMENT_FAILED] != 0 or s[SEGMENT_OFFSET] + staged > SEGMENT_BYTES
+        if s[SEGMENT_FD] >= 0 and full and _seal(s) == 0:
+            return _wait(s)
         if s[SEGMENT_FD] < 0 and _open_next(s) == 0:
-            return 0
-        fd = s[SEGMENT_FD]
-        offset = s[SEGMENT_OFFSET]
-        if offset == 0:
-            # The header goes first and in its own write; one sync below covers both.
-            first = s[SEQUENCE] - s[STAGED_RECORDS] + 1
-            seal_segment_header(s[SCRATCH], s[SEGMENT_ID], s[BOOT], first, s[NOW_MS])
-            error = _write_whole(fd, s[SCRATCH], SEGMENT_HEADER_BYTES, 0)
-            if error != 0:
-                return error
-            offset = SEGMENT_HEADER_BYTES
-            s[SEGMENT_OPENED_MS] = s[NOW_MS]
-        error = _write_whole(fd, s[STAGING], staged, offset)
+            return _wait(s)
+        error = _write_staged(s)
         if error != 0:
-            return error
-        if s[ACK_AFTER] == SYNC and _fdatasync(fd) != 0:
-            return _errno()
-        s[SEGMENT_OFFSET] = offset + staged
-        s[SEGMENT_RECORDS] += s[STAGED_RECORDS]
+            s[_REFUSALS] += 1
+            s[SEGMENT_FAILED] = 1
+            # At once in another segment; where that fails too, it is the disk.
+            s[RETRY_MS] = 0 if s[DISK_ERROR] == 0 else s[MONO_MS] + STALL_RETRY_MS
+            s[DISK_ERROR] = error
+            return _wait(s)
         store_release(s[SELF] + 8 * PUBLISHED_SEQUENCE, s[SEQUENCE])
         store_release(s[SELF] + 8 * PUBLISHED, s[SEGMENT_ID] << 32 | s[SEGMENT_OFFSET])
+        s[WAITING_MS] = 0
+        s[RETRY_MS] = 0
+        s[DISK_ERROR] = 0
+        s[SEGMENT_RECORDS] += s[STAGED_RECORDS]
         s[_COMMITS] += 1
         s[_JOURNALLED] += s[STAGED_RECORDS]
         if s[UNHANDED] == 0:
-            s[UNHANDED_SINCE_MS] = s[NOW_MS]
+            s[UNHANDED_SINCE_MS] = s[MONO_MS]
         s[UNHANDED] += s[STAGED_RECORDS]
         s[ROUND_RECORDS] += s[STAGED_RECORDS]
         s[ROUND_BYTES] += staged
@@ -713,7 +770,7 @@ def _commit(s: Any) -> int:
         s[STAGED_RECORDS] = 0
     _answer(s)
     if s[SEGMENT_FD] >= 0 and s[SEGMENT_RECORDS] >= SEAL_ROWS:
-        age_ms = s[NOW_MS] - s[SEGMENT_OPENED_MS]
+        age_ms = s[MONO_MS] - s[SEGMENT_OPENED_MONO_MS]
         if age_ms >= _SEAL_MS_MIN or s[SEGMENT_RECORDS] >= SEAL_ROWS_MAX:
             _seal(s)
     return 0
@@ -723,7 +780,7 @@ def _commit(s: Any) -> int:
 def _hand_up(s: Any) -> int:
     """Wake the readers when there is enough, when it is old enough, or when it must not wait."""
     if s[UNHANDED] > 0 and (
-        s[URGENT] != 0 or s[UNHANDED] >= HAND_UP_ROWS or s[NOW_MS] - s[UNHANDED_SINCE_MS] >= HAND_UP_MS
+        s[URGENT] != 0 or s[UNHANDED] >= HAND_UP_ROWS or s[MONO_MS] - s[UNHANDED_SINCE_MS] >= HAND_UP_MS
     ):
         _ring(s, s[HAND_UP])
         s[_HAND_UPS] += 1
@@ -768,7 +825,7 @@ def _accept(s: Any) -> int:
         for word in range(LINK_WORDS):
             store_i64(row + 8 * word, 0)
         store_i64(row + 8 * LINK, link)
-        store_i64(row + 8 * LAST_MS, s[NOW_MS])
+        store_i64(row + 8 * LAST_MS, s[MONO_MS])
         store_i64(row + 8 * LOW, -1)
         store_i64(s[FD_OF] + 8 * (link & (FD_OF_WORDS - 1)), fd)
         if fd > s[FD_TOP]:
@@ -787,6 +844,44 @@ def _reply(s: Any, fd: int, reply: int, frame: int, length: int, result: int) ->
     store_i64(row + 8 * SERIAL, (serial + 1) & 0xFFFF)
     store_i64(s[IDENTITY] + 8 * IDENTITY_REPLY_SERIAL, serial)
     return _span(s, fd, call5(reply, frame, length, s[IDENTITY], result, s[ARENA] + s[ARENA_USED]))
+
+
+@njit(_i64(_State, *[_i64] * 6), cache=True, nogil=True)
+def _take_waiting(s: Any, fd: int, length: int, frame_class: int, terminal: int, vehicle_id: int, reply: int) -> int:
+    """Do with a frame what may be done while the journal takes nothing: answer a heartbeat, pass on an alarm.
+
+    Its answer must not wait behind those that do: it goes out at once, from behind them in the arena.
+    """
+    if terminal != 0 and frame_class == CLASS_HEARTBEAT:
+        s[_HEARTBEATS] += 1
+        row = s[LINKS] + fd * LINK_BYTES
+        serial = load_i64(row + 8 * SERIAL)
+        store_i64(row + 8 * SERIAL, (serial + 1) & 0xFFFF)
+        store_i64(s[IDENTITY] + 8 * IDENTITY_REPLY_SERIAL, serial)
+        frame = s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES
+        answer = s[ARENA] + s[ARENA_USED]
+        # Where it ends the connection, the record of that takes the frame's place: the caller looks whether it lives.
+        return _transmit(s, fd, answer, call5(reply, frame, length, s[IDENTITY], RESULT_OK, answer))
+    tail = s[ALARMS_TAIL]
+    if (
+        terminal == 0
+        or frame_class != CLASS_REPORT
+        or load_i64(s[IDENTITY] + 8 * IDENTITY_ALARM) == 0
+        or tail - load_acquire(s[SELF] + 8 * ALARMS_HEAD) == STALL_ALARMS_MAX
+    ):
+        s[_LET_GO] += 1
+        return 1
+    record = s[ALARMS] + (tail % STALL_ALARMS_MAX) * ALARM_BYTES
+    copy(record + RECORD_HEADER_BYTES, s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, length)
+    link = load_i64(s[LINKS] + fd * LINK_BYTES + 8 * LINK)
+    size = seal_record(
+        record, length, s[SEQUENCE], s[NOW_MS], link, terminal, vehicle_id, KIND_FRAME, frame_class, s[PROTOCOL]
+    )
+    # What stood in the slot before must not be read on.
+    store_u32(record + size, 0)
+    store_release(s[SELF] + 8 * ALARMS_TAIL, tail + 1)
+    s[_ALARMS] += 1
+    return 1
 
 
 @njit(
@@ -813,13 +908,15 @@ def _take_frame(s: Any, fd: int, length: int, identify: int, reply: int) -> int:
     if load_i64(row + 8 * LOW) == low and load_i64(row + 8 * HIGH) == high:
         terminal = load_i64(row + 8 * TERMINAL)
         vehicle_id = load_i64(row + 8 * VEHICLE)
-        store_i64(row + 8 * HEARD_MS, s[NOW_MS])
+        store_i64(row + 8 * HEARD_MS, s[MONO_MS])
     elif load_i64(row + 8 * EXTRA) > 0:
         entry = _admission_of(s, link, high, low)
         if entry != 0:
             terminal = load_i64(entry + 24)
             vehicle_id = load_i64(entry + 32)
-            store_i64(entry + 40, s[NOW_MS])
+            store_i64(entry + 40, s[MONO_MS])
+    if s[WAITING_MS] != 0:
+        return _take_waiting(s, fd, length, frame_class, terminal, vehicle_id, reply)
     if terminal == 0:
         if frame_class != CLASS_LOGIN:
             s[_NOT_ADMITTED] += 1
@@ -880,7 +977,8 @@ def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
                 return 1
         return _end_link(s, fd, CLOSED)
     s[_RECEIVED] += received
-    store_i64(row + 8 * LAST_MS, s[NOW_MS])
+    s[ROUND_RECEIVED] += received
+    store_i64(row + 8 * LAST_MS, s[MONO_MS])
     if partial > 0:
         copy(scratch, s[PARTIALS] + fd * PARTIAL_BYTES_MAX, partial)
     at = 0
@@ -896,6 +994,8 @@ def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
             taken = _take_frame(s, fd, load_i64(s[RESULT] + 8), identify, reply)
             if taken < 0:
                 return _end_link(s, fd, GARBAGE)
+            if load_i64(row + 8 * LINK) == 0:
+                return 1
         elif status == SPLIT_BAD:
             s[_BAD + load_i64(s[RESULT] + 8)] += 1
         else:
@@ -946,38 +1046,47 @@ def _carry_out(s: Any, command: int, identify: int) -> int:
         return 0
     if operation == SEND or operation == ADMIT:
         if s[IDLE_ANY]:
-            store_i64(row + 8 * LAST_MS, s[NOW_MS])
+            store_i64(row + 8 * LAST_MS, s[MONO_MS])
+        if s[WAITING_MS] != 0:
+            # It promises nothing of what waits, and must not wait behind it.
+            return _transmit(s, fd, payload, length)
         copy(s[ARENA] + s[ARENA_USED], payload, length)
         return _span(s, fd, length)
     if operation == EVICT:
         return _evict(s, fd, high, low)
     flags = load_i64(row + 8 * FLAGS)
     if operation == CLOSE:
+        if s[WAITING_MS] != 0 and load_i64(row + 8 * CHUNK) == 0:
+            return _end_link(s, fd, ENDED)
         store_i64(row + 8 * FLAGS, flags | CLOSING)
+        if s[WAITING_MS] != 0:
+            return _interest(s, fd, _CTL_MOD)
         _span_close(s, fd)
     elif operation == PAUSE:
         store_i64(row + 8 * FLAGS, flags | PAUSED)
     elif operation == RESUME:
         store_i64(row + 8 * FLAGS, flags & ~PAUSED)
-        store_i64(row + 8 * LAST_MS, s[NOW_MS])
+        store_i64(row + 8 * LAST_MS, s[MONO_MS])
     return _interest(s, fd, _CTL_MOD)
 
 
 @njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
 def _carry_out_all(s: Any, identify: int, queue_bytes: int) -> int:
-    """Carry out what the actors asked for up to now; 0, or the errno of a commit in between."""
+    """Carry out what the actors asked for up to now; 0, or WAITING: the rest stays in the queue."""
     tail = load_acquire(s[SELF] + 8 * COMMAND_TAIL)
     head = s[COMMAND_HEAD]
     while head < tail:
-        if (
+        command = s[COMMANDS] + head % queue_bytes
+        if s[WAITING_MS] != 0:
+            # Only a message put together anew is staged then, and may have to wait itself.
+            if s[STAGED] > STAGING_COMMIT_BYTES and load_i64(command + 8) == REENTER:
+                return WAITING
+        elif (
             s[STAGED] > STAGING_COMMIT_BYTES
             or s[ARENA_USED] > ARENA_COMMIT_BYTES
             or s[SPANS_USED] > SPANS_MAX - EVENTS_MAX
         ):
-            error = _commit(s)
-            if error != 0:
-                return error
-        command = s[COMMANDS] + head % queue_bytes
+            _commit(s)
         if load_i64(command + 8) != SKIP:
             _carry_out(s, command, identify)
         head += load_u32(command)
@@ -1042,12 +1151,13 @@ def _shut_out(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: i
 
 @njit(_i64(_State, _i64), cache=True, nogil=True)
 def _tick_admissions(s: Any, oldest_ms: int) -> int:
-    """Shut out further terminals that have said nothing since; 0, or the errno of a commit in between.
+    """Shut out further terminals that have said nothing since.
 
     A connection that forwards many is never silent itself. Looking at all slots once a second costs 2 ms, on a node
     that has such connections. Where anything sent counts, nothing says to whom: terminals then go with their link.
     """
-    if s[ADMISSIONS_USED] == 0 or s[IDLE_ANY]:
+    # While the journal takes nothing they keep their places: the record of each would have to wait.
+    if s[ADMISSIONS_USED] == 0 or s[IDLE_ANY] or s[WAITING_MS] != 0:
         return 0
     for slot in range(ADMISSIONS_MAX):
         entry = s[ADMISSIONS] + slot * ADMISSION_WORDS * 8
@@ -1059,19 +1169,17 @@ def _tick_admissions(s: Any, oldest_ms: int) -> int:
             continue
         _shut_out(s, fd, load_i64(entry + 8), load_i64(entry + 16), load_i64(entry + 24), load_i64(entry + 32))
         if s[STAGED] > STAGING_COMMIT_BYTES:
-            error = _commit(s)
-            if error != 0:
-                return error
+            _commit(s)
     return 0
 
 
 @njit(_i64(_State), cache=True, nogil=True)
 def _tick(s: Any) -> int:
     """Once a second: end silent connections and sessions, seal a segment that is old enough."""
-    if s[NOW_MS] - s[TICK_MS] < TICK_EVERY_MS:
+    if s[MONO_MS] - s[TICK_MS] < TICK_EVERY_MS:
         return 0
-    s[TICK_MS] = s[NOW_MS]
-    oldest_ms = s[NOW_MS] - s[IDLE_MS]
+    s[TICK_MS] = s[MONO_MS]
+    oldest_ms = s[MONO_MS] - s[IDLE_MS]
     for fd in range(s[FD_TOP] + 1):
         row = s[LINKS] + fd * LINK_BYTES
         if (
@@ -1087,6 +1195,7 @@ def _tick(s: Any) -> int:
             and load_i64(row + 8 * HEARD_MS) < oldest_ms
             and not load_i64(row + 8 * FLAGS) & PAUSED
             and not s[IDLE_ANY]
+            and s[WAITING_MS] == 0
         ):
             _shut_out(
                 s,
@@ -1096,14 +1205,10 @@ def _tick(s: Any) -> int:
                 load_i64(row + 8 * TERMINAL),
                 load_i64(row + 8 * VEHICLE),
             )
-        if s[STAGED] > STAGING_COMMIT_BYTES:
-            error = _commit(s)
-            if error != 0:
-                return error
-    error = _tick_admissions(s, oldest_ms)
-    if error != 0:
-        return error
-    if s[SEGMENT_FD] >= 0 and s[NOW_MS] - s[SEGMENT_OPENED_MS] >= _SEAL_MS:
+        if s[STAGED] > STAGING_COMMIT_BYTES and s[WAITING_MS] == 0:
+            _commit(s)
+    _tick_admissions(s, oldest_ms)
+    if s[SEGMENT_FD] >= 0 and s[MONO_MS] - s[SEGMENT_OPENED_MONO_MS] >= _SEAL_MS:
         _seal(s)
     return 0
 
@@ -1120,9 +1225,10 @@ def _tick(s: Any) -> int:
     nogil=True,
 )
 def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) -> int:
-    """Run rounds until told to stop; returns 0, or the errno of a journal that failed (also in s[ERROR]).
+    """Run rounds until told to stop.
 
-    The last round is committed before it returns; connections are left open for the caller to end.
+    The last round is committed before it returns; connections are left open for the caller to end. What the journal
+    does not take then was never acknowledged.
     """
     for fd in (s[LISTENER], s[WAKE]):
         store_u32(s[TIMES], _EPOLLIN)
@@ -1132,12 +1238,18 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
     while True:
         stopping = load_acquire(s[SELF] + 8 * STOP) != 0
         count = _i64(_epoll_wait(s[EPOLL], s[EVENTS], EVENTS_MAX, 0 if stopping else wait_ms))
-        started_ns = _clock_ns(s, 1)
-        s[NOW_MS] = _clock_ns(s, 0) // 1_000_000
+        started_ns = _clock_ns(s, _CLOCK_MONOTONIC)
+        waited_ms = started_ns // 1_000_000 - s[MONO_MS]
+        s[MONO_MS] = started_ns // 1_000_000
+        s[NOW_MS] = _clock_ns(s, _CLOCK_REALTIME) // 1_000_000
         s[_ROUNDS] += 1
         s[ROUND_RECORDS] = 0
         s[ROUND_BYTES] = 0
-        error = 0
+        s[ROUND_RECEIVED] = 0
+        if s[WAITING_MS] != 0:
+            s[_STALLS] += waited_ms
+            # First: what it takes now is as it was before anything was let go.
+            _commit(s)
         for k in range(count):
             event = s[EVENTS] + k * _EVENT_BYTES
             happened = load_u32(event)
@@ -1159,35 +1271,40 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
                 _receive(s, fd, split, identify, reply)
             elif happened & (_EPOLLERR | _EPOLLHUP):
                 _end_link(s, fd, CLOSED)
-            if (
+            if s[WAITING_MS] != 0:
+                # The others have their turn in the next round.
+                if s[ROUND_RECEIVED] > STALL_ROUND_BYTES:
+                    break
+            elif (
                 s[STAGED] > STAGING_COMMIT_BYTES
                 or s[ARENA_USED] > ARENA_COMMIT_BYTES
                 or s[SPANS_USED] > SPANS_MAX - EVENTS_MAX
             ):
-                error = _commit(s)
-                if error != 0:
-                    break
-        if error == 0:
-            error = _carry_out_all(s, identify, queue_bytes)
-        if error == 0:
-            error = _tick(s)
-        if error == 0:
-            error = _commit(s)
+                _commit(s)
+        _carry_out_all(s, identify, queue_bytes)
+        _tick(s)
+        status = _commit(s)
         # What an answer's failure staged (a link that ended) must not wait for the next frame.
-        if error == 0 and s[STAGED] > 0:
-            error = _commit(s)
+        if status == 0 and s[STAGED] > 0:
+            status = _commit(s)
         _hand_up(s)
-        if error != 0 or stopping:
-            if stopping and s[SEGMENT_FD] >= 0:
+        if stopping:
+            if s[SEGMENT_FD] >= 0:
                 _seal(s)
-            s[ERROR] = error
             _ring(s, s[HAND_UP])
             _ring(s, s[HOUSE])
-            return error
+            return 0
+        if status == WAITING:
+            if s[ALARMS_TAIL] != load_acquire(s[SELF] + 8 * ALARMS_HEAD):
+                _ring(s, s[ALARM_WAKE])
+            # A round reads little and comes seldom: nobody gains by being read faster than that.
+            _sleep_ns(s, STALL_ROUND_MS * 1_000_000)
+            wait_ms = 0
+            continue
         wait_ms = TICK_EVERY_MS
         if s[UNHANDED] > 0:
-            wait_ms = max(1, HAND_UP_MS - (s[NOW_MS] - s[UNHANDED_SINCE_MS]))
+            wait_ms = max(1, HAND_UP_MS - (s[MONO_MS] - s[UNHANDED_SINCE_MS]))
         if s[ROUND_RECORDS] > 0 and s[ROUND_RECORDS] < ROUND_ROWS_MAX and s[ROUND_BYTES] < ROUND_BYTES_MAX:
-            rest_ns = s[WINDOW_NS] - (_clock_ns(s, 1) - started_ns)
+            rest_ns = s[WINDOW_NS] - (_clock_ns(s, _CLOCK_MONOTONIC) - started_ns)
             if rest_ns > 0:
                 _sleep_ns(s, rest_ns)

@@ -33,7 +33,7 @@ from core.arming import DAY_MINUTES, GUARDS_TYPE
 from core.kernels.facts import FACTS_TYPE, ROW_NONE, pair
 from core.kernels.geodesy import distance_m
 from core.kernels.groups import owner, ruled_as
-from core.limits import FACTS_PER_ROW_MAX
+from core.limits import FACTS_PER_ROW_MAX, OUTAGE_MS
 from core.rules import TheftRule
 from core.vehicle_table import REPORTS_TYPE, ROWS_AHEAD
 from protocols.memory import prefetch
@@ -598,6 +598,9 @@ def judge_thefts(  # type: ignore[no-untyped-def]
         carried = np.int64(state.flags) & (STATE_ARMED | STATE_JAM)
         state.flags = carried | (STATE_OFF if off else 0) | (STATE_WATCHED if watched else 0)
         state.time_ms = time_ms
+        # Where our clock was set back, what it said before was wrong: a car must not seem to be heard tomorrow.
+        if state.arrival_ms - row.arrival_ms > OUTAGE_MS:
+            state.arrival_ms = row.arrival_ms
         state.arrival_ms = max(state.arrival_ms, row.arrival_ms)
         state.report = row.report_id
         state.terminal = row.terminal

@@ -111,6 +111,32 @@ def test_a_clock_of_ours_that_goes_back_sweeps_nothing_twice(listening: Listenin
     assert [at - NOON for what, at in listening.happened if what == "sweep"] == [10_000, 20_000]
 
 
+@pytest.mark.parametrize("back_ms", [3_600_000, 86_400_000])
+def test_where_our_clock_was_set_back_silence_counts_from_then_on(listening: Listening, back_ms: int) -> None:
+    judge = Detection(table())
+    there = -back_ms
+    events = judge.judge(arriving(0, 10_001, there, there + SWEEP_MS, there + SWEEP_MS + 1))
+    assert [at - NOON for what, at in listening.happened if what == "sweep"] == [SWEEP_MS, there + SWEEP_MS]
+    assert [event.payload.since_ms - NOON for event in events[::3]] == [0, there]
+
+
+def test_where_our_clock_is_set_back_in_silence_looking_goes_on(listening: Listening) -> None:
+    judge = Detection(table())
+    judge.judge(arriving(0, 10_001))
+    there = NOON - 86_400_000
+    assert judge.advance(there + SWEEP_LAG_MS) == []
+    assert len(judge.advance(there + SWEEP_MS + SWEEP_LAG_MS)) == 3
+
+
+def test_a_clock_of_ours_that_is_a_little_behind_is_waited_for(listening: Listening) -> None:
+    judge = Detection(table())
+    judge.judge(arriving(0, OUTAGE_MS - 1, -1))
+    assert judge.advance(NOON - 1 + SWEEP_LAG_MS) == []
+    assert [at - NOON for what, at in listening.happened if what == "sweep"] == list(
+        range(SWEEP_MS, OUTAGE_MS, SWEEP_MS)
+    )
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 40_000), min_size=1, max_size=12), st.lists(st.integers(0, 12), max_size=4))
 def test_sweeps_do_not_depend_on_batches_nor_on_a_restart(gaps_ms: list[int], cuts: list[int]) -> None:

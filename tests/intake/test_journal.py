@@ -1,7 +1,9 @@
 """What the journal promises: it ends at the first bad record, numbers go on, nothing dies that is needed."""
 
-import errno
 import os
+import select
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.intake import loop
 from core.intake.journal import Journal, Position, Reader, SegmentRoom, frames_of, read_segment
-from core.intake.links import KIND_FRAME
+from core.intake.links import KIND_FRAME, KIND_LINK_CLOSED
 from core.intake.records import (
     RECORD_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -20,7 +23,7 @@ from core.intake.records import (
     seal_record,
     seal_segment_header,
 )
-from core.limits import SEGMENT_BYTES
+from core.limits import SEGMENT_BYTES, STALL_ALARMS_MAX
 from protocols.seam import CLASS_REPORT, RESULT_OK
 from tests.intake import toy
 
@@ -248,26 +251,169 @@ def test_segments_of_any_size_are_read_into_the_same_room(tmp_path: Path) -> Non
     assert room.rows is grown, "a room that had grown was left"
 
 
-def test_a_journal_that_cannot_be_written_ends_the_intake_and_acknowledges_nothing(make_rig: Any) -> None:
-    ended: list[int] = []
-    rig = make_rig(on_end=ended.append, before_start=spoil)
+def test_a_segment_that_cannot_be_written_is_left_and_its_records_go_into_another(make_rig: Any) -> None:
+    rig = make_rig(before_start=lambda journal: spoil(journal, [1, 2, 3]))
     client = rig.client()
-    client.send(toy.frame("L", 7, 1))
-    rig.intake._threads[0].join(20)
-    assert ended == [rig.intake.error] == [errno.EBADF]
-    assert rig.intake.ended
-    assert rig.reader.read() is None
+    rig.login(client, 7, 70)
+    client.send(*(toy.frame("R", 7, serial, 9) for serial in range(20)))
+    assert client.replies(20) == [("R", serial, RESULT_OK) for serial in range(20)]
+    rig.read_until(lambda: len(rig.rows) == 20)
+    assert rig.intake.counters()["journal_refusals"] == 3
+    assert rig.intake.fault == ""
+    rig.stop()
+    numbers = [segment.id for segment in rig.journal.segments]
+    assert numbers[0] == 4
+    assert sorted(rig.directory.glob("*.segment")) == [rig.journal.path(number) for number in numbers]
 
 
-def spoil(journal: Journal) -> None:
-    """Let every segment be opened for reading only: what a file system remounted after an error does to a write."""
+def test_while_the_journal_takes_nothing_alarms_go_up_and_heartbeats_are_answered(make_rig: Any) -> None:
+    tap = Tap()
+    rig = make_rig(before_start=tap.fit)
+    quiet, alarming = rig.client(), rig.client()
+    link = rig.login(quiet, 7, 70)
+    rig.login(alarming, 8, 80)
+    tap.shut(rig)
+    quiet.send(toy.frame("R", 7, 1, 0))
+    wait_for(lambda: rig.intake.fault)
+    assert "Bad file descriptor" in rig.intake.fault
+    # This one waits, to be acknowledged in the end. Those that come now are let go, but for the one with an alarm bit.
+    quiet.send(toy.frame("R", 7, 2, 0), toy.frame("H", 7, 3))
+    alarming.send(toy.frame("R", 8, 1, 4), toy.frame("H", 8, 2))
+    assert alarming.replies(1) == [("H", 2, RESULT_OK)]
+    assert quiet.replies(1) == [("H", 3, RESULT_OK)]
+    assert select.select([rig.intake.alarm_fd], [], [], 20)[0]
+    assert [(int(row["phone_low"]), int(row["alarm"])) for row in rig.intake.take_alarms()] == [(8, 4)]
+    assert len(rig.intake.take_alarms()) == 0
+    rig.intake.send(link, b"downlink")
+    assert quiet.read(8) == b"downlink"
+    counters = rig.intake.counters()
+    assert (counters["alarms_unacknowledged"], counters["frames_let_go"]) == (1, 1)
+    tap.open()
+    assert quiet.replies(1) == [("R", 1, RESULT_OK)]
+    assert rig.intake.fault == ""
+    quiet.send(toy.frame("R", 7, 2, 0))
+    alarming.send(toy.frame("R", 8, 1, 4))
+    assert quiet.replies(1) == [("R", 2, RESULT_OK)]
+    assert alarming.replies(1) == [("R", 1, RESULT_OK)]
+    rig.read_until(lambda: len(rig.rows) == 3)
+    assert sorted(rig.rows) == [(7, 1, 0), (7, 2, 0), (8, 1, 4)]
+    assert rig.intake.counters()["stalls_ms"] > 0
+
+
+def test_of_more_alarms_than_their_ring_holds_the_rest_is_let_go(make_rig: Any) -> None:
+    tap = Tap()
+    rig = make_rig(before_start=tap.fit)
+    client = rig.client()
+    rig.login(client, 7, 70)
+    tap.shut(rig)
+    client.send(toy.frame("R", 7, 0, 9))
+    wait_for(lambda: rig.intake.fault)
+    client.send(*(toy.frame("R", 7, serial, 1 + serial) for serial in range(STALL_ALARMS_MAX + 1)))
+    client.send(toy.frame("H", 7, 9))
+    assert client.replies(1) == [("H", 9, RESULT_OK)]
+    counters = rig.intake.counters()
+    assert (counters["alarms_unacknowledged"], counters["frames_let_go"]) == (STALL_ALARMS_MAX, 1)
+    assert rig.intake.take_alarms()["alarm"].tolist() == list(range(1, STALL_ALARMS_MAX + 1))
+
+
+def test_a_link_that_ends_while_the_journal_takes_nothing_is_told_of_later(make_rig: Any) -> None:
+    tap = Tap()
+    rig = make_rig(before_start=tap.fit)
+    client, other = rig.client(), rig.client()
+    link = rig.login(client, 7, 70)
+    closed = rig.login(other, 8, 80)
+    tap.shut(rig)
+    client.send(toy.frame("R", 7, 1, 9))
+    wait_for(lambda: rig.intake.fault)
+    client.close()
+    rig.intake.close(closed, "replaced")
+    assert other.ended()
+    tap.open()
+    rig.read_until(lambda: len(rig.rows) == 1 and len(rig.frames) == 4)
+    assert {frame.link for frame in rig.frames[2:]} == {link, closed}
+    assert {frame.kind for frame in rig.frames[2:]} == {KIND_LINK_CLOSED}
+
+
+def test_a_stop_while_the_journal_takes_nothing_keeps_what_was_acknowledged(make_rig: Any) -> None:
+    tap = Tap()
+    rig = make_rig(before_start=tap.fit)
+    client = rig.client()
+    rig.login(client, 7, 70)
+    client.send(toy.frame("R", 7, 1, 5))
+    assert client.replies(1) == [("R", 1, RESULT_OK)]
+    tap.shut(rig)
+    client.send(toy.frame("R", 7, 2, 6))
+    wait_for(lambda: rig.intake.fault)
+    rig.stop()
+    again = make_rig()
+    again.read_until(lambda: again.rows == [(7, 1, 5)])
+
+
+def test_numbers_go_on_behind_what_every_reader_has_passed_when_all_segments_are_gone(make_rig: Any) -> None:
+    rig = make_rig(keep_ms=1)
+    client = rig.client()
+    rig.login(client, 7, 70)
+    client.send(toy.frame("R", 7, 2, 5))
+    assert client.replies(1) == [("R", 2, RESULT_OK)]
+    rig.read_until(lambda: len(rig.rows) == 1)
+    client.close()
+    rig.read_until(lambda: rig.frames[-1].kind == KIND_LINK_CLOSED)
+    rig.stop()
+    rig.journal.position("tail").advance(rig.reader.sequence)
+    rig.journal.forget(1 << 50)
+    assert rig.journal.segments == []
+    again = make_rig()
+    client = again.client()
+    again.login(client, 7, 70)
+    client.send(toy.frame("R", 7, 3, 6))
+    assert client.replies(1) == [("R", 3, RESULT_OK)]
+    again.read_until(lambda: again.rows == [(7, 3, 6)])
+
+
+def spoil(journal: Journal, numbers: Sequence[int]) -> None:
+    """Let these segments be opened for reading only: what a file system remounted after an error does to a write."""
     prepare = journal.prepare
 
     def read_only() -> tuple[int, int] | None:
         prepared = prepare()
-        if prepared is None:
-            return None
+        if prepared is None or prepared[1] not in numbers:
+            return prepared
         os.close(prepared[0])
         return os.open(journal.path(prepared[1]), os.O_RDONLY), prepared[1]
 
     journal.prepare = read_only  # type: ignore[method-assign]
+
+
+class Tap:
+    """A journal's supply of segments: one at first, none while it is shut."""
+
+    def __init__(self) -> None:
+        self._left = 1
+
+    def fit(self, journal: Journal) -> None:
+        """Put it between a journal and its disk."""
+        prepare = journal.prepare
+
+        def prepared() -> tuple[int, int] | None:
+            if not self._left:
+                return None
+            self._left -= 1
+            return prepare()
+
+        journal.prepare = prepared  # type: ignore[method-assign]
+
+    def shut(self, rig: Any) -> None:
+        """Let the segment in use refuse writes. There is no other."""
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), int(rig.intake.state[loop.SEGMENT_FD]))
+
+    def open(self) -> None:
+        self._left = 1 << 30
+
+
+def wait_for(holds: Any) -> None:
+    """Wait until something holds that another thread brings about."""
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        select.select([], [], [], 0.005)

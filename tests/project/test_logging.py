@@ -88,7 +88,7 @@ def test_json_is_one_object_with_fields_as_they_are(written: Written) -> None:
 
 def test_who_is_quoted_begins_no_line_of_their_own(written: Written) -> None:
     written.start()
-    say("inbox.refused", fault="x\n2026-01-01T00:00:00.000Z CRITICAL intake.failed: all is lost\x1b[2J\u2028y")
+    say("inbox.refused", fault="x\n2026-01-01T00:00:00.000Z CRITICAL journal.damaged: all is lost\x1b[2J\u2028y")
     (line,) = written.lines
     assert "\x1b" not in line
     assert "\\n2026" in line
@@ -145,14 +145,12 @@ def calls() -> dict[str, list[tuple[Path, set[str]]]]:
 def test_every_occurrence_is_said_somewhere_with_exactly_its_fields() -> None:
     said = calls()
     assert set(said) == set(OCCURRENCES)
-    # What a sentence does not name may still be a field for machines.
-    more = {"intake.failed": {"errno"}}
     for name, occurrence in OCCURRENCES.items():
         fields = {field for _, field, _, _ in string.Formatter().parse(occurrence.text) if field is not None}
         assert re.fullmatch(r"[a-z]+(\.[a-z_]+)+", name), name
         assert not fields & RESERVED, name
         for file, given in said[name]:
-            assert given == fields | more.get(name, set()), f"{name} in {file}"
+            assert given == fields, f"{name} in {file}"
 
 
 def test_nothing_is_logged_past_the_table() -> None:
