@@ -259,10 +259,18 @@ def start_carillon(
     return ChildServer(command, data, tcp=tcp, environment={**options, **(environment or {})}, health=part == "up")
 
 
-def start_intake(data: Path, *, ack_after: str = "sync", ack_window_ms: int = 10, tcp: int = 0) -> ChildServer:
+def start_intake(
+    data: Path,
+    *,
+    ack_after: str = "sync",
+    ack_window_ms: int = 10,
+    tcp: int = 0,
+    environment: dict[str, str] | None = None,
+) -> ChildServer:
     """Start the intake alone (bench/intake.py)."""
     command = [sys.executable, "-m", "bench.intake"]
-    return ChildServer(command, data, tcp=tcp, environment=_environment(ack_after, ack_window_ms, {}), health=False)
+    told = _environment(ack_after, ack_window_ms, {}) | (environment or {})
+    return ChildServer(command, data, tcp=tcp, environment=told, health=False)
 
 
 def _environment(ack_after: str, ack_window_ms: int, settings: dict[str, object]) -> dict[str, str]:

@@ -1,0 +1,147 @@
+"""Power cuts: what a program wrote, synced, moved and acknowledged is written down; then every state is tried that a
+cut may leave the disk in.
+
+A cut comes between two operations. Behind each the disk is rebuilt as it may be (bench/faults/states.py), the program
+recovers there, and what it has is compared with what had been acknowledged up to the cut: the trace holds what went out
+on sockets in the same order as what went to the disk.
+"""
+
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from bench.faults import Outcome
+from bench.faults.disk import Disk, Entry, read_trace
+from bench.faults.states import HOWS, Choice
+from bench.faults.states import Disk as States
+from bench.machine import say
+from bench.servers import BenchError, start_intake
+from core.intake.journal import Journal, Reader
+from protocols.jt808.codec import decode
+from protocols.jt808.framing import unwrap
+from protocols.jt808.kernels import KERNELS
+from protocols.jt808.messages import PlatformGeneralReply
+from protocols.report import phone_text
+from simulators.load import LoadClient, LoadPlan
+
+PHONE_FIRST: Final = 13_000_000_000
+REPORT: Final = 0x0200
+
+
+class Told(NamedTuple):
+    """A report that was acknowledged: number of its terminal, and its serial."""
+
+    terminal: int
+    serial: int
+
+
+def acknowledged(entry: Entry) -> Iterator[Told]:
+    """Yield the reports that bytes on a socket acknowledge."""
+    if b"\x7e" not in entry.data:
+        return
+    for piece in entry.data.split(b"\x7e"):
+        # 0x8001 and nothing shorter; other protocols' bytes do not decode.
+        if len(piece) < 18 or piece[:2] != b"\x80\x01":
+            continue
+        decoded = decode(unwrap(b"\x7e" + piece + b"\x7e"))
+        body = decoded.body
+        if isinstance(body, PlatformGeneralReply) and body.reply_message == REPORT and body.result == 0:
+            yield Told(int(decoded.header.phone) - PHONE_FIRST, body.reply_serial)
+
+
+def journalled(directory: Path) -> list[Told]:
+    """Recover a journal, and return the reports in it, in order."""
+    journal = Journal(directory, keep_ms=3_600_000, bytes_max=1 << 40)
+    reader = Reader(journal, KERNELS)
+    found = []
+    try:
+        while (batch := reader.read()) is not None:
+            for high, low, serial in zip(
+                batch.rows["phone_high"], batch.rows["phone_low"], batch.rows["serial"], strict=True
+            ):
+                found.append(Told(int(phone_text(int(high), int(low))) - PHONE_FIRST, int(serial)))
+    finally:
+        reader.close()
+        for position in journal.positions.values():
+            position.close()
+    return found
+
+
+def record_intake(work: Path, *, terminals: int, reports: int, seed: int) -> Path:
+    """Let the intake alone take some reports, with everything written down; return its data directory."""
+    data = work / "data"
+    with Disk(data, work, trace=True) as disk:
+        disk.set("trace", 1)
+        server = start_intake(data, environment=disk.environment)
+        with server:
+            plan = LoadPlan(
+                port=server.port,
+                terminals=terminals,
+                window=2,
+                reports=reports,
+                phone_first=PHONE_FIRST,
+                seed=seed,
+            )
+            with LoadClient(plan) as client:
+                if client.login() != terminals:
+                    raise BenchError(f"the terminals could not log in\n{server.log_end()}")
+                client.drive(20.0, lambda: client.sent >= reports)
+                client.drain()
+            server.stop()
+        if not disk.get("entries"):
+            raise BenchError("the shim wrote nothing down")
+    return data
+
+
+def cut_journal(work: Path, seed: int, *, quick: bool) -> Outcome:
+    """Cut the power behind every operation of a small journal, in every way."""
+    outcome = Outcome()
+    work.mkdir(parents=True, exist_ok=True)
+    data = record_intake(work, terminals=3, reports=30 if quick else 120, seed=seed)
+    entries = list(read_trace(work / "disk.trace"))
+    draw = random.Random(f"{seed} power-journal")
+    states = States(data, ordered=False)
+    told: set[Told] = set()
+    began = time.monotonic()
+    recoveries = []
+    for number, entry in enumerate(entries):
+        states.take(entry)
+        told.update(acknowledged(entry) if entry.kind == "send" else ())
+        if entry.kind == "send" and number + 1 < len(entries) and entries[number + 1].kind == "send":
+            continue  # the same disk; the next one has been promised more
+        for how in HOWS if not quick else (HOWS[0], draw.choice(HOWS[1:])):
+            for _ in range(3 if how in ("torn", "sectors", "chance") and not quick else 1):
+                rebuilt = work / "cut"
+                states.rebuild(rebuilt, Choice(how, draw))
+                started = time.monotonic()
+                found = journalled(rebuilt / "journal") if (rebuilt / "journal").exists() else []
+                recoveries.append(time.monotonic() - started)
+                outcome.tried += 1
+                lost, twice = told - set(found), len(found) - len(set(found))
+                if lost or twice:
+                    outcome.broken.append(f"cut behind operation {number} ({entry.kind}), {how}: {len(lost)} lost")
+                outcome.lost = max(outcome.lost, len(lost))
+                outcome.doubled = max(outcome.doubled, twice)
+                shutil.rmtree(rebuilt)
+    for difference in states.differences(data):
+        outcome.broken.append(f"the shim did not see all: {difference}")
+    outcome.acknowledged = len(told)
+    outcome.recover_s = round(float(np.max(recoveries)), 3)
+    outcome.notes = {"operations": len(entries), "seconds": round(time.monotonic() - began, 1)}
+    return outcome
+
+
+if __name__ == "__main__":
+    import sys
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="disk-") as directory:
+        result = cut_journal(Path(directory), 1, quick="--quick" in sys.argv)
+        say(str(result)[:2000])
+        os._exit(not result.right)
