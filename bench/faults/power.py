@@ -6,8 +6,6 @@ recovers there, and what it has is compared with what had been acknowledged up t
 on sockets in the same order as what went to the disk.
 """
 
-import os
-import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,11 +14,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from bench.faults import Outcome
+from bench.faults import Fault, Outcome
 from bench.faults.disk import Disk, Entry, read_trace
 from bench.faults.states import HOWS, Choice
 from bench.faults.states import Disk as States
-from bench.machine import say
+from bench.faults.world import World
 from bench.servers import BenchError, start_intake
 from core.intake.journal import Journal, Reader
 from protocols.jt808.codec import decode
@@ -73,8 +71,9 @@ def journalled(directory: Path) -> list[Told]:
     return found
 
 
-def record_intake(work: Path, *, terminals: int, reports: int, seed: int) -> Path:
+def record_intake(world: World) -> Path:
     """Let the intake alone take some reports, with everything written down; return its data directory."""
+    work, terminals, reports = world.work, 3, world.times(120, 30)
     data = work / "data"
     with Disk(data, work, trace=True) as disk:
         disk.set("trace", 1)
@@ -86,7 +85,7 @@ def record_intake(work: Path, *, terminals: int, reports: int, seed: int) -> Pat
                 window=2,
                 reports=reports,
                 phone_first=PHONE_FIRST,
-                seed=seed,
+                seed=world.draw.randrange(1 << 30),
             )
             with LoadClient(plan) as client:
                 if client.login() != terminals:
@@ -99,13 +98,15 @@ def record_intake(work: Path, *, terminals: int, reports: int, seed: int) -> Pat
     return data
 
 
-def cut_journal(work: Path, seed: int, *, quick: bool) -> Outcome:
-    """Cut the power behind every operation of a small journal, in every way."""
-    outcome = Outcome()
-    work.mkdir(parents=True, exist_ok=True)
-    data = record_intake(work, terminals=3, reports=30 if quick else 120, seed=seed)
-    entries = list(read_trace(work / "disk.trace"))
-    draw = random.Random(f"{seed} power-journal")
+def cut_journal(world: World) -> Outcome:
+    """Cut the power behind every operation of a small journal, in every way. Needs no server: recovery alone is tried.
+
+    The quick form tries each cut in two ways.
+    """
+    outcome = world.outcome
+    data = record_intake(world)
+    entries = list(read_trace(world.work / "disk.trace"))
+    draw = world.draw
     states = States(data, ordered=False)
     told: set[Told] = set()
     began = time.monotonic()
@@ -115,9 +116,9 @@ def cut_journal(work: Path, seed: int, *, quick: bool) -> Outcome:
         told.update(acknowledged(entry) if entry.kind == "send" else ())
         if entry.kind == "send" and number + 1 < len(entries) and entries[number + 1].kind == "send":
             continue  # the same disk; the next one has been promised more
-        for how in HOWS if not quick else (HOWS[0], draw.choice(HOWS[1:])):
-            for _ in range(3 if how in ("torn", "sectors", "chance") and not quick else 1):
-                rebuilt = work / "cut"
+        for how in (HOWS[0], draw.choice(HOWS[1:])) if world.quick else HOWS:
+            for _ in range(3 if how in ("torn", "sectors", "chance") and not world.quick else 1):
+                rebuilt = world.work / "cut"
                 states.rebuild(rebuilt, Choice(how, draw))
                 started = time.monotonic()
                 found = journalled(rebuilt / "journal") if (rebuilt / "journal").exists() else []
@@ -137,11 +138,4 @@ def cut_journal(work: Path, seed: int, *, quick: bool) -> Outcome:
     return outcome
 
 
-if __name__ == "__main__":
-    import sys
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="disk-") as directory:
-        result = cut_journal(Path(directory), 1, quick="--quick" in sys.argv)
-        say(str(result)[:2000])
-        os._exit(not result.right)
+ROWS: Final = (Fault("power-journal", "power cut behind every operation of a journal", cut_journal, quick=True),)

@@ -372,8 +372,8 @@ class Journal:
             tail = published(address + 8 * loop.SEALED_TAIL)
             for k in range(head, tail):
                 at = (k % loop.SEALED_MAX) * loop.SEALED_WORDS
-                sealed = sealed_ring[at : at + loop.SEALED_WORDS].tolist()
-                self.record_sealed(*sealed, int(state[loop.BOOT]))
+                fd, segment_id, size, last, first, opened_ms = sealed_ring[at : at + loop.SEALED_WORDS].tolist()
+                self.record_sealed(fd, segment_id, size, last, first, opened_ms, int(state[loop.BOOT]))
             publish(address + 8 * loop.SEALED_HEAD, tail)
             if tail > head:
                 on_sealed()
@@ -660,11 +660,16 @@ def _recover(directory: Path) -> list[Segment]:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
-            header = np.frombuffer(os.pread(fd, SEGMENT_HEADER_BYTES, 0).ljust(SEGMENT_HEADER_BYTES, b"\0"), np.int64)
+            beginning = os.pread(fd, SEGMENT_HEADER_BYTES + 8, 0).ljust(SEGMENT_HEADER_BYTES + 8, b"\0")
+            header = np.frombuffer(beginning, np.int64, SEGMENT_HEADER_BYTES // 8)
             whole = header[0] == SEGMENT_MAGIC and crc32c_words(header.ctypes.data, 7) == header[7]
             # Only the newest can be torn; one of full size was sealed and not yet cut to what it holds.
             if whole and size < SEGMENT_BYTES and k < len(paths) - 1:
                 found.append(Segment(int(path.stem), int(header[2]), int(header[4]), int(header[3]), -1, size))
+                continue
+            if not any(beginning):
+                # Prepared and never used, as four of them mostly are: their 16 MB of zeros need not be read.
+                path.unlink()
                 continue
             blob = np.frombuffer(os.pread(fd, size, 0), np.uint8) if size else np.zeros(0, np.uint8)
             if size > SEGMENT_HEADER_BYTES:
