@@ -275,7 +275,7 @@ class Gateway:
         """Show reports with an alarm bit that the journal cannot take, and leave them to be judged, until cancelled.
 
         They are shown also while the log waits for the same disk. Of those that wait to be judged the oldest go first:
-        their terminals send them again.
+        they come again, from the journal.
         """
         while True:
             await trio.lowlevel.wait_readable(self._alarm_fd)
@@ -289,7 +289,7 @@ class Gateway:
             self._alarm_wake.set()
 
     async def _judge_alarms(self) -> None:
-        """Judge them. Sent again they are the same reports, and give the same facts under the same ids."""
+        """Judge them. From the journal they come as the same reports, and give the same facts under the same ids."""
         while True:
             await self._alarm_wake.wait()
             self._alarm_wake = trio.Event()

@@ -80,11 +80,11 @@ HAND_UP_MS: Final = 50
 
 STALL_ROUND_MS: Final = 100
 STALL_ROUND_BYTES: Final = 1024 * 1024
-"""Pace of reading while the journal takes nothing: 10 MB/s, 150,000 reports of 70 bytes a second, looked at for alarm
-bits only. Beyond it connections wait their turn, and TCP slows them down."""
+"""Pace of looking for alarm bits while the journal takes nothing: 10 MB/s, 150,000 reports of 70 bytes a second. Beyond
+it connections wait their turn. Nothing is taken out of the sockets, so TCP slows the terminals down."""
 STALL_ALARMS_MAX: Final = 1_024
 """Reports with an alarm bit that wait to be judged while the journal takes nothing: 4 MB. They are taken ten times a
-second, so 10,000 a second pass; one more is let go as any other frame is, counted, and its terminal sends it again."""
+second, so 10,000 a second pass; one more is passed over, counted, and judged once the journal takes it."""
 STALL_RETRY_MS: Final = 1_000
 """A disk that refuses two segments running is tried once a second: each try makes a segment of 16 MB anew."""
 

@@ -204,19 +204,19 @@ class Intake:
     @property
     def fault(self) -> str:
         """Why the journal takes nothing, and since when; empty while it does."""
-        since_ms = int(self.state[loop.WAITING_MS])
+        since_ms = int(self.state[loop.HELD_MS])
         if not since_ms:
             return ""
         error = int(self.state[loop.DISK_ERROR])
         why = os.strerror(error) if error else self.journal.last_error or "no segment is ready"
-        waited_s = max(0, int(self.state[loop.MONO_MS]) - since_ms) / 1000
+        waited_s = max(0, int(self.state[loop.STEADY_MS]) - since_ms) / 1000
         return f"nothing has been acknowledged for {waited_s:.1f} s: {why}"
 
     def take_alarms(self) -> Any:
         """Return the reports with an alarm bit that came while the journal took nothing, (n,) REPORT, n mostly 0.
 
-        They are in no journal and were not acknowledged: their terminals send them again, as the same reports. For the
-        reader at the tail. Their items are gone.
+        They are in no journal yet and not acknowledged: they come again, as the same reports. Without their items.
+        For one caller.
         """
         address = self.state.ctypes.data
         head = int(self.state[loop.ALARMS_HEAD])

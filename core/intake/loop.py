@@ -5,11 +5,11 @@ round staged to the journal's segment, syncs it, and only then sends the answers
 a power cut could take back. Rounds are at least `ack_window_ms` apart unless the round was large: one sync and one
 wake-up then serve many reports.
 
-Where the journal takes nothing (its disk is full or failed, its bound is reached), what is staged waits, and rounds go
-on: heartbeats are answered, reports with an alarm bit go up by a ring of their own, unacknowledged, and every other
-frame is let go for its terminal to send again.
+Where the journal takes nothing (its disk is full or failed, its bound is reached), what is staged is held, and rounds
+go on: what comes is looked at and left in its socket, so that nothing is lost and TCP slows the terminals down; each
+report with an alarm bit goes up by a ring of its own, unacknowledged, and heartbeats are answered.
 
-Two clocks: NOW_MS is the wall's and dates what arrives; MONO_MS never jumps and measures every wait.
+Two clocks: NOW_MS is the wall's and dates what arrives; STEADY_MS never jumps and measures every wait.
 
 The thread owns every connection's state. It shares with others only: counters that one side writes and the other
 reads with acquire and release, the command queue, the ring of prepared segments and the ring of sealed ones.
@@ -143,14 +143,14 @@ ADMISSIONS_USED: Final = 51
 ROUND_RECORDS: Final = 52
 ROUND_BYTES: Final = 53
 DISK_ERROR: Final = 54  # errno of the last write or sync while the journal takes nothing, 0 for none
-MONO_MS: Final = 55
-WAITING_MS: Final = 56  # since when (MONO_MS) what is staged waits for the journal, 0: it does not
-RETRY_MS: Final = 57  # not before then
-SEGMENT_FAILED: Final = 58  # 1: the segment ends where it was synced last
-ROUND_RECEIVED: Final = 59
-SEGMENT_OPENED_MONO_MS: Final = 60
-SEGMENT_FIRST: Final = 61  # its first sequence
-ALARM_WAKE: Final = 62  # set once: eventfd, there are alarms in their ring
+STEADY_MS: Final = 55  # of a clock that nobody sets: what lasts is measured by it
+RETRY_MS: Final = 60  # what is held is not tried again before
+SEGMENT_FAILED: Final = 61  # 1: the segment ends where it was synced last
+SEGMENT_OPENED_STEADY_MS: Final = 62
+SEGMENT_FIRST: Final = 63  # its first sequence
+HELD_MS: Final = 74  # since when (STEADY_MS) what is staged waits for the journal, 0: it does not
+ROUND_LOOKED: Final = 75  # bytes looked at meanwhile
+ALARM_WAKE: Final = 76  # set once: eventfd, there are alarms in their ring
 
 # Shared: one side writes, the other reads. A cache line each.
 STOP: Final = 64
@@ -195,7 +195,10 @@ COUNTERS: Final = (
     ("stalls_ms", "Milliseconds in which the journal took nothing: nothing was acknowledged meanwhile."),
     ("journal_refusals", "Writes and syncs of the journal that failed; each was done again in another segment."),
     ("alarms_unacknowledged", "Reports with an alarm bit judged while the journal took nothing."),
-    ("frames_let_go", "Frames let go while the journal took nothing: their terminals send them again."),
+    (
+        "alarms_passed_over",
+        "Reports with an alarm bit that found their ring full: judged once they are journalled.",
+    ),
     ("commands", "Commands of the actors carried out."),
     ("commands_late", "Commands for a link that had ended."),
     ("terminals_silent", "Terminals on a shared connection shut out after idle_s without a frame of theirs."),
@@ -231,7 +234,7 @@ _SEALS: Final = _INDEX["segments_sealed"]
 _STALLS: Final = _INDEX["stalls_ms"]
 _REFUSALS: Final = _INDEX["journal_refusals"]
 _ALARMS: Final = _INDEX["alarms_unacknowledged"]
-_LET_GO: Final = _INDEX["frames_let_go"]
+_PASSED_OVER: Final = _INDEX["alarms_passed_over"]
 _COMMANDS: Final = _INDEX["commands"]
 _LATE: Final = _INDEX["commands_late"]
 _ADMISSIONS_REFUSED: Final = _INDEX["admissions_refused"]
@@ -261,7 +264,8 @@ CHUNK_END: Final = 13
 SERIAL: Final = 14
 HANDED: Final = 15  # 1 when the journal holds a frame that was handed up: its end is handed up too
 ALARM: Final = 16
-HEARD_MS: Final = 17  # when (MONO_MS) the first terminal said something last
+HEARD_MS: Final = 17  # when (STEADY_MS) the first terminal said something last
+LOOKED: Final = 18  # bytes looked at in the socket while the journal takes nothing
 LINK_WORDS: Final = 20
 LINK_BYTES: Final = LINK_WORDS * 8
 
@@ -294,7 +298,7 @@ SPANS_MAX: Final = 16 * 1024
 SPAN_WORDS: Final = 4  # fd, link, start, length (or -1: close behind what was sent)
 ADMISSIONS_MAX: Final = 1 << 17
 """Slots of the table of further terminals on a link; at three quarters an admission is refused."""
-ADMISSION_WORDS: Final = 6  # link (0 free, -1 was used), high, low, terminal, vehicle, MONO_MS when last heard
+ADMISSION_WORDS: Final = 6  # link (0 free, -1 was used), high, low, terminal, vehicle, STEADY_MS when last heard
 FDS_MAX: Final = 1 << 16
 """Descriptors that can be a connection: rows are found by descriptor. Rows never used take no memory."""
 FD_OF_WORDS: Final = 1 << 16
@@ -305,7 +309,7 @@ SEALED_MAX: Final = 256
 SEALED_WORDS: Final = 6  # fd, id, bytes (0: nothing was synced), last sequence, first sequence, opened
 ALARM_BYTES: Final = 4224
 """A slot of the ring of alarms: a record with the largest frame that a protocol may hand over, SPLIT_OUTPUT_BYTES."""
-WAITING: Final = -1
+HELD: Final = -1
 """What a commit returns when the journal does not take what is staged now."""
 TICK_EVERY_MS: Final = 1000
 _SEAL_MS: Final = int(SEAL_S * 1000)
@@ -339,6 +343,7 @@ _CTL_ADD, _CTL_DEL, _CTL_MOD = 1, 2, 3
 _CLOCK_REALTIME, _CLOCK_MONOTONIC = 0, 1
 _EINTR, _EAGAIN = 4, 11
 _SOCK_FLAGS: Final = 0o2000000 | 0o4000  # SOCK_CLOEXEC | SOCK_NONBLOCK
+_MSG_PEEK: Final = 2
 _SEND_FLAGS: Final = 0x4000 | 0x40  # MSG_NOSIGNAL | MSG_DONTWAIT
 _FD_BITS: Final = 20
 
@@ -444,7 +449,7 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
         store_i64(row + 8 * LOW, low)
         store_i64(row + 8 * TERMINAL, terminal)
         store_i64(row + 8 * VEHICLE, vehicle_id)
-        store_i64(row + 8 * HEARD_MS, s[MONO_MS])
+        store_i64(row + 8 * HEARD_MS, s[STEADY_MS])
         return 1
     link = load_i64(row + 8 * LINK)
     entry = _admission_of(s, link, high, low)
@@ -460,7 +465,7 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
         store_i64(entry + 16, low)
     store_i64(entry + 24, terminal)
     store_i64(entry + 32, vehicle_id)
-    store_i64(entry + 40, s[MONO_MS])
+    store_i64(entry + 40, s[STEADY_MS])
     return 1
 
 
@@ -704,7 +709,7 @@ def _write_staged(s: Any) -> int:
         # The header goes first and in its own write; one sync below covers both.
         s[SEGMENT_FIRST] = s[SEQUENCE] - s[STAGED_RECORDS] + 1
         s[SEGMENT_OPENED_MS] = s[NOW_MS]
-        s[SEGMENT_OPENED_MONO_MS] = s[MONO_MS]
+        s[SEGMENT_OPENED_STEADY_MS] = s[STEADY_MS]
         seal_segment_header(s[SCRATCH], s[SEGMENT_ID], s[BOOT], s[SEGMENT_FIRST], s[NOW_MS])
         error = _write_whole(fd, s[SCRATCH], SEGMENT_HEADER_BYTES, 0)
         if error != 0:
@@ -721,15 +726,15 @@ def _write_staged(s: Any) -> int:
 
 @njit(_i64(_State), cache=True, nogil=True)
 def _wait(s: Any) -> int:
-    """Note that what is staged has to wait for the journal; WAITING."""
-    if s[WAITING_MS] == 0:
-        s[WAITING_MS] = s[MONO_MS]
-    return WAITING
+    """Note that what is staged has to wait for the journal; HELD."""
+    if s[HELD_MS] == 0:
+        s[HELD_MS] = s[STEADY_MS]
+    return HELD
 
 
 @njit(_i64(_State), cache=True, nogil=True)
 def _commit(s: Any) -> int:
-    """Write and sync what is staged, publish it, then answer. 0, or WAITING when the journal does not take it now.
+    """Write and sync what is staged, publish it, then answer. 0, or HELD when the journal does not take it now.
 
     A write or sync that failed is never tried again in its place: the kernel may have dropped the pages and would then
     report success. The segment ends behind what was synced before, and the same records go into another one.
@@ -738,7 +743,7 @@ def _commit(s: Any) -> int:
         _answer(s)
     staged = s[STAGED]
     if staged > 0:
-        if s[MONO_MS] < s[RETRY_MS]:
+        if s[STEADY_MS] < s[RETRY_MS]:
             return _wait(s)
         full = s[SEGMENT_FAILED] != 0 or s[SEGMENT_OFFSET] + staged > SEGMENT_BYTES
         if s[SEGMENT_FD] >= 0 and full and _seal(s) == 0:
@@ -750,19 +755,19 @@ def _commit(s: Any) -> int:
             s[_REFUSALS] += 1
             s[SEGMENT_FAILED] = 1
             # At once in another segment; where that fails too, it is the disk.
-            s[RETRY_MS] = 0 if s[DISK_ERROR] == 0 else s[MONO_MS] + STALL_RETRY_MS
+            s[RETRY_MS] = 0 if s[DISK_ERROR] == 0 else s[STEADY_MS] + STALL_RETRY_MS
             s[DISK_ERROR] = error
             return _wait(s)
         store_release(s[SELF] + 8 * PUBLISHED_SEQUENCE, s[SEQUENCE])
         store_release(s[SELF] + 8 * PUBLISHED, s[SEGMENT_ID] << 32 | s[SEGMENT_OFFSET])
-        s[WAITING_MS] = 0
+        s[HELD_MS] = 0
         s[RETRY_MS] = 0
         s[DISK_ERROR] = 0
         s[SEGMENT_RECORDS] += s[STAGED_RECORDS]
         s[_COMMITS] += 1
         s[_JOURNALLED] += s[STAGED_RECORDS]
         if s[UNHANDED] == 0:
-            s[UNHANDED_SINCE_MS] = s[MONO_MS]
+            s[UNHANDED_SINCE_MS] = s[STEADY_MS]
         s[UNHANDED] += s[STAGED_RECORDS]
         s[ROUND_RECORDS] += s[STAGED_RECORDS]
         s[ROUND_BYTES] += staged
@@ -770,7 +775,7 @@ def _commit(s: Any) -> int:
         s[STAGED_RECORDS] = 0
     _answer(s)
     if s[SEGMENT_FD] >= 0 and s[SEGMENT_RECORDS] >= SEAL_ROWS:
-        age_ms = s[MONO_MS] - s[SEGMENT_OPENED_MONO_MS]
+        age_ms = s[STEADY_MS] - s[SEGMENT_OPENED_STEADY_MS]
         if age_ms >= _SEAL_MS_MIN or s[SEGMENT_RECORDS] >= SEAL_ROWS_MAX:
             _seal(s)
     return 0
@@ -780,7 +785,7 @@ def _commit(s: Any) -> int:
 def _hand_up(s: Any) -> int:
     """Wake the readers when there is enough, when it is old enough, or when it must not wait."""
     if s[UNHANDED] > 0 and (
-        s[URGENT] != 0 or s[UNHANDED] >= HAND_UP_ROWS or s[MONO_MS] - s[UNHANDED_SINCE_MS] >= HAND_UP_MS
+        s[URGENT] != 0 or s[UNHANDED] >= HAND_UP_ROWS or s[STEADY_MS] - s[UNHANDED_SINCE_MS] >= HAND_UP_MS
     ):
         _ring(s, s[HAND_UP])
         s[_HAND_UPS] += 1
@@ -825,7 +830,7 @@ def _accept(s: Any) -> int:
         for word in range(LINK_WORDS):
             store_i64(row + 8 * word, 0)
         store_i64(row + 8 * LINK, link)
-        store_i64(row + 8 * LAST_MS, s[MONO_MS])
+        store_i64(row + 8 * LAST_MS, s[STEADY_MS])
         store_i64(row + 8 * LOW, -1)
         store_i64(s[FD_OF] + 8 * (link & (FD_OF_WORDS - 1)), fd)
         if fd > s[FD_TOP]:
@@ -844,44 +849,6 @@ def _reply(s: Any, fd: int, reply: int, frame: int, length: int, result: int) ->
     store_i64(row + 8 * SERIAL, (serial + 1) & 0xFFFF)
     store_i64(s[IDENTITY] + 8 * IDENTITY_REPLY_SERIAL, serial)
     return _span(s, fd, call5(reply, frame, length, s[IDENTITY], result, s[ARENA] + s[ARENA_USED]))
-
-
-@njit(_i64(_State, *[_i64] * 6), cache=True, nogil=True)
-def _take_waiting(s: Any, fd: int, length: int, frame_class: int, terminal: int, vehicle_id: int, reply: int) -> int:
-    """Do with a frame what may be done while the journal takes nothing: answer a heartbeat, pass on an alarm.
-
-    Its answer must not wait behind those that do: it goes out at once, from behind them in the arena.
-    """
-    if terminal != 0 and frame_class == CLASS_HEARTBEAT:
-        s[_HEARTBEATS] += 1
-        row = s[LINKS] + fd * LINK_BYTES
-        serial = load_i64(row + 8 * SERIAL)
-        store_i64(row + 8 * SERIAL, (serial + 1) & 0xFFFF)
-        store_i64(s[IDENTITY] + 8 * IDENTITY_REPLY_SERIAL, serial)
-        frame = s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES
-        answer = s[ARENA] + s[ARENA_USED]
-        # Where it ends the connection, the record of that takes the frame's place: the caller looks whether it lives.
-        return _transmit(s, fd, answer, call5(reply, frame, length, s[IDENTITY], RESULT_OK, answer))
-    tail = s[ALARMS_TAIL]
-    if (
-        terminal == 0
-        or frame_class != CLASS_REPORT
-        or load_i64(s[IDENTITY] + 8 * IDENTITY_ALARM) == 0
-        or tail - load_acquire(s[SELF] + 8 * ALARMS_HEAD) == STALL_ALARMS_MAX
-    ):
-        s[_LET_GO] += 1
-        return 1
-    record = s[ALARMS] + (tail % STALL_ALARMS_MAX) * ALARM_BYTES
-    copy(record + RECORD_HEADER_BYTES, s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, length)
-    link = load_i64(s[LINKS] + fd * LINK_BYTES + 8 * LINK)
-    size = seal_record(
-        record, length, s[SEQUENCE], s[NOW_MS], link, terminal, vehicle_id, KIND_FRAME, frame_class, s[PROTOCOL]
-    )
-    # What stood in the slot before must not be read on.
-    store_u32(record + size, 0)
-    store_release(s[SELF] + 8 * ALARMS_TAIL, tail + 1)
-    s[_ALARMS] += 1
-    return 1
 
 
 @njit(
@@ -908,15 +875,13 @@ def _take_frame(s: Any, fd: int, length: int, identify: int, reply: int) -> int:
     if load_i64(row + 8 * LOW) == low and load_i64(row + 8 * HIGH) == high:
         terminal = load_i64(row + 8 * TERMINAL)
         vehicle_id = load_i64(row + 8 * VEHICLE)
-        store_i64(row + 8 * HEARD_MS, s[MONO_MS])
+        store_i64(row + 8 * HEARD_MS, s[STEADY_MS])
     elif load_i64(row + 8 * EXTRA) > 0:
         entry = _admission_of(s, link, high, low)
         if entry != 0:
             terminal = load_i64(entry + 24)
             vehicle_id = load_i64(entry + 32)
-            store_i64(entry + 40, s[MONO_MS])
-    if s[WAITING_MS] != 0:
-        return _take_waiting(s, fd, length, frame_class, terminal, vehicle_id, reply)
+            store_i64(entry + 40, s[STEADY_MS])
     if terminal == 0:
         if frame_class != CLASS_LOGIN:
             s[_NOT_ADMITTED] += 1
@@ -977,8 +942,8 @@ def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
                 return 1
         return _end_link(s, fd, CLOSED)
     s[_RECEIVED] += received
-    s[ROUND_RECEIVED] += received
-    store_i64(row + 8 * LAST_MS, s[MONO_MS])
+    store_i64(row + 8 * LOOKED, 0)
+    store_i64(row + 8 * LAST_MS, s[STEADY_MS])
     if partial > 0:
         copy(scratch, s[PARTIALS] + fd * PARTIAL_BYTES_MAX, partial)
     at = 0
@@ -994,8 +959,6 @@ def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
             taken = _take_frame(s, fd, load_i64(s[RESULT] + 8), identify, reply)
             if taken < 0:
                 return _end_link(s, fd, GARBAGE)
-            if load_i64(row + 8 * LINK) == 0:
-                return 1
         elif status == SPLIT_BAD:
             s[_BAD + load_i64(s[RESULT] + 8)] += 1
         else:
@@ -1014,6 +977,95 @@ def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
         copy(s[PARTIALS] + fd * PARTIAL_BYTES_MAX, scratch + at, rest)
     store_i64(row + 8 * PARTIAL, rest)
     store_i64(row + 8 * BAD_RUN, bad_run)
+    return 1
+
+
+# --- looking, while the journal takes nothing -------------------------------------------------------------------------
+
+
+@njit(_i64(_State, *[_i64] * 5), cache=True, nogil=True)
+def _look_at_frame(s: Any, fd: int, frame: int, length: int, identify: int, reply: int) -> int:
+    """Answer a heartbeat, pass on a report with an alarm bit; 0 when the link has ended."""
+    row = s[LINKS] + fd * LINK_BYTES
+    identity = s[IDENTITY]
+    frame_class = call3(identify, frame, length, identity)
+    if frame_class != CLASS_HEARTBEAT and frame_class != CLASS_REPORT:
+        return 1
+    high = load_i64(identity + 8 * IDENTITY_PHONE_HIGH)
+    low = load_i64(identity + 8 * IDENTITY_PHONE_LOW)
+    link = load_i64(row + 8 * LINK)
+    terminal = 0
+    vehicle_id = 0
+    if load_i64(row + 8 * LOW) == low and load_i64(row + 8 * HIGH) == high:
+        terminal = load_i64(row + 8 * TERMINAL)
+        vehicle_id = load_i64(row + 8 * VEHICLE)
+    elif load_i64(row + 8 * EXTRA) > 0:
+        entry = _admission_of(s, link, high, low)
+        if entry != 0:
+            terminal = load_i64(entry + 24)
+            vehicle_id = load_i64(entry + 32)
+    if terminal == 0:
+        return 1
+    if frame_class == CLASS_HEARTBEAT:
+        # It goes out at once, from behind the answers that wait in the arena. When it is read, it is answered again.
+        serial = load_i64(row + 8 * SERIAL)
+        store_i64(row + 8 * SERIAL, (serial + 1) & 0xFFFF)
+        store_i64(identity + 8 * IDENTITY_REPLY_SERIAL, serial)
+        answer = s[ARENA] + s[ARENA_USED]
+        _transmit(s, fd, answer, call5(reply, frame, length, identity, RESULT_OK, answer))
+        return _i64(load_i64(row + 8 * LINK) == link)
+    if load_i64(identity + 8 * IDENTITY_ALARM) == 0:
+        return 1
+    tail = s[ALARMS_TAIL]
+    if tail - load_acquire(s[SELF] + 8 * ALARMS_HEAD) == STALL_ALARMS_MAX:
+        s[_PASSED_OVER] += 1
+        return 1
+    record = s[ALARMS] + (tail % STALL_ALARMS_MAX) * ALARM_BYTES
+    copy(record + RECORD_HEADER_BYTES, frame, length)
+    size = seal_record(
+        record, length, s[SEQUENCE], s[NOW_MS], link, terminal, vehicle_id, KIND_FRAME, frame_class, s[PROTOCOL]
+    )
+    # What stood in the slot before must not be read on.
+    store_u32(record + size, 0)
+    store_release(s[SELF] + 8 * ALARMS_TAIL, tail + 1)
+    s[_ALARMS] += 1
+    return 1
+
+
+@njit(_i64(_State, _i64, _i64, _i64, _i64), cache=True, nogil=True)
+def _look(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
+    """Look at what a connection has sent and leave it in the socket; of each frame once, in its first 16 KB."""
+    row = s[LINKS] + fd * LINK_BYTES
+    partial = load_i64(row + 8 * PARTIAL)
+    scratch = s[SCRATCH]
+    received = _recv(fd, scratch + partial, RECEIVE_BYTES, _MSG_PEEK)
+    if received <= 0:
+        if received < 0:
+            error = _errno()
+            if error == _EAGAIN or error == _EINTR:
+                return 1
+        return _end_link(s, fd, CLOSED)
+    s[ROUND_LOOKED] += received
+    looked = load_i64(row + 8 * LOOKED)
+    if received <= looked:
+        return 1
+    store_i64(row + 8 * LOOKED, received)
+    store_i64(row + 8 * LAST_MS, s[STEADY_MS])
+    copy(scratch, s[PARTIALS] + fd * PARTIAL_BYTES_MAX, partial)
+    frame = s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES
+    at = 0
+    end = partial + received
+    while at < end:
+        status = call4(split, scratch + at, end - at, frame, s[RESULT])
+        at += load_i64(s[RESULT])
+        if status == SPLIT_MORE:
+            break
+        if (
+            status == SPLIT_FRAME
+            and at > partial + looked
+            and _look_at_frame(s, fd, frame, load_i64(s[RESULT] + 8), identify, reply) == 0
+        ):
+            break
     return 1
 
 
@@ -1046,8 +1098,8 @@ def _carry_out(s: Any, command: int, identify: int) -> int:
         return 0
     if operation == SEND or operation == ADMIT:
         if s[IDLE_ANY]:
-            store_i64(row + 8 * LAST_MS, s[MONO_MS])
-        if s[WAITING_MS] != 0:
+            store_i64(row + 8 * LAST_MS, s[STEADY_MS])
+        if s[HELD_MS] != 0:
             # It promises nothing of what waits, and must not wait behind it.
             return _transmit(s, fd, payload, length)
         copy(s[ARENA] + s[ARENA_USED], payload, length)
@@ -1056,31 +1108,31 @@ def _carry_out(s: Any, command: int, identify: int) -> int:
         return _evict(s, fd, high, low)
     flags = load_i64(row + 8 * FLAGS)
     if operation == CLOSE:
-        if s[WAITING_MS] != 0 and load_i64(row + 8 * CHUNK) == 0:
+        if s[HELD_MS] != 0 and load_i64(row + 8 * CHUNK) == 0:
             return _end_link(s, fd, ENDED)
         store_i64(row + 8 * FLAGS, flags | CLOSING)
-        if s[WAITING_MS] != 0:
+        if s[HELD_MS] != 0:
             return _interest(s, fd, _CTL_MOD)
         _span_close(s, fd)
     elif operation == PAUSE:
         store_i64(row + 8 * FLAGS, flags | PAUSED)
     elif operation == RESUME:
         store_i64(row + 8 * FLAGS, flags & ~PAUSED)
-        store_i64(row + 8 * LAST_MS, s[MONO_MS])
+        store_i64(row + 8 * LAST_MS, s[STEADY_MS])
     return _interest(s, fd, _CTL_MOD)
 
 
 @njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
 def _carry_out_all(s: Any, identify: int, queue_bytes: int) -> int:
-    """Carry out what the actors asked for up to now; 0, or WAITING: the rest stays in the queue."""
+    """Carry out what the actors asked for up to now; 0, or HELD: the rest stays in the queue."""
     tail = load_acquire(s[SELF] + 8 * COMMAND_TAIL)
     head = s[COMMAND_HEAD]
     while head < tail:
         command = s[COMMANDS] + head % queue_bytes
-        if s[WAITING_MS] != 0:
+        if s[HELD_MS] != 0:
             # Only a message put together anew is staged then, and may have to wait itself.
             if s[STAGED] > STAGING_COMMIT_BYTES and load_i64(command + 8) == REENTER:
-                return WAITING
+                return HELD
         elif (
             s[STAGED] > STAGING_COMMIT_BYTES
             or s[ARENA_USED] > ARENA_COMMIT_BYTES
@@ -1157,7 +1209,7 @@ def _tick_admissions(s: Any, oldest_ms: int) -> int:
     that has such connections. Where anything sent counts, nothing says to whom: terminals then go with their link.
     """
     # While the journal takes nothing they keep their places: the record of each would have to wait.
-    if s[ADMISSIONS_USED] == 0 or s[IDLE_ANY] or s[WAITING_MS] != 0:
+    if s[ADMISSIONS_USED] == 0 or s[IDLE_ANY] or s[HELD_MS] != 0:
         return 0
     for slot in range(ADMISSIONS_MAX):
         entry = s[ADMISSIONS] + slot * ADMISSION_WORDS * 8
@@ -1176,10 +1228,10 @@ def _tick_admissions(s: Any, oldest_ms: int) -> int:
 @njit(_i64(_State), cache=True, nogil=True)
 def _tick(s: Any) -> int:
     """Once a second: end silent connections and sessions, seal a segment that is old enough."""
-    if s[MONO_MS] - s[TICK_MS] < TICK_EVERY_MS:
+    if s[STEADY_MS] - s[TICK_MS] < TICK_EVERY_MS:
         return 0
-    s[TICK_MS] = s[MONO_MS]
-    oldest_ms = s[MONO_MS] - s[IDLE_MS]
+    s[TICK_MS] = s[STEADY_MS]
+    oldest_ms = s[STEADY_MS] - s[IDLE_MS]
     for fd in range(s[FD_TOP] + 1):
         row = s[LINKS] + fd * LINK_BYTES
         if (
@@ -1195,7 +1247,7 @@ def _tick(s: Any) -> int:
             and load_i64(row + 8 * HEARD_MS) < oldest_ms
             and not load_i64(row + 8 * FLAGS) & PAUSED
             and not s[IDLE_ANY]
-            and s[WAITING_MS] == 0
+            and s[HELD_MS] == 0
         ):
             _shut_out(
                 s,
@@ -1205,10 +1257,10 @@ def _tick(s: Any) -> int:
                 load_i64(row + 8 * TERMINAL),
                 load_i64(row + 8 * VEHICLE),
             )
-        if s[STAGED] > STAGING_COMMIT_BYTES and s[WAITING_MS] == 0:
+        if s[STAGED] > STAGING_COMMIT_BYTES and s[HELD_MS] == 0:
             _commit(s)
     _tick_admissions(s, oldest_ms)
-    if s[SEGMENT_FD] >= 0 and s[MONO_MS] - s[SEGMENT_OPENED_MONO_MS] >= _SEAL_MS:
+    if s[SEGMENT_FD] >= 0 and s[STEADY_MS] - s[SEGMENT_OPENED_STEADY_MS] >= _SEAL_MS:
         _seal(s)
     return 0
 
@@ -1239,14 +1291,14 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
         stopping = load_acquire(s[SELF] + 8 * STOP) != 0
         count = _i64(_epoll_wait(s[EPOLL], s[EVENTS], EVENTS_MAX, 0 if stopping else wait_ms))
         started_ns = _clock_ns(s, _CLOCK_MONOTONIC)
-        waited_ms = started_ns // 1_000_000 - s[MONO_MS]
-        s[MONO_MS] = started_ns // 1_000_000
+        waited_ms = started_ns // 1_000_000 - s[STEADY_MS]
+        s[STEADY_MS] = started_ns // 1_000_000
         s[NOW_MS] = _clock_ns(s, _CLOCK_REALTIME) // 1_000_000
         s[_ROUNDS] += 1
         s[ROUND_RECORDS] = 0
         s[ROUND_BYTES] = 0
-        s[ROUND_RECEIVED] = 0
-        if s[WAITING_MS] != 0:
+        s[ROUND_LOOKED] = 0
+        if s[HELD_MS] != 0:
             s[_STALLS] += waited_ms
             # First: what it takes now is as it was before anything was let go.
             _commit(s)
@@ -1268,12 +1320,15 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
             if happened & _EPOLLOUT:
                 _transmit_rest(s, fd)
             elif happened & _EPOLLIN:
-                _receive(s, fd, split, identify, reply)
+                if s[HELD_MS] != 0:
+                    _look(s, fd, split, identify, reply)
+                else:
+                    _receive(s, fd, split, identify, reply)
             elif happened & (_EPOLLERR | _EPOLLHUP):
                 _end_link(s, fd, CLOSED)
-            if s[WAITING_MS] != 0:
+            if s[HELD_MS] != 0:
                 # The others have their turn in the next round.
-                if s[ROUND_RECEIVED] > STALL_ROUND_BYTES:
+                if s[ROUND_LOOKED] > STALL_ROUND_BYTES:
                     break
             elif (
                 s[STAGED] > STAGING_COMMIT_BYTES
@@ -1294,7 +1349,7 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
             _ring(s, s[HAND_UP])
             _ring(s, s[HOUSE])
             return 0
-        if status == WAITING:
+        if status == HELD:
             if s[ALARMS_TAIL] != load_acquire(s[SELF] + 8 * ALARMS_HEAD):
                 _ring(s, s[ALARM_WAKE])
             # A round reads little and comes seldom: nobody gains by being read faster than that.
@@ -1303,7 +1358,7 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
             continue
         wait_ms = TICK_EVERY_MS
         if s[UNHANDED] > 0:
-            wait_ms = max(1, HAND_UP_MS - (s[MONO_MS] - s[UNHANDED_SINCE_MS]))
+            wait_ms = max(1, HAND_UP_MS - (s[STEADY_MS] - s[UNHANDED_SINCE_MS]))
         if s[ROUND_RECORDS] > 0 and s[ROUND_RECORDS] < ROUND_ROWS_MAX and s[ROUND_BYTES] < ROUND_BYTES_MAX:
             rest_ns = s[WINDOW_NS] - (_clock_ns(s, _CLOCK_MONOTONIC) - started_ns)
             if rest_ns > 0:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMITS = ROOT / "core" / "limits.py"
 
 BOUNDS = {
-    "STALL_ALARMS_MAX": "tests/intake/test_journal.py::test_of_more_alarms_than_their_ring_holds_the_rest_is_let_go",
+    "STALL_ALARMS_MAX": "tests/intake/test_journal.py::test_of_more_alarms_than_their_ring_holds_the_rest_is_judged_once_it_is_journalled",
     "LOG_LINES_PER_MINUTE_MAX": "tests/project/test_logging.py::test_lines_past_the_bound_are_counted_and_said_later",
     "ALIVE_S_MAX": "tests/project/test_supervisor.py::test_a_part_that_does_not_turn_is_stuck_past_the_bound_and_alive_once_it_turns",
     "READY_KNOWN_S": "tests/api/test_health.py::test_one_look_serves_all_who_ask_within_a_second",
@@ -130,7 +130,7 @@ BOUNDS = {
 
 NOT_BOUNDS = {
     "STALL_ROUND_MS": "a pace: of rounds while the journal takes nothing",
-    "STALL_ROUND_BYTES": "a pace: who is beyond it is read in the next round",
+    "STALL_ROUND_BYTES": "a pace: who is beyond it is looked at in the next round",
     "STALL_RETRY_MS": "a pace: of trying a disk again",
     "drain_s": "how long a stop is announced before it begins",
     "RECEIVE_BYTES": "a size: what one recv leaves waits in the socket for the next round",
