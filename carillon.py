@@ -1009,6 +1009,16 @@ class Node:
                 ("failed", "Trials that could not be done."),
             ),
         )
+        metrics.gauge(
+            "log_followers_behind",
+            "Events that the slowest of the node's own followers of the log has not looked at.",
+            lambda: max(0, self.writer.statistics().seq - min(one.seq for one in self.followers.values())),
+        )
+        metrics.gauge(
+            "errands_busy",
+            "Errands that follow the log and have something left to do.",
+            lambda: sum(1 for errand in self.errands.values() if not errand.idle),
+        )
         metrics.statistics("alerting", self.alerting.statistics, (("told", "Messages asked for."),))
         for outlet in self.outlets:
             told = (("sent", "Messages delivered."), ("failed", "Messages that were not."))

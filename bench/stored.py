@@ -1,6 +1,8 @@
 """What a stopped server has stored, as keys to compare with what a load client wrote down.
 
-    python -m bench.stored DATA OUT PHONE_FIRST [DSN]     in a process of its own: the embedded store belongs to one
+    python -m bench.stored DATA OUT PHONE_FIRST [DSN [CONDITION]]
+
+In a process of its own: the embedded store belongs to one. With a condition it is about what was set aside.
 
 A key is (terminal, serial, fix time) in one uint64: 16 bits of terminal number, 16 of serial, 32 of epoch seconds.
 Sets are compared, never counts: as many reports too many here as too few there would hide each other.
@@ -93,6 +95,19 @@ def read_stored(data: Path, phone_first: int, report_dsn: str = "") -> tuple[np.
     return np.fromfile(out, STORED), int(answer.stdout.split()[-1])
 
 
+def read_refused(data: Path, phone_first: int, report_dsn: str, condition: str) -> tuple[np.ndarray, int]:
+    """Return what was set aside and fulfils a condition, (n,) STORED, and how many rows beside it do not."""
+    out = data.with_suffix(".refused")
+    answer = subprocess.run(
+        [sys.executable, "-m", "bench.stored", str(data), str(out), str(phone_first), report_dsn, condition],
+        cwd=REPOSITORY,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    found = np.fromfile(out, STORED)
+    return found, int(answer.stdout.split()[-1]) - len(found)
+
+
 def compare_stopped(records: Iterable[Path], data: Path, phone_first: int, report_dsn: str = "") -> Comparison:
     """Compare the clients' records with the store of a stopped server."""
     return compare(records, *read_stored(data, phone_first, report_dsn))
@@ -113,15 +128,18 @@ def main(arguments: list[str]) -> int:
         path = Config(data=str(data.resolve())).reports.removeprefix("chdb://")
         client = clickhouse_connect.get_client(interface="chdb", path=path)
         client.database = "carillon"
+    table, condition = ("report_refused", arguments[4]) if len(arguments) > 4 else ("report", "1")
     mine = f"toUInt64OrZero(phone) BETWEEN {phone_first} AND {phone_first + TERMINALS_MAX - 1}"
     number = f"toUInt32(toUInt64OrZero(phone) - {phone_first})"
+    key = f"{number}, serial, toUInt32(intDiv(time_ms, 1000)), report_id"
     answer = client.raw_query(
-        f"SELECT {number}, serial, toUInt32(intDiv(time_ms, 1000)), report_id FROM report WHERE {mine}",  # noqa: S608
+        f"SELECT {key} FROM {table} WHERE {mine} AND ({condition})",  # noqa: S608
         settings={"final": 1},
         fmt="RowBinary",
     )
     out.write_bytes(answer)
-    rows = client.raw_query(f"SELECT count() FROM report WHERE {mine}", settings={"final": 0}, fmt="TSV")  # noqa: S608
+    whole = {"final": 1} if table == "report_refused" else {"final": 0}
+    rows = client.raw_query(f"SELECT count() FROM {table} WHERE {mine}", settings=whole, fmt="TSV")  # noqa: S608
     print(int(rows))
     client.close()
     return 0

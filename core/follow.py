@@ -76,21 +76,26 @@ class Errand:
         self._topics = frozenset(topics)
         self._look_s = look_s
         self._wake = trio.Event()
+        self.idle = False
+        """Whether the last step found nothing left to do, and nothing has rung since."""
 
     def wake(self) -> None:
         """Look now. Called in the loop of `run`."""
+        self.idle = False
         self._wake.set()
 
     def rung(self, seq: int, topics: frozenset[str]) -> None:
         """Look now if the doorbell's topics are among ours. Called in the loop of `run`."""
         if self._topics & topics:
-            self._wake.set()
+            self.wake()
 
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
             self._wake = trio.Event()
             if await trio.to_thread.run_sync(self._step):
+                self.idle = False
                 continue
+            self.idle = not self._wake.is_set()
             with trio.move_on_after(self._look_s):
                 await self._wake.wait()

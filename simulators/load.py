@@ -1309,6 +1309,13 @@ class LoadClient:
             receives=control[K_RECEIVES],
         )
 
+    def cut_all(self) -> None:
+        """End every link in the same moment; with `reconnect` all dial again. May be called while `drive` runs."""
+        for file in self._connections[:, C_FILE].tolist():
+            if file >= 0:
+                # The loop sees the end and closes the file itself. One it has just closed is not there, or no socket.
+                _libc.shutdown(file, socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close every connection and the record file; a second time does nothing."""
         for file in self._connections[:, C_FILE]:

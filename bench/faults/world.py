@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from bench.clickhouse import ClickHouseServer
 from bench.faults import Outcome
 from bench.faults.proxy import Proxy
 from bench.faults.story import Story
 from bench.machine import REPOSITORY, say
 from bench.servers import BenchError, ChildServer, start_carillon
-from bench.stored import compare, read_stored
+from bench.stored import compare, read_refused, read_stored
 from core.config import Config
 from simulators.load import LoadClient, LoadPlan
 from storage.errors import StorageError
@@ -58,8 +60,10 @@ class World:
         self.proxy: Proxy | None = None
         self.records: list[Path] = []
         """Files of what clients sent and had acknowledged; a row that plays terminals itself adds its own."""
-        self.refused_wanted: int | None = None
-        """Reports that the store was made to refuse; None: none must be."""
+        self.acked_beside = 0
+        """Reports acknowledged to terminals that the row played itself."""
+        self.poison = ""
+        """Condition in SQL over columns of `report_refused`: what the store was made to refuse; empty: nothing."""
         self._server: ChildServer | None = None
         self._client: LoadClient | None = None
         self._story: Story | None = None
@@ -268,7 +272,7 @@ class World:
         self._end_load()
         self.promise(self.client.drain() == 0, "every report sent was acknowledged in the end")
         result = self.client.result()
-        self.outcome.acknowledged = self.acked
+        self.outcome.acknowledged = self.acked + self.acked_beside
         self.note(ack_ms_p99=result.ack_ms_p99, resent=result.resent, refused=result.refused)
         began = time.monotonic()
         self.wait(self._caught_up, "every reader has caught up", CAUGHT_UP_S_MAX)
@@ -285,12 +289,24 @@ class World:
         if status != 200:
             return False
         figures = {name: float(value) for name, _, value in (line.partition(" ") for line in _samples(text))}
-        waiting = ("recorder_behind", "log_waiting", "log_waiting_safety", "gateway_held")
+        waiting = (
+            "recorder_behind",
+            "log_waiting",
+            "log_waiting_safety",
+            "gateway_held",
+            "log_followers_behind",
+            "errands_busy",
+        )
         return not any(figures[f"carillon_{name}"] for name in waiting)
 
     def _compare_reports(self) -> None:
         dsn = "" if self.clickhouse is None else f"{self.clickhouse.dsn}/carillon"
-        comparison = compare(self.records, *read_stored(self.data, PHONE_FIRST, dsn))
+        stored, rows = read_stored(self.data, PHONE_FIRST, dsn)
+        refused, other = read_refused(self.data, PHONE_FIRST, dsn, self.poison or "0")
+        self.promise(other == 0, f"nothing is set aside but what was made to be: {other} reports were")
+        self.promise(bool(len(refused)) == bool(self.poison), "what was made to be refused is set aside")
+        # Set aside with its reason is kept: one in both tables counts as doubled.
+        comparison = compare(self.records, np.concatenate([stored, refused]), rows)
         self.outcome.lost = comparison.acked_not_stored
         self.outcome.doubled = comparison.stored_twice + comparison.stored_not_sent
         self.promise(not comparison.sent_twice, "the clients themselves sent no report twice as new")
