@@ -24,7 +24,8 @@ When the function returns, the frame lets the cars finish what they are at, wait
 until every reader has caught up, stops the server in order, and compares:
 
     reports   what clients wrote down as acknowledged, with what is stored: none lost, none twice, none invented
-    facts     what the cars are known to have done (story.py), with the event log: each once, none else
+    facts     what the cars are known to have done (story.py), with the event log: each once, none else; and commands
+              that were accepted (asking.py): each decided, once
 
 A row that needs no such world (a power cut is thousands of small ones) returns an Outcome of its own instead of None.
 """

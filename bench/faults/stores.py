@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from bench.faults import CLICKHOUSE, EMBEDDED, Fault
@@ -103,12 +104,20 @@ def poisoned(world: World) -> None:
         world.note(set_aside=int(world.figure("carillon_recorder_refused_total")))
 
 
+def _stands(world: World) -> bool:
+    acked = world.acked
+    time.sleep(2.0)
+    return world.acked == acked
+
+
 def journal_full(world: World) -> None:
     """ClickHouse is away until the journal is at its bound: acknowledging stops, and begins again by itself."""
     world.begin(journal_bytes_max=64 * 1024 * 1024, reports_per_s=world.times(30_000, 10_000), terminals=1_000)
     with world.fault(), _behaving(world, "refuse"):
         world.wait(lambda: world.figure("carillon_journal_full_total") > 0, "the journal is full", 600.0)
         world.wait(lambda: _says(world, "journal:"), "/health says that the journal is full")
+        # The segment under way is filled first.
+        world.wait(partial(_stands, world), "acknowledging stops")
         acked = world.acked
         time.sleep(5.0)
         world.note(acked_while_full=world.acked - acked)

@@ -1,26 +1,31 @@
 """Cars with a known truth: each lives through the same act again and again, and every act makes the same facts.
 
 An act lasts ACT_S of the car's own time, whatever the server does. The car comes from one side, crosses its geofence
-(fence.entered, fence.exited), its driver presses the emergency button inside (sos.pressed), and behind the fence it
-crashes: its terminal says so and it stands (crash.suspected). The next act leads back. So an act is four facts, each of
-which must stand in the log exactly once, whatever was killed, cut or full meanwhile.
+(fence.entered, fence.exited), its driver presses the emergency button inside (sos.pressed) and chooses an entry of the
+menu (driver.event.reported, which the conversation tells and not detection), and behind the fence it crashes: its
+terminal says so and it stands (crash.suspected). The next act leads back. So an act is five facts, each of which must
+stand in the log exactly once, whatever was killed, cut or full meanwhile.
 
 A car has one report on its way at a time, and sends it again, byte for byte, until it is acknowledged: after RESEND_S
 on a link that is still there, RESENDS_MAX times, and after each new login. That is what the standard asks of terminals
-(JT/T 808, section 7.1.2), and it lets the truth be known: the server has heard the acts in order.
+(JT/T 808, section 7.1.2), and it lets the truth be known: the server has heard the acts in order. After a login it may
+send the report inside a 0x0704, as one from a zone without a network.
 """
 
+import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.faults.notes import Notes
 from bench.faults.terminal import LinkError, SilentError, Terminal
 from bench.servers import ChildServer
-from protocols.jt808.messages import Location
+from protocols.jt808.control import EventReport
+from protocols.jt808.messages import Location, LocationBatch
 
 ACT_S: Final = 1_000
 """Longer than an episode of the crash detector lasts (600 s): the next act's crash is a new one."""
@@ -76,9 +81,24 @@ ACT: Final = (
 """From west to east; the next act is the same from east to west."""
 
 FACTS: Final = ("fence.entered", "fence.exited", "sos.pressed", "crash.suspected")
-"""What one act makes, once each."""
+"""What one act makes of reports, once each."""
+CHOICE: Final = "driver.event.reported"
+CHOICES_MAX: Final = 100
+"""Acts in which an entry is chosen: of one car at most UPLINK_EVENTS_PER_HOUR_MAX (120) messages an hour are events."""
+BEAT_OF_CHOICE: Final = 6
 SETTLED: Final = ("crash.confirmed", "crash.cleared")
 """What may become of a suspicion: which, hangs on how long nobody listened; but each at most once."""
+
+
+class Saying(NamedTuple):
+    """A frame that is sent until it is acknowledged."""
+
+    frame: bytes
+    late: bytes
+    """The same as it may be sent after a login."""
+    serial: int
+    time_s: int = 0
+    """Of a report; 0: it is none."""
 
 
 class Fact(NamedTuple):
@@ -106,12 +126,13 @@ class Story:
         number_first: of the first car's terminal, counted from phone_first.
     """
 
-    def __init__(self, cars: int, phone_first: int, number_first: int, record: Path) -> None:
+    def __init__(self, cars: int, phone_first: int, number_first: int, record: Path, seed: int = 1) -> None:
         self.notes = Notes(record)
+        self._draw = random.Random(seed)
         self.epoch_s = int(time.time()) // ACT_S * ACT_S - EPOCH_BEFORE_S
         self.error: BaseException | None = None
         self.steps = 0
-        """Rounds of reports acknowledged, of all cars."""
+        """Rounds of sayings acknowledged, of all cars."""
         self.acts = 0
         """Acts that all cars are through with."""
         self._numbers = [number_first + n for n in range(cars)]
@@ -193,7 +214,9 @@ class Story:
                     if self._abandoned:
                         return
                     began = time.monotonic()
-                    self._all_report(beat)
+                    self._all_say(partial(self._report, beat))
+                    if beat is ACT[BEAT_OF_CHOICE] and self.acts < CHOICES_MAX:
+                        self._all_say(self._choice)
                     time.sleep(max(0.0, began + PACE_S - time.monotonic()))
                 self.acts += 1
         except BaseException as error:
@@ -202,30 +225,42 @@ class Story:
     def _act_s(self, act: int) -> int:
         return self.epoch_s + act * ACT_S
 
-    def _all_report(self, beat: Beat) -> None:
-        """Report one beat of every car; return once all are acknowledged."""
+    def _report(self, beat: Beat, car: int) -> Saying:
+        """Return a car's report of one beat, noted as sent."""
+        terminal = self._terminals[car]
         time_s = self._act_s(self.acts) + beat.at_s
         east_m = beat.east_m if self.acts % 2 == 0 else -beat.east_m
-        waiting: dict[int, tuple[bytes, int]] = {}
-        for n, terminal in enumerate(self._terminals):
-            serial = terminal.next_serial()
-            frame = terminal.frame(0x0200, place(n, east_m, beat.speed_kmh10, beat.alarm, time_s), serial)
-            self.notes.sent(self._numbers[n], serial, time_s)
-            waiting[n] = (frame, serial)
-            self._try_send(terminal, frame)
+        where = place(car, east_m, beat.speed_kmh10, beat.alarm, time_s)
+        serial = terminal.next_serial()
+        self.notes.sent(self._numbers[car], serial, time_s)
+        # Under the same serial: the record knows a report by it.
+        late = terminal.frame(0x0704, LocationBatch(kind=1, locations=(where,)), serial)
+        return Saying(terminal.frame(0x0200, where, serial), late, serial, time_s)
+
+    def _choice(self, car: int) -> Saying:
+        """Return what a car says when its driver has chosen an entry."""
+        serial = self._terminals[car].next_serial()
+        frame = self._terminals[car].frame(0x0301, EventReport(self.acts + 1), serial)
+        return Saying(frame, frame, serial)
+
+    def _all_say(self, say: Callable[[int], Saying]) -> None:
+        """Let every car say something; return once all are acknowledged."""
+        waiting = {car: say(car) for car in range(len(self._terminals))}
+        for car, saying in waiting.items():
+            self._try_send(self._terminals[car], saying.frame)
         silences = Counter[int]()
         while waiting and not self._abandoned:
-            for n, (frame, serial) in list(waiting.items()):
-                terminal = self._terminals[n]
+            for car, saying in list(waiting.items()):
+                terminal = self._terminals[car]
                 try:
                     if not terminal.connected:
                         terminal.login()
-                        terminal.send(frame)
+                        terminal.send(self._draw.choice((saying.frame, saying.late)))
                     answer: Any = terminal.hear(0x8001, RESEND_S).body
                 except SilentError:
-                    silences[n] += 1
-                    if silences[n] % RESENDS_MAX:
-                        self._try_send(terminal, frame)
+                    silences[car] += 1
+                    if silences[car] % RESENDS_MAX:
+                        self._try_send(terminal, saying.frame)
                     else:
                         terminal.close()
                     continue
@@ -233,9 +268,10 @@ class Story:
                     terminal.close()
                     time.sleep(0.02)
                     continue
-                if (answer.reply_serial, answer.reply_message) == (serial, 0x0200):
-                    self.notes.answered(self._numbers[n], serial, time_s, answer.result)
-                    del waiting[n]
+                if answer.reply_serial == saying.serial and answer.reply_message in (0x0200, 0x0704, 0x0301):
+                    if saying.time_s:
+                        self.notes.answered(self._numbers[car], saying.serial, saying.time_s, answer.result)
+                    del waiting[car]
         self.steps += 1
 
     def _try_send(self, terminal: Terminal, frame: bytes) -> None:
@@ -259,15 +295,19 @@ class Story:
                 vehicles[event.payload.vehicle_id] = event.payload.phone
             elif event.type in FACTS:
                 told[Fact(event.type, event.payload.vehicle_id, (event.time_ms // 1000 - self.epoch_s) // ACT_S)] += 1
+            elif event.type == CHOICE:
+                told[Fact(event.type, event.payload.vehicle_id, event.payload.event - 1)] += 1
             elif event.type in SETTLED:
                 settled[event.payload.suspicion] += 1
         known = {Fact(type_, car, act) for type_ in FACTS for car in vehicles for act in range(self.acts)}
+        known |= {Fact(CHOICE, car, act) for car in vehicles for act in range(min(self.acts, CHOICES_MAX))}
         told = Counter({fact: times for fact, times in told.items() if fact.vehicle_id in vehicles})
         lost = [fact for fact in known if not told[fact]]
         twice = [fact for fact, times in told.items() if times > 1 or fact not in known]
         doubled = sum(times - (fact in known) for fact, times in told.items())
         doubled += sum(times - 1 for times in settled.values())
-        missing = (len(self.phones) - len(vehicles)) * len(FACTS) * self.acts
+        each = len(FACTS) * self.acts + min(self.acts, CHOICES_MAX)
+        missing = (len(self.phones) - len(vehicles)) * each
         examples = (
             *(f"lost {fact}" for fact in sorted(lost)[:5]),
             *(f"told wrongly {fact}" for fact in sorted(twice)[:5]),

@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.clickhouse import ClickHouseServer
 from bench.faults import Outcome
+from bench.faults.asking import EXPIRES_S, Asking
 from bench.faults.proxy import Proxy
 from bench.faults.story import Story
 from bench.machine import REPOSITORY, say
@@ -67,6 +68,7 @@ class World:
         self._server: ChildServer | None = None
         self._client: LoadClient | None = None
         self._story: Story | None = None
+        self._asking: Asking | None = None
         self._stop = threading.Event()
         self._driver: threading.Thread | None = None
         self._options: dict[str, Any] = {}
@@ -184,7 +186,8 @@ class World:
         terminals = terminals or self.times(500, 200)
         if self._server is None:
             self.start(**options)
-        self._story = Story(cars or self.times(12, 6), PHONE_FIRST, STORY_FIRST, self.work / "story.record")
+        record, seed = self.work / "story.record", self.draw.randrange(1 << 30)
+        self._story = Story(cars or self.times(12, 6), PHONE_FIRST, STORY_FIRST, record, seed)
         self._story.draw_fences(self.server)
         self.records += [self._story.notes.path, self.work / "load.record"]
         plan = LoadPlan(
@@ -204,6 +207,9 @@ class World:
         self._driver = threading.Thread(target=self._client.drive, args=(1e6, self._stop.is_set), name="load")
         self._driver.start()
         self._story.begin(self._port)
+        phones = frozenset(str(PHONE_FIRST + number) for number in range(terminals))
+        self._asking = Asking(lambda: self.server, phones, self.draw.randrange(1 << 30))
+        self._asking.begin()
         self.wait(lambda: self.story.acts > 0, "the cars are through with an act")
 
     def let_it_work(self, least_s: float, most_s: float) -> None:
@@ -268,6 +274,9 @@ class World:
 
     def finish(self) -> Outcome:
         """Let all come to its end, stop the server, and compare; see the package's docstring."""
+        assert self._asking is not None
+        self._asking.end()
+        self.wait(self._asking.decided, "every command is decided", EXPIRES_S + WELL_S_MAX)
         self.story.end()
         self._end_load()
         self.promise(self.client.drain() == 0, "every report sent was acknowledged in the end")
@@ -325,10 +334,12 @@ class World:
         numbers = [event.seq for event in events]
         self.promise(numbers == list(range(1, len(numbers) + 1)), "the log is numbered without a gap")
         self.promise(len({event.id for event in events}) == len(events), "no event stands in the log twice")
-        judgement = self.story.judge(events)
-        self.outcome.facts = judgement.known
-        self.outcome.facts_lost = judgement.lost
-        self.outcome.facts_doubled = judgement.doubled
+        assert self._asking is not None
+        judgement, decided = self.story.judge(events), self._asking.judge(events)
+        self.outcome.facts = judgement.known + decided.commands
+        self.outcome.facts_lost = judgement.lost + decided.lost
+        self.outcome.facts_doubled = judgement.doubled + decided.twice
+        self.note(commands=decided.states)
         for example in judgement.examples:
             say(f"  {self.name} ({self.store}): {example}")
 
@@ -341,6 +352,8 @@ class World:
     def close(self) -> None:
         """End everything that still runs, whatever went wrong."""
         self._stop.set()
+        if self._asking is not None:
+            self._asking.end()
         if self._server is not None:
             self._server.kill()
         self._end_load()

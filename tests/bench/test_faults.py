@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.faults.__main__ import FAULTS, main
-from bench.faults.story import ACT_S, FACTS, Story
+from bench.faults.story import ACT_S, CHOICE, FACTS, Story
 
 
 @dataclass
@@ -41,12 +41,15 @@ def log_of(story: Story) -> list[Told]:
         for car in (1, 2)
         for type_ in FACTS
     ]
-    return registered + told
+    chosen = [
+        Told(CHOICE, 0, SimpleNamespace(vehicle_id=car, event=act + 1)) for act in range(story.acts) for car in (1, 2)
+    ]
+    return registered + told + chosen
 
 
 def test_a_log_that_tells_every_fact_once_is_right(story: Story) -> None:
     judgement = story.judge(log_of(story))
-    assert (judgement.known, judgement.lost, judgement.doubled) == (24, 0, 0)
+    assert (judgement.known, judgement.lost, judgement.doubled) == (30, 0, 0)
 
 
 def test_a_fact_that_the_log_does_not_tell_is_lost(story: Story) -> None:
@@ -54,7 +57,7 @@ def test_a_fact_that_the_log_does_not_tell_is_lost(story: Story) -> None:
     del log[-1]
     assert story.judge(log).lost == 1
     # A car that the log does not know has lost all of its facts.
-    assert story.judge(log_of(story)[1:]).lost == 12
+    assert story.judge(log_of(story)[1:]).lost == 15
 
 
 def test_a_fact_told_twice_or_never_happened_is_doubled(story: Story) -> None:
