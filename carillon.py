@@ -518,6 +518,11 @@ class Node:
             idle_s=config.idle_s,
             idle_any=config.idle_traffic == "any",
             links_max=LINKS_MAX,
+            trusted=config.trusted_networks,
+            links_per_address_max=config.links_per_address_max,
+            links_per_address_minute_max=config.links_per_address_minute_max,
+            frames_per_s_max=config.frames_per_s_max,
+            bytes_per_s_max=config.bytes_per_s_max,
             on_sealed=lambda: token.run_sync_soon(self.recorder.wake, idempotent=True),
         )
         self.pulse = Pulse({"intake": lambda: self.intake.turns})
@@ -878,7 +883,7 @@ class Node:
         from storage.people import PEOPLE_COUNTS
 
         metrics = Metrics()
-        metrics.array("intake", self.intake.state[loop.COUNT :], loop.COUNTERS, gauges=("links_live",))
+        metrics.array("intake", self.intake.state[loop.COUNT :], loop.COUNTERS, gauges=loop.GAUGES)
         metrics.gauge("journal_bytes", "Bytes of sealed journal segments.", self.journal.size)
         metrics.gauge("journal_segments", "Sealed journal segments.", lambda: len(self.journal.segments))
         metrics.counted("journal_full", "Times no segment could be prepared.", lambda: self.journal.full)

@@ -37,7 +37,7 @@ from core.events import (
     derive_id,
 )
 from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED, Frame, Links
-from core.limits import REFUSALS_PER_LINK_MAX
+from core.limits import LOGINS_AT_ONCE_MAX, LOGINS_PER_MINUTE_MAX, REFUSALS_PER_LINK_MAX
 from core.log import LogWriter
 from core.mailbox import Mailbox, MailboxStatistics
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode
@@ -87,6 +87,7 @@ COUNTS: Final = (
     "logins",
     "logins_again",
     "logins_replayed",
+    "logins_refused",
     "forged",
     "replaced",
     "parted",
@@ -161,6 +162,7 @@ class Conversation:
         "_fleet",
         "_fragments",
         "_last_fix",
+        "_logins_due_s",
         "_node",
         "_room",
         "_serials",
@@ -192,6 +194,8 @@ class Conversation:
         self._last_fix = last_fix
         self._command_room = command_room
         self._sessions: dict[int, Session] = {}
+        # Up to when this car's rate of logins is used up, in Trio's time.
+        self._logins_due_s = 0.0
         self._serials: dict[int, int] = {}
         self._versions: dict[int, int] = {}
         # Most cars never need these three: made when they do.
@@ -318,11 +322,17 @@ class Conversation:
                 steps.append(Action("close", (frame.link, "refused")))
             return steps
         before = self._sessions.get(record.terminal)
+        is_again = before is not None and before.link == frame.link
+        if not is_again and not self._may_log_in(now_s):
+            # A loop, or two that put each other out with one code: whoever is here stays.
+            self._counts["logins_refused"] += 1
+            refusal: list[Step] = list(self._reply(frame, record, decoded.header, RESULT_FAILURE))
+            return refusal if occupancy.lives(frame.link) else [*refusal, Action("close", (frame.link, "refused"))]
         serial = self._serial(record)
         result = PlatformGeneralReply(decoded.header.serial, decoded.header.message, RESULT_OK)
         wire = answer(decoded.header, 0x8001, serial, result)
         admit = Action("admit", (frame.link, frame.phone, record.terminal, record.vehicle_id, wire))
-        if before is not None and before.link == frame.link:
+        if is_again:
             # It did not hear the answer and asks again: the same session.
             self._counts["logins_again"] += 1
             return [admit]
@@ -354,6 +364,15 @@ class Conversation:
         occupancy.opened(frame.link, record.terminal, frame.arrival_ms, decoded.header.version)
         owed = [] if self._exposures is None else self._exposures.logged_in(session)
         return [*events, *ends, admit, *owed, *self._flush(now_s, now_ms)]
+
+    def _may_log_in(self, now_s: float) -> bool:
+        """Tell whether this car's terminals have not logged in too often, and count one more login of theirs."""
+        each_s = 60 / LOGINS_PER_MINUTE_MAX
+        due_s = max(self._logins_due_s, now_s) + each_s
+        if due_s - now_s > LOGINS_AT_ONCE_MAX * each_s:
+            return False
+        self._logins_due_s = due_s
+        return True
 
     def _logout(self, frame: Frame, record: Terminal, decoded: Decoded, _now_s: float, _now_ms: int) -> list[Step]:
         self._counts["logouts"] += 1

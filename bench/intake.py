@@ -68,7 +68,17 @@ def main(arguments: list[str] | None = None) -> int:
         listener = listen(*config.tcp_address)
         port = listener.getsockname()[1]
         intake = Intake(
-            journal, KERNELS, listener, boot=1, ack_after=config.ack_after, ack_window_ms=config.ack_window_ms
+            journal,
+            KERNELS,
+            listener,
+            boot=1,
+            ack_after=config.ack_after,
+            ack_window_ms=config.ack_window_ms,
+            trusted=config.trusted_networks,
+            links_per_address_max=config.links_per_address_max,
+            links_per_address_minute_max=config.links_per_address_minute_max,
+            frames_per_s_max=config.frames_per_s_max,
+            bytes_per_s_max=config.bytes_per_s_max,
         )
         position = journal.position("porter")
         reader = Reader(journal, KERNELS, position.sequence)

@@ -18,7 +18,16 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from core.limits import AREAS_PER_TERMINAL_MAX, MEDIA_STORE_BYTES
+from core.limits import (
+    AREAS_PER_TERMINAL_MAX,
+    BYTES_PER_S_MAX,
+    FRAMES_PER_S_MAX,
+    LINKS_MAX,
+    LINKS_PER_ADDRESS_MAX,
+    LINKS_PER_ADDRESS_MINUTE_MAX,
+    MEDIA_STORE_BYTES,
+    TRUSTED_NETWORKS_MAX,
+)
 
 ENVIRONMENT_PREFIX: Final = "CARILLON_"
 NOT_OPTIONS: Final = frozenset({"CARILLON_CONFIG"})
@@ -95,6 +104,42 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "(`any`), for terminals that mostly listen. With `any` a dead connection is found only when TCP gives up."
         ),
     ] = "uplink"
+    trusted_addresses: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks (10.0.0.0/8) that many terminals come from: forwarding platforms, a "
+            "carrier's NAT, a proxy. The limits per address and per connection are not for them. Apart by spaces."
+        ),
+    ] = "127.0.0.1 ::1"
+    links_per_address_max: Annotated[
+        int, Meta(ge=1, le=LINKS_MAX, description="Most connections of one address that is not trusted.")
+    ] = LINKS_PER_ADDRESS_MAX
+    links_per_address_minute_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=60_000,
+            description="Most connections that such an address may open in a minute in the long run; at once as many "
+            "as `links_per_address_max`.",
+        ),
+    ] = LINKS_PER_ADDRESS_MINUTE_MAX
+    frames_per_s_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Most frames of one terminal in a second in the long run; at once a minute's worth. "
+            "Beyond, it is read only as fast, or on a shared connection let go, to send again.",
+        ),
+    ] = FRAMES_PER_S_MAX
+    bytes_per_s_max: Annotated[
+        int,
+        Meta(
+            ge=1_024,
+            le=100_000_000,
+            description="Most bytes of one connection in a second in the long run, likewise.",
+        ),
+    ] = BYTES_PER_S_MAX
     report_dsn: Annotated[
         str,
         Meta(description="Where reports are stored; empty: ClickHouse embedded, in `clickhouse` in `data`."),
@@ -212,6 +257,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tcp_address(self) -> tuple[str, int]:
         return split_address(self.tcp)
+
+    @property
+    def trusted_networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        return split_networks(self.trusted_addresses)
 
     @property
     def http_address(self) -> tuple[str, int]:
@@ -378,6 +427,18 @@ def check_tiles_url(url: str) -> None:
         raise ValueError(f"no address of tiles: {url}")
 
 
+def split_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Return the networks that stand in a text, apart by spaces or commas; an address is a network of one.
+
+    Raises:
+        ValueError: one is none, has bits behind its mask, or they are more than TRUSTED_NETWORKS_MAX.
+    """
+    networks = [ipaddress.ip_network(word) for word in text.replace(",", " ").split()]
+    if len(networks) > TRUSTED_NETWORKS_MAX:
+        raise ValueError(f"{len(networks)} networks")
+    return networks
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a listener on `host` is reached from this machine alone; a name other than localhost is not."""
     try:
@@ -429,6 +490,9 @@ class Check(NamedTuple):
 CHECKS: Final[Mapping[str, Check]] = {
     "tcp": Check(split_address, "HOST:PORT, the port 0 to 65535"),
     "http": Check(split_address, "HOST:PORT, the port 0 to 65535"),
+    "trusted_addresses": Check(
+        split_networks, f"addresses and networks apart by spaces, {TRUSTED_NETWORKS_MAX} at most"
+    ),
     "report_dsn": Check(
         check_report_dsn, "chdb:///DIRECTORY or clickhouse[s]://USER:PASSWORD@HOST:PORT/DATABASE, or empty"
     ),

@@ -41,6 +41,9 @@ databases and listeners. One more is accepted and closed at once, counted."""
 
 ACCEPT_PER_ROUND: Final = 64
 """Connections accepted per round: a reconnect storm of 19,000 is in within 300 rounds, and reports go on between."""
+KNOCKS_PER_ROUND: Final = 512
+"""Connections taken from the listener per round, those turned away included, 5 us each: 50,000 a second at a window of
+10 ms, so that cars do not wait behind a flood in the kernel's queue of 4,096."""
 
 TERMINALS_PER_LINK_MAX: Final = 10_000
 """Phones admitted on one connection (a forwarding platform). One more is refused, counted."""
@@ -55,7 +58,67 @@ COMMAND_QUEUE_BYTES: Final = 4 * 1024 * 1024
 
 FRAMES_BEFORE_LOGIN_MAX: Final = 16
 """Frames journalled for a link on which nothing is admitted. Register, authenticate and a retry of each are 4; two
-terminals behind one modem 8. Beyond: refused, counted, the link closed as garbage."""
+terminals behind one modem 8. Beyond: refused, counted, the link closed as garbage. A trusted address, which may forward
+for TERMINALS_PER_LINK_MAX, has room for a registration and a login of each."""
+
+# --- strangers, floods, and who is trusted ----------------------------------------------------------------------------
+
+LOGIN_S_MAX: Final = 60.0
+"""How long nobody may be logged in on a connection: from its beginning, from the last one's logout, or from the last
+0x0100 or 0x0102 on it, for the one who is slow may be we. A login over a bad radio link takes 10 s. Past it the
+connection is closed and counted; FRAMES_BEFORE_LOGIN_MAX logins make that 16 minutes at most."""
+
+GIVE_WAY_S_MIN: Final = 5.0
+"""With LINKS_MAX open, the connection on which nobody has logged in for longest gives way to a new one, if it has been
+so for 5 s: 19,000 that only hold their place keep no car out. Younger ones, cars as well perhaps, stay; the new one is
+then refused, counted."""
+
+STRANGER_FRAMES_MAX: Final = 1_000
+STRANGER_BYTES_MAX: Final = 128 * 1024
+"""What is read of a connection while nobody is logged in on it. Some terminals send their login and at once all that
+they kept in a tunnel: 200 reports of 80 bytes are 16 KB; eight times that. Past it the connection is closed as garbage:
+a stranger has cost a millisecond."""
+
+ADDRESSES_HEARD_MAX: Final = 1 << 16
+"""Addresses whose connections are counted, 32 bytes each (in IPv6: networks of /64). Three for each of LINKS_MAX."""
+ADDRESS_PROBES_MAX: Final = 32
+"""Places of that table looked at for one address. All taken by others that are connected: refused, counted. Of 19,000
+taken places among 65,536, 32 in a row are so once in 10^17."""
+
+LINKS_PER_ADDRESS_MAX: Final = 2_000
+"""Connections of one address. A carrier's NAT puts 1,000 to 2,000 subscribers behind one. One more is refused, counted;
+a forwarding platform, and a NAT with more, are named in `trusted_addresses`."""
+STRANGERS_PER_ADDRESS_MAX: Final = 1_000
+"""Of these such that nobody is logged in on: cars that come back together log in within seconds. One more is
+refused."""
+LINKS_PER_ADDRESS_MINUTE_MAX: Final = 600
+"""Connections that one address may open in a minute, besides as many at once as it may have: 2,000 cars that each come
+anew every 200 s. One more is refused, counted. An attacker gets ten a second out of it, 30 forged codes, 3 ms of
+CPU."""
+
+TRUSTED_NETWORKS_MAX: Final = 64
+"""Addresses and networks that are trusted; each is looked at for each connection, 0.1 us in all."""
+
+FRAMES_PER_S_MAX: Final = 100
+BYTES_PER_S_MAX: Final = 64 * 1024
+RATE_AT_ONCE_S: Final = 60
+"""What one terminal may send in the long run, and for how long more than that: 6,000 frames and 3.9 MB at once, which
+is the backlog of 16 hours at a report in 10 s, or two films. A terminal at its densest makes 10 frames a second; a
+camera that sends a picture of 300 KB a minute 5 KB. Beyond, its connection is read only as fast as that: it waits, and
+loses nothing. A day at 64 KB/s is 5.7 GB of a journal of 34. What a terminal has used up stays so when it comes
+anew."""
+REST_MS: Final = 50
+"""How often a connection that is not read because of this is looked at again: 20 times a second, 2 us each."""
+
+TERMINALS_PER_STRANGE_LINK_MAX: Final = 16
+"""Phones admitted on one connection that is not from a trusted address: a modem with eight devices, twice. One more is
+refused, counted; a forwarding platform is named in `trusted_addresses`."""
+
+LOGINS_AT_ONCE_MAX: Final = 30
+LOGINS_PER_MINUTE_MAX: Final = 6
+"""Logins of one car's terminals: thirty at once (towns of tunnels, our own restarts), in the long run one in 10 s. Each
+is two events, a kilobyte: a terminal that logs in in a loop, or two with one code that put each other out, would fill
+the log. One more is refused (0x8001 result 1) and its connection closed, counted; whoever is logged in stays so."""
 
 # --- journal ----------------------------------------------------------------------------------------------------------
 

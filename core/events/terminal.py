@@ -41,7 +41,7 @@ class SessionOpened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionClosed(msgspec.Struct, frozen=True, kw_only=True):
-    """A session ended. reason: closed, silent, logout, replaced, full, garbage, stopped, rebound, retired."""
+    """A session ended. reason: closed, silent, logout, replaced, full, garbage, slow, stopped, rebound, retired."""
 
     terminal: int
     vehicle_id: int

@@ -1,12 +1,14 @@
 """Intake: the thread that runs the compiled loop, its memory, and the commands that actors give it."""
 
 import ctypes
+import ipaddress
 import os
+import secrets
 import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,18 +17,31 @@ from core.intake import loop
 from core.intake.journal import Journal
 from core.intake.records import OUT_ROWS, OUT_WORDS, publish, published, read_records
 from core.limits import (
+    ADDRESSES_HEARD_MAX,
+    BYTES_PER_S_MAX,
     COMMAND_QUEUE_BYTES,
+    FRAMES_PER_S_MAX,
+    GIVE_WAY_S_MIN,
     LINKS_MAX,
+    LINKS_PER_ADDRESS_MAX,
+    LINKS_PER_ADDRESS_MINUTE_MAX,
+    LOGIN_S_MAX,
     PARTIAL_BYTES_MAX,
+    RATE_AT_ONCE_S,
     RECEIVE_BYTES,
     SEND_POOL_CHUNK_BYTES,
     SEND_POOL_CHUNKS,
     STALL_ALARMS_MAX,
+    STRANGERS_PER_ADDRESS_MAX,
+    TERMINALS_MAX,
     TERMINALS_PER_LINK_MAX,
+    TERMINALS_PER_STRANGE_LINK_MAX,
+    TRUSTED_NETWORKS_MAX,
 )
 from protocols.report import REPORT
 from protocols.seam import IDENTITY_WORDS, ROWS_PER_FRAME_MAX, SPLIT_OUTPUT_BYTES, Kernels
 
+_WORD: Final = (1 << 64) - 1
 SOCKET_SEND_BYTES: Final = 16 * 1024
 SOCKET_RECEIVE_BYTES: Final = 64 * 1024
 """Set on the listener: the kernel would else grow a peer's buffers to megabytes and hide that it does not read."""
@@ -55,6 +70,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 _COUNTER: Final = {name: k for k, (name, _) in enumerate(loop.COUNTERS)}
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def network_words(network: Network) -> tuple[int, int, int, int]:
+    """Return a network and its mask as the loop compares them: 128 bits each, high half first, IPv4 behind ::ffff."""
+    address, bits = int(network.network_address), network.prefixlen
+    if network.version == 4:
+        address, bits = address | 0xFFFF << 32, bits + 96
+    mask = (1 << 128) - (1 << (128 - bits))
+    halves = (address >> 64, address & _WORD, mask >> 64, mask & _WORD)
+    high, low, mask_high, mask_low = (half - (1 << 64) if half >> 63 else half for half in halves)
+    return high, low, mask_high, mask_low
+
 
 class Intake:
     """One listener, one thread, one journal. Also what actors see of it: `core.intake.links.Links`.
@@ -64,6 +92,9 @@ class Intake:
     Args:
         listener: from `listen`; the intake closes it.
         boot: number of this start, higher than any before: links are numbered under it.
+        trusted: networks that no limit per address or connection holds for; a terminal's own rate does, where it
+            shares a connection with others.
+        frames_per_s_max, bytes_per_s_max: of one terminal, in the long run.
         ack_after: sync, write or receive.
         on_sealed: called from the housekeeping thread when segments were sealed.
     """
@@ -81,6 +112,14 @@ class Intake:
         idle_any: bool = False,
         links_max: int = LINKS_MAX,
         terminals_per_link_max: int = TERMINALS_PER_LINK_MAX,
+        trusted: Sequence[Network] = (),
+        links_per_address_max: int = LINKS_PER_ADDRESS_MAX,
+        links_per_address_minute_max: int = LINKS_PER_ADDRESS_MINUTE_MAX,
+        frames_per_s_max: int = FRAMES_PER_S_MAX,
+        bytes_per_s_max: int = BYTES_PER_S_MAX,
+        rate_at_once_s: float = RATE_AT_ONCE_S,
+        login_s_max: float = LOGIN_S_MAX,
+        give_way_s_min: float = GIVE_WAY_S_MIN,
         protocol: int = 1,
         on_sealed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -135,6 +174,27 @@ class Intake:
         s[loop.NEXT] = self._area(loop.NEXT_MAX * loop.NEXT_WORDS * 8)
         s[loop.SEALED] = self._area(loop.SEALED_MAX * loop.SEALED_WORDS * 8)
         s[loop.ALARMS] = self._area(STALL_ALARMS_MAX * loop.ALARM_BYTES)
+        if len(trusted) > TRUSTED_NETWORKS_MAX:
+            raise ValueError(f"at most {TRUSTED_NETWORKS_MAX} networks are trusted, got {len(trusted)}")
+        s[loop.PEER] = self._area(64)
+        s[loop.ADDRESSES] = self._area(ADDRESSES_HEARD_MAX * loop.ADDRESS_WORDS * 8)
+        s[loop.ADDRESS_SEED] = secrets.randbits(63)
+        s[loop.TRUSTED] = self._area(TRUSTED_NETWORKS_MAX * loop.TRUSTED_WORDS * 8)
+        words = [word for network in trusted for word in network_words(network)]
+        self._areas[-1].view(np.int64)[: len(words)] = words
+        s[loop.TRUSTED_COUNT] = len(trusted)
+        s[loop.ADDRESS_LINKS_LIMIT] = links_per_address_max
+        s[loop.ADDRESS_STRANGERS_LIMIT] = min(STRANGERS_PER_ADDRESS_MAX, links_per_address_max)
+        s[loop.ADDRESS_LINK_US] = 60_000_000 // links_per_address_minute_max
+        s[loop.ADDRESS_AT_ONCE_US] = s[loop.ADDRESS_LINK_US] * links_per_address_max
+        s[loop.LOGIN_MS] = int(login_s_max * 1000)
+        s[loop.GIVE_WAY_MS] = int(give_way_s_min * 1000)
+        s[loop.FRAME_US] = max(1, 1_000_000 // frames_per_s_max)
+        s[loop.BYTE_NS] = max(1, 1_000_000_000 // bytes_per_s_max)
+        s[loop.AT_ONCE_US] = int(rate_at_once_s * 1_000_000)
+        # 32 MB of addresses, of which a page is used for each 256 terminals that were here.
+        s[loop.DEBTS] = self._area(TERMINALS_MAX * 16)
+        s[loop.STRANGE_TERMINALS_LIMIT] = TERMINALS_PER_STRANGE_LINK_MAX
         s[loop.SEGMENT_FD] = -1
         s[loop.SEQUENCE] = journal.last_sequence
         s[loop.LISTENING] = 1

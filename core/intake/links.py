@@ -11,9 +11,10 @@ KIND_FRAME: Final = 0
 KIND_ASSEMBLED: Final = 1
 """A message put together from fragments, as one frame (header without packet item, then the whole body)."""
 KIND_LINK_CLOSED: Final = 2
-"""The connection ended; data is the reason as ASCII: closed, silent, garbage, slow, full, replaced, stopped."""
+"""The connection ended; data is the reason as ASCII: closed, silent, garbage, slow, ended, nobody."""
 KIND_TERMINAL_SILENT: Final = 3
-"""One of several terminals on a connection has said nothing for idle_s, and its gate is closed; data is `silent`."""
+"""One terminal's gate on a connection that lives on is closed; data is `silent` (nothing was said for idle_s) or
+`full` (there was no room for it)."""
 
 
 class Frame(NamedTuple):

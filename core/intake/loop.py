@@ -14,6 +14,11 @@ Two clocks: NOW_MS is the wall's and dates what arrives; STEADY_MS never jumps a
 The thread owns every connection's state. It shares with others only: counters that one side writes and the other
 reads with acquire and release, the command queue, the ring of prepared segments and the ring of sealed ones.
 
+Who connects is counted by address, and what nobody has proved to be a terminal is kept in a list, the oldest in front:
+it costs little, may stay for a minute, and gives way first. What a terminal sends too much of is left in its socket.
+Rates are kept as the moment up to which a sender has used up what it may send in the long run, in microseconds of the
+steady clock (GCRA; ITU-T I.371): one word, one addition, no timer.
+
 `s` is the state block, int64[STATE_WORDS]; an index is a name below. Everything larger hangs on it by address.
 """
 
@@ -26,12 +31,16 @@ from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED, KIND
 from core.intake.records import RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, seal_record, seal_segment_header
 from core.limits import (
     ACCEPT_PER_ROUND,
+    ADDRESS_PROBES_MAX,
+    ADDRESSES_HEARD_MAX,
     BAD_FRAMES_MAX,
     FRAMES_BEFORE_LOGIN_MAX,
     HAND_UP_MS,
     HAND_UP_ROWS,
+    KNOCKS_PER_ROUND,
     PARTIAL_BYTES_MAX,
     RECEIVE_BYTES,
+    REST_MS,
     ROUND_BYTES_MAX,
     ROUND_ROWS_MAX,
     SEAL_ROWS,
@@ -44,6 +53,9 @@ from core.limits import (
     STALL_RETRY_MS,
     STALL_ROUND_BYTES,
     STALL_ROUND_MS,
+    STRANGER_BYTES_MAX,
+    STRANGER_FRAMES_MAX,
+    TERMINALS_MAX,
 )
 from protocols.memory import (
     call3,
@@ -52,7 +64,9 @@ from protocols.memory import (
     copy,
     load_acquire,
     load_i64,
+    load_u16,
     load_u32,
+    load_u32_be,
     store_i64,
     store_release,
     store_u8,
@@ -144,6 +158,8 @@ ROUND_RECORDS: Final = 52
 ROUND_BYTES: Final = 53
 DISK_ERROR: Final = 54  # errno of the last write or sync while the journal takes nothing, 0 for none
 STEADY_MS: Final = 55  # of a clock that nobody sets: what lasts is measured by it
+WAITING: Final = 56  # connections on which nobody is logged in: descriptor + 1 of the oldest, and of the youngest
+RESTING: Final = 58  # connections that have sent too much, likewise
 RETRY_MS: Final = 60  # what is held is not tried again before
 SEGMENT_FAILED: Final = 61  # 1: the segment ends where it was synced last
 SEGMENT_OPENED_STEADY_MS: Final = 62
@@ -174,6 +190,7 @@ COUNTERS: Final = (
     ("links_garbage", "Connections closed for endless garbage or for too many frames before login."),
     ("links_slow", "Connections closed because their peer does not read."),
     ("links_ended", "Connections closed by an actor."),
+    ("links_nobody", "Connections closed because nobody logged in on them in time, or to make room for others."),
     ("bytes_received", "Bytes received."),
     ("bytes_sent", "Bytes sent."),
     ("frames_received", "Frames cut out of the streams, good ones."),
@@ -207,11 +224,38 @@ COUNTERS: Final = (
     ("rounds", "Rounds of the loop."),
     ("accept_errors", "accept failed, for example for want of descriptors."),
     ("sends_short", "Sends the socket took only in part."),
+    ("links_waiting", "Connections open now on which nobody is logged in."),
+    ("links_resting", "Connections not read now because they sent more than a terminal may."),
+    ("links_rested", "Times a connection was not read for a while because it sent more than a terminal may."),
+    ("links_refused_address", "Connections closed at once because their address has too many, or too many strangers."),
+    ("links_refused_rate", "Connections closed at once because their address opened too many in a minute."),
+    (
+        "frames_let_go",
+        "Frames of a terminal that sends too much on a shared connection: unacknowledged, to come again.",
+    ),
 )
 """Names and meanings of the counters, in the order in which they stand from COUNT on."""
 
 COUNT: Final = 128
-STATE_WORDS: Final = 192
+
+# Bounds that an operator may move, and what they are kept in; set once by Python.
+PEER: Final = 192  # sockaddr of whoever connects, and at PEER_LENGTH its length
+ADDRESSES: Final = 193
+TRUSTED: Final = 194
+TRUSTED_COUNT: Final = 195
+ADDRESS_SEED: Final = 196  # random, so that nobody can choose addresses that crowd one another
+ADDRESS_LINKS_LIMIT: Final = 197
+ADDRESS_STRANGERS_LIMIT: Final = 198
+ADDRESS_LINK_US: Final = 199  # between two connections of one address, in the long run
+ADDRESS_AT_ONCE_US: Final = 200
+LOGIN_MS: Final = 201
+FRAME_US: Final = 202  # between two frames of one terminal, in the long run
+BYTE_NS: Final = 203
+AT_ONCE_US: Final = 204
+DEBTS: Final = 205  # by terminal: FRAMES_DUE and BYTES_DUE when it was last here
+STRANGE_TERMINALS_LIMIT: Final = 206
+GIVE_WAY_MS: Final = 207
+STATE_WORDS: Final = 256
 _INDEX: Final = {name: COUNT + k for k, (name, _) in enumerate(COUNTERS)}
 _LIVE: Final = _INDEX["links_live"]
 _ACCEPTED: Final = _INDEX["links_accepted"]
@@ -243,13 +287,22 @@ _HAND_UPS: Final = _INDEX["hand_ups"]
 _ROUNDS: Final = _INDEX["rounds"]
 _ACCEPT_ERRORS: Final = _INDEX["accept_errors"]
 _SHORT: Final = _INDEX["sends_short"]
+_WAITING: Final = _INDEX["links_waiting"]
+_RESTING: Final = _INDEX["links_resting"]
+_RESTED: Final = _INDEX["links_rested"]
+_REFUSED_ADDRESS: Final = _INDEX["links_refused_address"]
+_REFUSED_RATE: Final = _INDEX["links_refused_rate"]
+_LET_GO: Final = _INDEX["frames_let_go"]
+GAUGES: Final = frozenset({"links_live", "links_waiting", "links_resting"})
+"""Counters that may fall."""
 assert [REASON_NAMES[k + 1] for k in range(5)] == [name[4:] for name, _ in COUNTERS if name.startswith("bad_")]
-assert COUNT + len(COUNTERS) <= STATE_WORDS
+assert COUNT + len(COUNTERS) <= PEER
 
-# A connection's row: int64 words, indexed by its descriptor.
+# A connection's row: int64 words, indexed by its descriptor. What every report touches stands in the first two of its
+# three cache lines.
 LINK: Final = 0  # 0: free
 FLAGS: Final = 1
-LAST_MS: Final = 2
+LAST_MS: Final = 2  # last frame, of the steady clock
 PARTIAL: Final = 3  # bytes of an unfinished frame
 HIGH: Final = 4  # first terminal admitted: its phone ...
 LOW: Final = 5
@@ -257,26 +310,51 @@ TERMINAL: Final = 6  # ... its number, 0 for none
 VEHICLE: Final = 7
 EXTRA: Final = 8  # further terminals admitted, in the table ADMISSIONS
 BAD_RUN: Final = 9
-BEFORE_LOGIN: Final = 10
-CHUNK: Final = 11  # index + 1 of the pooled chunk with unsent bytes, 0 for none
-CHUNK_START: Final = 12
-CHUNK_END: Final = 13
-SERIAL: Final = 14
-HANDED: Final = 15  # 1 when the journal holds a frame that was handed up: its end is handed up too
-ALARM: Final = 16
-HEARD_MS: Final = 17  # when (STEADY_MS) the first terminal said something last
-LOOKED: Final = 18  # bytes looked at in the socket while the journal takes nothing
-LINK_WORDS: Final = 20
+CHUNK: Final = 10  # index + 1 of the pooled chunk with unsent bytes, 0 for none
+SERIAL: Final = 11
+ALARM: Final = 12
+HEARD_MS: Final = 13  # when (STEADY_MS) the first terminal said something last
+FRAMES_DUE: Final = 14  # while nobody is logged in: frames so far; then the moment up to which their rate is used up
+BYTES_DUE: Final = 15  # bytes likewise
+BEFORE_LOGIN: Final = 16
+CHUNK_START: Final = 17
+CHUNK_END: Final = 18
+ADDRESS: Final = 19  # its entry in the table ADDRESSES, 0 for a trusted one
+NEIGHBOURS: Final = 20  # in the list of the WAITING or of the RESTING: descriptor + 1, 0 for none, 32 bits each
+LOOKED: Final = 21  # bytes looked at in the socket while the journal takes nothing
+SINCE_MS: Final = 22  # when it came into that list, or was last looked at there
+OWN_DUE: Final = 23  # on a shared connection: FRAMES_DUE of its first terminal
+LINK_WORDS: Final = 24
 LINK_BYTES: Final = LINK_WORDS * 8
+BEFORE_AT: Final = 8 * NEIGHBOURS
+BEHIND_AT: Final = BEFORE_AT + 4
 
 PAUSED: Final = 1
 SENDING: Final = 2
 CLOSING: Final = 4
+HANDED: Final = 8  # the journal holds a frame that was handed up: its end is handed up too
+IS_WAITING: Final = 16
+IS_RESTING: Final = 32
+IS_TRUSTED: Final = 64
+WAS_LOOKED_AT: Final = 128  # LOOKED is not 0
 
-CLOSED, SILENT, GARBAGE, SLOW, ENDED = range(5)
-CLOSE_NAMES: Final = ("closed", "silent", "garbage", "slow", "ended")
+CLOSED, SILENT, GARBAGE, SLOW, ENDED, NOBODY, FULL = range(7)
+CLOSE_NAMES: Final = ("closed", "silent", "garbage", "slow", "ended", "nobody", "full")
+"""Why a connection ended; the last is said of one terminal only, for which there was no room on a shared one."""
 _CLOSED: Final = _INDEX["links_closed"]  # + reason
-assert [name[6:] for name, _ in COUNTERS[3:8]] == list(CLOSE_NAMES)
+assert [name[6:] for name, _ in COUNTERS[3:9]] == list(CLOSE_NAMES[:6])
+
+# An entry of the table ADDRESSES: int64 words.
+ADDRESS_KEY: Final = 0  # 0: never used
+ADDRESS_LINKS: Final = 1
+ADDRESS_STRANGERS: Final = 2
+ADDRESS_DUE: Final = 3
+ADDRESS_WORDS: Final = 4
+TRUSTED_WORDS: Final = 4  # network and mask, 128 bits each, high half first
+PEER_LENGTH: Final = 32
+PEER_BYTES_MAX: Final = 28
+_IPV6: Final = 10
+_MAPPED: Final = 0xFFFF << 32  # ::ffff:0:0/96, where the addresses of IPv4 stand among those of IPv6
 
 SEND, ADMIT, EVICT, CLOSE, PAUSE, RESUME, REENTER, SKIP = range(8)
 COMMAND_HEADER_BYTES: Final = 56
@@ -298,7 +376,8 @@ SPANS_MAX: Final = 16 * 1024
 SPAN_WORDS: Final = 4  # fd, link, start, length (or -1: close behind what was sent)
 ADMISSIONS_MAX: Final = 1 << 17
 """Slots of the table of further terminals on a link; at three quarters an admission is refused."""
-ADMISSION_WORDS: Final = 6  # link (0 free, -1 was used), high, low, terminal, vehicle, STEADY_MS when last heard
+ADMISSION_WORDS: Final = 7
+"""link (0 free, -1 was used), high, low, terminal, vehicle, STEADY_MS when last heard, its FRAMES_DUE"""
 FDS_MAX: Final = 1 << 16
 """Descriptors that can be a connection: rows are found by descriptor. Rows never used take no memory."""
 FD_OF_WORDS: Final = 1 << 16
@@ -333,6 +412,7 @@ _write = types.ExternalFunction("write", _i64(_i32, _i64, _i64))
 _pwrite = types.ExternalFunction("pwrite", _i64(_i32, _i64, _i64, _i64))
 _fdatasync = types.ExternalFunction("fdatasync", _i32(_i32))
 _clock_gettime = types.ExternalFunction("clock_gettime", _i32(_i32, _i64))
+_setsockopt = types.ExternalFunction("setsockopt", _i32(_i32, _i32, _i32, _i64, _i32))
 _nanosleep = types.ExternalFunction("nanosleep", _i32(_i64, _i64))
 _errno_location = types.ExternalFunction("__errno_location", types.CPointer(_i32)())
 
@@ -346,6 +426,7 @@ _SOCK_FLAGS: Final = 0o2000000 | 0o4000  # SOCK_CLOEXEC | SOCK_NONBLOCK
 _MSG_PEEK: Final = 2
 _SEND_FLAGS: Final = 0x4000 | 0x40  # MSG_NOSIGNAL | MSG_DONTWAIT
 _FD_BITS: Final = 20
+_SOL_SOCKET, _SO_LINGER = 1, 13
 
 _State = types.int64[::1]
 
@@ -382,7 +463,7 @@ def _interest(s: Any, fd: int, operation: int) -> int:
     wanted = 0
     if flags & SENDING:
         wanted = _EPOLLOUT
-    elif not flags & (PAUSED | CLOSING):
+    elif not flags & (PAUSED | CLOSING | IS_RESTING):
         wanted = _EPOLLIN
     event = s[TIMES]
     store_u32(event, wanted)
@@ -398,6 +479,75 @@ def _fd_of(s: Any, link: int) -> int:
     if fd > 0 and load_i64(s[LINKS] + fd * LINK_BYTES + 8 * LINK) == link:
         return fd
     return -1
+
+
+# --- lists of connections ---------------------------------------------------------------------------------------------
+
+
+@njit(_i64(_State, _i64, _i64, _i64), cache=True, nogil=True)
+def _enlist(s: Any, fd: int, ends: int, flag: int) -> int:
+    """Put a connection behind the last one of a list, WAITING or RESTING. It is in at most one."""
+    row = s[LINKS] + fd * LINK_BYTES
+    last = s[ends + 1]
+    store_i64(row + 8 * FLAGS, load_i64(row + 8 * FLAGS) | flag)
+    store_u32(row + BEFORE_AT, last)
+    store_u32(row + BEHIND_AT, 0)
+    store_i64(row + 8 * SINCE_MS, s[STEADY_MS])
+    if last == 0:
+        s[ends] = fd + 1
+    else:
+        store_u32(s[LINKS] + (last - 1) * LINK_BYTES + BEHIND_AT, fd + 1)
+    s[ends + 1] = fd + 1
+    return 1
+
+
+@njit(_i64(_State, _i64, _i64, _i64), cache=True, nogil=True)
+def _unlist(s: Any, fd: int, ends: int, flag: int) -> int:
+    row = s[LINKS] + fd * LINK_BYTES
+    before = load_u32(row + BEFORE_AT)
+    behind = load_u32(row + BEHIND_AT)
+    store_i64(row + 8 * FLAGS, load_i64(row + 8 * FLAGS) & ~flag)
+    if before == 0:
+        s[ends] = behind
+    else:
+        store_u32(s[LINKS] + (before - 1) * LINK_BYTES + BEHIND_AT, behind)
+    if behind == 0:
+        s[ends + 1] = before
+    else:
+        store_u32(s[LINKS] + (behind - 1) * LINK_BYTES + BEFORE_AT, before)
+    return 1
+
+
+@njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
+def _count_stranger(s: Any, fd: int, change: int) -> int:
+    address = load_i64(s[LINKS] + fd * LINK_BYTES + 8 * ADDRESS)
+    if address != 0:
+        store_i64(address + 8 * ADDRESS_STRANGERS, load_i64(address + 8 * ADDRESS_STRANGERS) + change)
+    s[_WAITING] += change
+    return 1
+
+
+@njit(_i64(_State, _i64), cache=True, nogil=True)
+def _wait_for_login(s: Any, fd: int) -> int:
+    """Nobody is logged in on this connection: it may stay for LOGIN_MS, and gives way to others."""
+    row = s[LINKS] + fd * LINK_BYTES
+    if load_i64(row + 8 * FLAGS) & IS_RESTING:
+        _unlist(s, fd, RESTING, IS_RESTING)
+        s[_RESTING] -= 1
+    store_i64(row + 8 * FRAMES_DUE, 0)
+    store_i64(row + 8 * BYTES_DUE, 0)
+    _enlist(s, fd, WAITING, IS_WAITING)
+    return _count_stranger(s, fd, 1)
+
+
+@njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
+def _keep_debts(s: Any, fd: int, terminal: int) -> int:
+    """Write down what the one terminal of a connection has used up: it does not get it anew by connecting anew."""
+    if terminal > 0 and terminal < TERMINALS_MAX:
+        row = s[LINKS] + fd * LINK_BYTES
+        store_i64(s[DEBTS] + terminal * 16, load_i64(row + 8 * FRAMES_DUE))
+        store_i64(s[DEBTS] + terminal * 16 + 8, load_i64(row + 8 * BYTES_DUE))
+    return 1
 
 
 # --- admission --------------------------------------------------------------------------------------------------------
@@ -442,8 +592,17 @@ def _admission_free(s: Any, link: int, high: int, low: int) -> int:
 def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int) -> int:
     """Open the gate for a phone on a link; 0 when a bound forbids it."""
     row = s[LINKS] + fd * LINK_BYTES
-    store_i64(row + 8 * BEFORE_LOGIN, 0)
     first = load_i64(row + 8 * TERMINAL)
+    flags = load_i64(row + 8 * FLAGS)
+    if flags & IS_WAITING:
+        _unlist(s, fd, WAITING, IS_WAITING)
+        _count_stranger(s, fd, -1)
+        store_i64(row + 8 * FRAMES_DUE, 0)
+        store_i64(row + 8 * BYTES_DUE, 0)
+        store_i64(row + 8 * OWN_DUE, 0)
+        if terminal > 0 and terminal < TERMINALS_MAX:
+            store_i64(row + 8 * FRAMES_DUE, load_i64(s[DEBTS] + terminal * 16))
+            store_i64(row + 8 * BYTES_DUE, load_i64(s[DEBTS] + terminal * 16 + 8))
     if first == 0 or (load_i64(row + 8 * LOW) == low and load_i64(row + 8 * HIGH) == high):
         store_i64(row + 8 * HIGH, high)
         store_i64(row + 8 * LOW, low)
@@ -454,7 +613,10 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
     link = load_i64(row + 8 * LINK)
     entry = _admission_of(s, link, high, low)
     if entry == 0:
-        if load_i64(row + 8 * EXTRA) >= s[TERMINALS_LIMIT] - 1:
+        limit = s[TERMINALS_LIMIT]
+        if not flags & IS_TRUSTED and limit > s[STRANGE_TERMINALS_LIMIT]:
+            limit = s[STRANGE_TERMINALS_LIMIT]
+        if load_i64(row + 8 * EXTRA) >= limit - 1:
             return 0
         entry = _admission_free(s, link, high, low)
         if entry == 0:
@@ -463,6 +625,7 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
         store_i64(entry, link)
         store_i64(entry + 8, high)
         store_i64(entry + 16, low)
+        store_i64(entry + 48, 0)
     store_i64(entry + 24, terminal)
     store_i64(entry + 32, vehicle_id)
     store_i64(entry + 40, s[STEADY_MS])
@@ -473,13 +636,22 @@ def _admit(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int)
 def _evict(s: Any, fd: int, high: int, low: int) -> int:
     row = s[LINKS] + fd * LINK_BYTES
     if load_i64(row + 8 * LOW) == low and load_i64(row + 8 * HIGH) == high:
+        if load_i64(row + 8 * EXTRA) == 0:
+            _keep_debts(s, fd, load_i64(row + 8 * TERMINAL))
         store_i64(row + 8 * TERMINAL, 0)
         store_i64(row + 8 * LOW, -1)
-        return 1
-    entry = _admission_of(s, load_i64(row + 8 * LINK), high, low)
-    if entry != 0:
-        store_i64(entry, -1)
-        store_i64(row + 8 * EXTRA, load_i64(row + 8 * EXTRA) - 1)
+    else:
+        entry = _admission_of(s, load_i64(row + 8 * LINK), high, low)
+        if entry != 0:
+            store_i64(entry, -1)
+            store_i64(row + 8 * EXTRA, load_i64(row + 8 * EXTRA) - 1)
+    if (
+        load_i64(row + 8 * TERMINAL) == 0
+        and load_i64(row + 8 * EXTRA) == 0
+        and not load_i64(row + 8 * FLAGS) & IS_WAITING
+    ):
+        _wait_for_login(s, fd)
+        return _interest(s, fd, _CTL_MOD)
     return 1
 
 
@@ -538,7 +710,19 @@ def _end_link(s: Any, fd: int, reason: int) -> int:
     if load_i64(row + 8 * CHUNK) != 0:
         store_i64(s[POOL_FREE] + 8 * s[POOL_TOP], load_i64(row + 8 * CHUNK) - 1)
         s[POOL_TOP] += 1
-    if load_i64(row + 8 * HANDED) != 0:
+    flags = load_i64(row + 8 * FLAGS)
+    if flags & IS_WAITING:
+        _unlist(s, fd, WAITING, IS_WAITING)
+        _count_stranger(s, fd, -1)
+    elif load_i64(row + 8 * EXTRA) == 0:
+        _keep_debts(s, fd, load_i64(row + 8 * TERMINAL))
+    if flags & IS_RESTING:
+        _unlist(s, fd, RESTING, IS_RESTING)
+        s[_RESTING] -= 1
+    address = load_i64(row + 8 * ADDRESS)
+    if address != 0:
+        store_i64(address + 8 * ADDRESS_LINKS, load_i64(address + 8 * ADDRESS_LINKS) - 1)
+    if flags & HANDED:
         # The reason stands as one byte; the reader spells it.
         store_u8(s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, reason)
         _stage(
@@ -798,9 +982,92 @@ def _hand_up(s: Any) -> int:
 
 
 @njit(_i64(_State), cache=True, nogil=True)
+def _is_trusted(s: Any) -> int:
+    """Tell whether the address in PEER is in one of the networks that are trusted."""
+    peer = s[PEER]
+    for k in range(s[TRUSTED_COUNT]):
+        network = s[TRUSTED] + k * TRUSTED_WORDS * 8
+        if (load_i64(peer + 40) ^ load_i64(network)) & load_i64(network + 16) == 0 and (
+            load_i64(peer + 48) ^ load_i64(network + 8)
+        ) & load_i64(network + 24) == 0:
+            return 1
+    return 0
+
+
+@njit(_i64(_State), cache=True, nogil=True)
+def _read_peer(s: Any) -> int:
+    """Write the address in PEER as 128 bits behind it, high half first; return the key that it is counted under."""
+    peer = s[PEER]
+    high = 0
+    low = _MAPPED | load_u32_be(peer + 4)
+    if load_u16(peer) == _IPV6:
+        high = load_u32_be(peer + 8) << 32 | load_u32_be(peer + 12)
+        low = load_u32_be(peer + 16) << 32 | load_u32_be(peer + 20)
+    store_i64(peer + 40, high)
+    store_i64(peer + 48, low)
+    # Whoever has one address of IPv6 has all of its /64.
+    return high if high != 0 else low
+
+
+@njit(_i64(_State, _i64), cache=True, nogil=True)
+def _address_of(s: Any, key: int) -> int:
+    """Return the entry that an address is counted in, made if need be; 0 when there is no place for it."""
+    mixed = (key ^ s[ADDRESS_SEED]) * 0x2545F4914F6CDD1D
+    mixed = (mixed ^ (mixed >> 29)) * 0x5851F42D4C957F2D
+    at = (mixed >> 32) & (ADDRESSES_HEARD_MAX - 1)
+    now_us = s[STEADY_MS] * 1000
+    free = 0
+    free_due = 0
+    for _ in range(ADDRESS_PROBES_MAX):
+        entry = s[ADDRESSES] + at * ADDRESS_WORDS * 8
+        owner = load_i64(entry)
+        if owner == key:
+            return entry
+        if load_i64(entry + 8 * ADDRESS_LINKS) == 0:
+            # Of those that may be forgotten the one that has been quiet for longest.
+            due = load_i64(entry + 8 * ADDRESS_DUE)
+            if due < now_us:
+                due = 0
+            if free == 0 or due < free_due:
+                free = entry
+                free_due = due
+        if owner == 0:
+            break
+        at = (at + 1) & (ADDRESSES_HEARD_MAX - 1)
+    if free != 0:
+        store_i64(free, key)
+        store_i64(free + 8 * ADDRESS_STRANGERS, 0)
+        store_i64(free + 8 * ADDRESS_DUE, 0)
+    return free
+
+
+@njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
+def _turn_away(s: Any, fd: int, counter: int) -> int:
+    """Close a connection at once. It is reset: a hundred thousand that came in vain leave nothing in the kernel."""
+    store_i64(s[TIMES], 1)  # struct linger: on, for no seconds
+    _setsockopt(fd, _SOL_SOCKET, _SO_LINGER, s[TIMES], 8)
+    _close(fd)
+    s[counter] += 1
+    return 0
+
+
+@njit(_i64(_State), cache=True, nogil=True)
+def _make_room(s: Any) -> int:
+    """Close the connection on which nobody has logged in for longest, if that is long enough; 0 when there is none."""
+    oldest = s[WAITING] - 1
+    if oldest < 0 or s[STEADY_MS] - load_i64(s[LINKS] + oldest * LINK_BYTES + 8 * SINCE_MS) < s[GIVE_WAY_MS]:
+        return 0
+    return _end_link(s, oldest, NOBODY)
+
+
+@njit(_i64(_State), cache=True, nogil=True)
 def _accept(s: Any) -> int:
-    for _ in range(ACCEPT_PER_ROUND):
-        fd = _i64(_accept4(s[LISTENER], 0, 0, _SOCK_FLAGS))
+    let_in = 0
+    for _ in range(KNOCKS_PER_ROUND):
+        if let_in == ACCEPT_PER_ROUND:
+            return 0
+        store_u32(s[PEER] + PEER_LENGTH, PEER_BYTES_MAX)
+        fd = _i64(_accept4(s[LISTENER], s[PEER], s[PEER] + PEER_LENGTH, _SOCK_FLAGS))
         if fd < 0:
             error = _errno()
             if error != _EAGAIN and error != _EINTR:
@@ -812,9 +1079,25 @@ def _accept(s: Any) -> int:
                     _epoll_ctl(s[EPOLL], _CTL_MOD, s[LISTENER], s[TIMES])
                     s[LISTENING] = 0
             return 0
-        if s[_LIVE] >= s[LINKS_LIMIT] or fd >= FDS_MAX:
-            _close(fd)
-            s[_REFUSED] += 1
+        key = _read_peer(s)
+        address = 0
+        if _is_trusted(s) == 0:
+            address = _address_of(s, key)
+            if (
+                address == 0
+                or load_i64(address + 8 * ADDRESS_LINKS) >= s[ADDRESS_LINKS_LIMIT]
+                or load_i64(address + 8 * ADDRESS_STRANGERS) >= s[ADDRESS_STRANGERS_LIMIT]
+            ):
+                _turn_away(s, fd, _REFUSED_ADDRESS)
+                continue
+            now_us = s[STEADY_MS] * 1000
+            due = max(load_i64(address + 8 * ADDRESS_DUE), now_us) + s[ADDRESS_LINK_US]
+            if due - now_us > s[ADDRESS_AT_ONCE_US]:
+                _turn_away(s, fd, _REFUSED_RATE)
+                continue
+            store_i64(address + 8 * ADDRESS_DUE, due)
+        if fd >= FDS_MAX or (s[_LIVE] >= s[LINKS_LIMIT] and _make_room(s) == 0):
+            _turn_away(s, fd, _REFUSED)
             continue
         link = 0
         while True:
@@ -832,11 +1115,18 @@ def _accept(s: Any) -> int:
         store_i64(row + 8 * LINK, link)
         store_i64(row + 8 * LAST_MS, s[STEADY_MS])
         store_i64(row + 8 * LOW, -1)
+        store_i64(row + 8 * ADDRESS, address)
+        if address == 0:
+            store_i64(row + 8 * FLAGS, IS_TRUSTED)
+        else:
+            store_i64(address + 8 * ADDRESS_LINKS, load_i64(address + 8 * ADDRESS_LINKS) + 1)
+        _wait_for_login(s, fd)
         store_i64(s[FD_OF] + 8 * (link & (FD_OF_WORDS - 1)), fd)
         if fd > s[FD_TOP]:
             s[FD_TOP] = fd
         s[_LIVE] += 1
         s[_ACCEPTED] += 1
+        let_in += 1
         _interest(s, fd, _CTL_ADD)
     return 0
 
@@ -849,6 +1139,18 @@ def _reply(s: Any, fd: int, reply: int, frame: int, length: int, result: int) ->
     store_i64(row + 8 * SERIAL, (serial + 1) & 0xFFFF)
     store_i64(s[IDENTITY] + 8 * IDENTITY_REPLY_SERIAL, serial)
     return _span(s, fd, call5(reply, frame, length, s[IDENTITY], result, s[ARENA] + s[ARENA_USED]))
+
+
+@njit(_i64(_State, _i64), cache=True, nogil=True)
+def _is_too_much(s: Any, due_at: int) -> int:
+    """Take one frame more off what a terminal on a shared connection may send; 1 when there is nothing left of it."""
+    now_us = s[STEADY_MS] * 1000
+    due = max(load_i64(due_at), now_us) + s[FRAME_US]
+    if due - now_us > s[AT_ONCE_US]:
+        s[_LET_GO] += 1
+        return 1
+    store_i64(due_at, due)
+    return 0
 
 
 @njit(
@@ -876,19 +1178,29 @@ def _take_frame(s: Any, fd: int, length: int, identify: int, reply: int) -> int:
         terminal = load_i64(row + 8 * TERMINAL)
         vehicle_id = load_i64(row + 8 * VEHICLE)
         store_i64(row + 8 * HEARD_MS, s[STEADY_MS])
+        if load_i64(row + 8 * EXTRA) > 0 and terminal != 0 and _is_too_much(s, row + 8 * OWN_DUE) != 0:
+            return 1
     elif load_i64(row + 8 * EXTRA) > 0:
         entry = _admission_of(s, link, high, low)
         if entry != 0:
             terminal = load_i64(entry + 24)
             vehicle_id = load_i64(entry + 32)
             store_i64(entry + 40, s[STEADY_MS])
+            # The others on it must not wait for this one: what is too much of it is let go.
+            if _is_too_much(s, entry + 48) != 0:
+                return 1
     if terminal == 0:
         if frame_class != CLASS_LOGIN:
             s[_NOT_ADMITTED] += 1
             return _reply(s, fd, reply, frame, length, RESULT_FAILURE)
         before = load_i64(row + 8 * BEFORE_LOGIN) + 1
         store_i64(row + 8 * BEFORE_LOGIN, before)
-        if before > FRAMES_BEFORE_LOGIN_MAX:
+        flags = load_i64(row + 8 * FLAGS)
+        if flags & IS_WAITING:
+            # The last in the list again: the answer may be owed by us.
+            _unlist(s, fd, WAITING, IS_WAITING)
+            _enlist(s, fd, WAITING, IS_WAITING)
+        if before > FRAMES_BEFORE_LOGIN_MAX and (not flags & IS_TRUSTED or before > 2 * s[TERMINALS_LIMIT]):
             s[_NOT_ADMITTED] += 1
             return -1
     if frame_class == CLASS_HEARTBEAT:
@@ -903,7 +1215,7 @@ def _take_frame(s: Any, fd: int, length: int, identify: int, reply: int) -> int:
         _reply(s, fd, reply, frame, length, RESULT_OK)
     elif frame_class == CLASS_FRAGMENT:
         _reply(s, fd, reply, frame, length, RESULT_OK)
-        store_i64(row + 8 * HANDED, 1)
+        store_i64(row + 8 * FLAGS, load_i64(row + 8 * FLAGS) | HANDED)
         s[URGENT] = 1
     elif frame_class == CLASS_UNREADABLE:
         s[_UNREADABLE] += 1
@@ -912,9 +1224,61 @@ def _take_frame(s: Any, fd: int, length: int, identify: int, reply: int) -> int:
         s[_UNKNOWN] += 1
         _reply(s, fd, reply, frame, length, RESULT_UNSUPPORTED)
     else:
-        store_i64(row + 8 * HANDED, 1)
+        store_i64(row + 8 * FLAGS, load_i64(row + 8 * FLAGS) | HANDED)
         s[URGENT] = 1
     _stage(s, length, link, terminal, vehicle_id, KIND_FRAME, frame_class)
+    return 1
+
+
+@njit(_i64(_State, _i64, _i64, _i64), cache=True, nogil=True)
+def _charge(s: Any, fd: int, frames: int, received: int) -> int:
+    """Charge a connection for what came on it. Beyond a stranger's share it ends, beyond a terminal's rate it rests.
+
+    What comes from trusted addresses is charged for nothing here: whoever shares a connection there with others is
+    charged frame by frame.
+    """
+    row = s[LINKS] + fd * LINK_BYTES
+    flags = load_i64(row + 8 * FLAGS)
+    if flags & IS_TRUSTED:
+        return 1
+    if flags & IS_WAITING:
+        frames += load_i64(row + 8 * FRAMES_DUE)
+        received += load_i64(row + 8 * BYTES_DUE)
+        store_i64(row + 8 * FRAMES_DUE, frames)
+        store_i64(row + 8 * BYTES_DUE, received)
+        if frames > STRANGER_FRAMES_MAX or received > STRANGER_BYTES_MAX:
+            return _end_link(s, fd, GARBAGE)
+        return 1
+    now_us = s[STEADY_MS] * 1000
+    frames_due = max(load_i64(row + 8 * FRAMES_DUE), now_us) + frames * s[FRAME_US]
+    bytes_due = max(load_i64(row + 8 * BYTES_DUE), now_us) + received * s[BYTE_NS] // 1000
+    store_i64(row + 8 * FRAMES_DUE, frames_due)
+    store_i64(row + 8 * BYTES_DUE, bytes_due)
+    if max(frames_due, bytes_due) - now_us > s[AT_ONCE_US] and not flags & IS_RESTING:
+        _enlist(s, fd, RESTING, IS_RESTING)
+        s[_RESTING] += 1
+        s[_RESTED] += 1
+        return _interest(s, fd, _CTL_MOD)
+    return 1
+
+
+@njit(_i64(_State), cache=True, nogil=True)
+def _end_rests(s: Any) -> int:
+    """Read those again that have rested enough; each is looked at every REST_MS."""
+    now_us = s[STEADY_MS] * 1000
+    while s[RESTING] != 0:
+        fd = s[RESTING] - 1
+        row = s[LINKS] + fd * LINK_BYTES
+        if s[STEADY_MS] - load_i64(row + 8 * SINCE_MS) < REST_MS:
+            return 1
+        _unlist(s, fd, RESTING, IS_RESTING)
+        if max(load_i64(row + 8 * FRAMES_DUE), load_i64(row + 8 * BYTES_DUE)) - now_us > s[AT_ONCE_US]:
+            _enlist(s, fd, RESTING, IS_RESTING)
+            continue
+        s[_RESTING] -= 1
+        # It was we who did not listen.
+        store_i64(row + 8 * LAST_MS, s[STEADY_MS])
+        _interest(s, fd, _CTL_MOD)
     return 1
 
 
@@ -942,8 +1306,10 @@ def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
                 return 1
         return _end_link(s, fd, CLOSED)
     s[_RECEIVED] += received
-    store_i64(row + 8 * LOOKED, 0)
-    store_i64(row + 8 * LAST_MS, s[STEADY_MS])
+    frames = s[_FRAMES]
+    if load_i64(row + 8 * FLAGS) & WAS_LOOKED_AT:
+        store_i64(row + 8 * FLAGS, load_i64(row + 8 * FLAGS) & ~WAS_LOOKED_AT)
+        store_i64(row + 8 * LOOKED, 0)
     if partial > 0:
         copy(scratch, s[PARTIALS] + fd * PARTIAL_BYTES_MAX, partial)
     at = 0
@@ -977,7 +1343,11 @@ def _receive(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
         copy(s[PARTIALS] + fd * PARTIAL_BYTES_MAX, scratch + at, rest)
     store_i64(row + 8 * PARTIAL, rest)
     store_i64(row + 8 * BAD_RUN, bad_run)
-    return 1
+    frames = s[_FRAMES] - frames
+    if frames > 0:
+        # Bytes alone are no sign of life: a frame that comes a byte a minute is none.
+        store_i64(row + 8 * LAST_MS, s[STEADY_MS])
+    return _charge(s, fd, frames, received)
 
 
 # --- looking, while the journal takes nothing -------------------------------------------------------------------------
@@ -1050,6 +1420,7 @@ def _look(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
     if received <= looked:
         return 1
     store_i64(row + 8 * LOOKED, received)
+    store_i64(row + 8 * FLAGS, load_i64(row + 8 * FLAGS) | WAS_LOOKED_AT)
     store_i64(row + 8 * LAST_MS, s[STEADY_MS])
     copy(scratch, s[PARTIALS] + fd * PARTIAL_BYTES_MAX, partial)
     frame = s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES
@@ -1070,6 +1441,15 @@ def _look(s: Any, fd: int, split: int, identify: int, reply: int) -> int:
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@njit(_i64(_State, *[_i64] * 4), cache=True, nogil=True)
+def _tell_out(s: Any, fd: int, terminal: int, vehicle_id: int, reason: int) -> int:
+    """Tell the readers that one terminal is not, or no more, admitted on a connection that lives on."""
+    store_u8(s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, reason)
+    link = load_i64(s[LINKS] + fd * LINK_BYTES + 8 * LINK)
+    s[URGENT] = 1
+    return _stage(s, 1, link, terminal, vehicle_id, KIND_TERMINAL_SILENT, 255)
 
 
 @njit(_i64(_State, _i64, _i64), cache=True, nogil=True)
@@ -1095,7 +1475,12 @@ def _carry_out(s: Any, command: int, identify: int) -> int:
     low = load_i64(command + 32)
     if operation == ADMIT and _admit(s, fd, high, low, load_i64(command + 40), load_i64(command + 48)) == 0:
         s[_ADMISSIONS_REFUSED] += 1
-        return 0
+        if s[HELD_MS] != 0 and s[STAGED] > STAGING_COMMIT_BYTES:
+            return 0
+        # Its actor hears that it is not there after all.
+        return _tell_out(s, fd, load_i64(command + 40), load_i64(command + 48), FULL)
+    if operation == ADMIT:
+        store_i64(row + 8 * BEFORE_LOGIN, 0)
     if operation == SEND or operation == ADMIT:
         if s[IDLE_ANY]:
             store_i64(row + 8 * LAST_MS, s[STEADY_MS])
@@ -1193,10 +1578,7 @@ def push_command(
 @njit(_i64(_State, *[_i64] * 5), cache=True, nogil=True)
 def _shut_out(s: Any, fd: int, high: int, low: int, terminal: int, vehicle_id: int) -> int:
     """Close the gate of a silent terminal on a connection that others keep alive, and tell the readers."""
-    store_u8(s[STAGING] + s[STAGED] + RECORD_HEADER_BYTES, SILENT)
-    link = load_i64(s[LINKS] + fd * LINK_BYTES + 8 * LINK)
-    _stage(s, 1, link, terminal, vehicle_id, KIND_TERMINAL_SILENT, 255)
-    s[URGENT] = 1
+    _tell_out(s, fd, terminal, vehicle_id, SILENT)
     s[_TERMINALS_SILENT] += 1
     return _evict(s, fd, high, low)
 
@@ -1217,7 +1599,7 @@ def _tick_admissions(s: Any, oldest_ms: int) -> int:
         if link <= 0 or load_i64(entry + 40) >= oldest_ms:
             continue
         fd = _fd_of(s, link)
-        if fd < 0 or load_i64(s[LINKS] + fd * LINK_BYTES + 8 * FLAGS) & PAUSED:
+        if fd < 0 or load_i64(s[LINKS] + fd * LINK_BYTES + 8 * FLAGS) & (PAUSED | IS_RESTING):
             continue
         _shut_out(s, fd, load_i64(entry + 8), load_i64(entry + 16), load_i64(entry + 24), load_i64(entry + 32))
         if s[STAGED] > STAGING_COMMIT_BYTES:
@@ -1232,12 +1614,25 @@ def _tick(s: Any) -> int:
         return 0
     s[TICK_MS] = s[STEADY_MS]
     oldest_ms = s[STEADY_MS] - s[IDLE_MS]
+    while s[WAITING] != 0:
+        fd = s[WAITING] - 1
+        row = s[LINKS] + fd * LINK_BYTES
+        if s[STEADY_MS] - load_i64(row + 8 * SINCE_MS) < s[LOGIN_MS]:
+            break
+        if load_i64(row + 8 * FLAGS) & PAUSED or s[HELD_MS] != 0:
+            # It is we who do not listen: it has its time anew.
+            _unlist(s, fd, WAITING, IS_WAITING)
+            _enlist(s, fd, WAITING, IS_WAITING)
+        else:
+            _end_link(s, fd, NOBODY)
+        if s[STAGED] > STAGING_COMMIT_BYTES and s[HELD_MS] == 0:
+            _commit(s)
     for fd in range(s[FD_TOP] + 1):
         row = s[LINKS] + fd * LINK_BYTES
         if (
             load_i64(row + 8 * LINK) != 0
             and load_i64(row + 8 * LAST_MS) < oldest_ms
-            and not load_i64(row + 8 * FLAGS) & PAUSED
+            and not load_i64(row + 8 * FLAGS) & (PAUSED | IS_RESTING)
         ):
             _end_link(s, fd, SILENT)
         elif (
@@ -1245,7 +1640,7 @@ def _tick(s: Any) -> int:
             and load_i64(row + 8 * EXTRA) > 0
             and load_i64(row + 8 * TERMINAL) != 0
             and load_i64(row + 8 * HEARD_MS) < oldest_ms
-            and not load_i64(row + 8 * FLAGS) & PAUSED
+            and not load_i64(row + 8 * FLAGS) & (PAUSED | IS_RESTING)
             and not s[IDLE_ANY]
             and s[HELD_MS] == 0
         ):
@@ -1338,6 +1733,7 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
                 _commit(s)
         _carry_out_all(s, identify, queue_bytes)
         _tick(s)
+        _end_rests(s)
         status = _commit(s)
         # What an answer's failure staged (a link that ended) must not wait for the next frame.
         if status == 0 and s[STAGED] > 0:
@@ -1359,6 +1755,8 @@ def run_loop(s: Any, split: int, identify: int, reply: int, queue_bytes: int) ->
         wait_ms = TICK_EVERY_MS
         if s[UNHANDED] > 0:
             wait_ms = max(1, HAND_UP_MS - (s[STEADY_MS] - s[UNHANDED_SINCE_MS]))
+        if s[RESTING] != 0:
+            wait_ms = min(wait_ms, REST_MS)
         if s[ROUND_RECORDS] > 0 and s[ROUND_RECORDS] < ROUND_ROWS_MAX and s[ROUND_BYTES] < ROUND_BYTES_MAX:
             rest_ns = s[WINDOW_NS] - (_clock_ns(s, _CLOCK_MONOTONIC) - started_ns)
             if rest_ns > 0:

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from actors.vehicle import COUNTS, Epochs
 from core.events import Event, SessionOpened, TerminalBound
 from core.intake.links import KIND_ASSEMBLED
-from core.limits import FRAGMENT_S_MAX, MAILBOX_FRAMES_MAX
+from core.limits import FRAGMENT_S_MAX, LOGINS_AT_ONCE_MAX, LOGINS_PER_MINUTE_MAX, MAILBOX_FRAMES_MAX
 from protocols.jt808.dialects import QueryTime, TimeReply
 from protocols.jt808.messages import (
     Heartbeat,
@@ -189,6 +189,26 @@ async def test_a_forged_code_is_refused_and_never_disturbs_the_running_session(m
         assert world.links.calls[-1] == ("close", (link(2), "refused"))
         assert world.vehicles[1].conversation.sessions[1].link == link(1)
     assert world.log.types == ["terminal.session.opened"]
+
+
+async def test_logins_in_a_loop_are_refused_and_whoever_is_logged_in_stays(mock_clock: Clock) -> None:
+    world, car = one_car()
+    async with running(world):
+        await say(world, *(car.authenticate(link(1 + n)) for n in range(LOGINS_AT_ONCE_MAX)))
+        assert world.counts["logins_refused"] == 0
+        world.links.take()
+        await say(world, car.authenticate(link(99)))
+        assert world.links.sent(link(99))[0].body == PlatformGeneralReply(LOGINS_AT_ONCE_MAX + 1, 0x0102, 1)
+        assert world.links.calls[-1] == ("close", (link(99), "refused"))
+        assert world.vehicles[1].conversation.sessions[1].link == link(LOGINS_AT_ONCE_MAX)
+        # Asking again on its own connection is no new login, and after a while there is room for one.
+        await say(world, car.authenticate(link(LOGINS_AT_ONCE_MAX)))
+        assert world.counts["logins_again"] == 1
+        await trio.sleep(60 / LOGINS_PER_MINUTE_MAX)
+        await say(world, car.authenticate(link(100)))
+        assert world.vehicles[1].conversation.sessions[1].link == link(100)
+    assert world.counts["logins_refused"] == 1
+    assert len(world.log.of("terminal.session.opened")) == LOGINS_AT_ONCE_MAX + 1
 
 
 async def test_forged_codes_do_not_close_a_link_on_which_somebody_lives(mock_clock: Clock) -> None:

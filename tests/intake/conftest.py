@@ -21,8 +21,8 @@ WAIT_S = 20.0
 class Client:
     """A blocking connection that reads what it is told to expect, within a bound."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S, source_address=(source, 0))
 
     def send(self, *frames: bytes) -> None:
         self.socket.sendall(b"".join(frames))
@@ -69,9 +69,16 @@ class Rig:
         self.clients: list[Client] = []
         self.intake.start()
 
-    def client(self) -> Client:
-        self.clients.append(Client(self.port))
+    def client(self, source: str = "127.0.0.1") -> Client:
+        self.clients.append(Client(self.port, source))
         return self.clients[-1]
+
+    def turns_away(self, source: str = "127.0.0.1") -> bool:
+        """Connect, and wait to be turned away: some hear it while they still connect."""
+        try:
+            return self.client(source).ended()
+        except ConnectionResetError:
+            return True
 
     def take(self, batch: Batch) -> None:
         self.frames += batch.frames

@@ -227,7 +227,7 @@ def test_a_link_more_than_the_bound_is_refused_and_a_free_place_is_used(make_rig
     first, second = rig.client(), rig.client()
     rig.login(first, 1, 11)
     rig.login(second, 2, 12)
-    assert rig.client().ended()
+    assert rig.turns_away()
     first.close()
     rig.read_until(lambda: rig.frames[-1].kind == KIND_LINK_CLOSED)
     rig.login(rig.client(), 3, 13)

@@ -15,6 +15,7 @@ from core.config import (
     load_options,
     split_address,
 )
+from core.limits import TRUSTED_NETWORKS_MAX
 from storage.clickhouse import ReportStore
 
 
@@ -53,6 +54,12 @@ def test_the_command_line_beats_the_environment_beats_the_file_beats_the_default
         ({"map_hosts": "https://a; script-src *"}, {}, "map_hosts = https://a; script-src * (from --map-hosts): text"),
         ({"map_style_url": "javascript:x"}, {}, "map_style_url = javascript:x (from --map-style-url): text matching"),
         ({"data": "a\0b"}, {}, "data = a\0b (from --data): text, not empty"),
+        (
+            {"trusted_addresses": "10.0.0.1 10.1.0.0/33"},
+            {},
+            "trusted_addresses = 10.0.0.1 10.1.0.0/33 (from --trusted-addresses): addresses and networks",
+        ),
+        ({}, {"CARILLON_TRUSTED_ADDRESSES": "10.0.0.1/8"}, "trusted_addresses = 10.0.0.1/8 (from CARILLON_TRUSTED_ADD"),
     ],
 )
 def test_a_wrong_value_is_named_with_origin_and_bound(
@@ -79,6 +86,16 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, said: str) -> None:
         load_config(file=file, environment={})
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(file=tmp_path / "missing.toml", environment={})
+
+
+def test_trusted_addresses_are_networks_and_not_more_than_the_bound() -> None:
+    config = load_config({"trusted_addresses": "10.0.0.0/8, 2001:db8::/32 ::1"}, environment={})
+    assert [str(network) for network in config.trusted_networks] == ["10.0.0.0/8", "2001:db8::/32", "::1/128"]
+    assert load_config({"trusted_addresses": ""}, environment={}).trusted_networks == []
+    text = " ".join(f"10.0.{k}.0/24" for k in range(TRUSTED_NETWORKS_MAX))
+    assert len(load_config({"trusted_addresses": text}, environment={}).trusted_networks) == TRUSTED_NETWORKS_MAX
+    with pytest.raises(ConfigError, match=f"{TRUSTED_NETWORKS_MAX} at most"):
+        load_config({"trusted_addresses": text + " 10.1.0.0/24"}, environment={})
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if "," in bound_text(name) or " to " in bound_text(name)])
@@ -112,6 +129,8 @@ def test_all_faults_are_named_at_once_each_on_its_line(tmp_path: Path) -> None:
 WRONG: dict[str, object] = {
     "data": "", "tcp": "x", "http": "x", "registration": "x", "ack_after": "x", "ack_window_ms": -1,
     "journal_keep_h": 0, "journal_bytes_max": 1, "media_bytes_max": 1, "idle_s": 9, "idle_traffic": "x",
+    "trusted_addresses": "10.0.0.1/8", "links_per_address_max": 0, "links_per_address_minute_max": 0,
+    "frames_per_s_max": 0, "bytes_per_s_max": 1023,
     "report_dsn": "x", "business_dsn": "x", "public_url": "x", "node": "", "demo": "x", "demo_vehicles": 0,
     "demo_history_h": 25, "areas_max": 0, "metrics": "x", "map_style_url": "x", "map_tiles_url": "x",
     "map_hosts": "x", "drain_s": 601, "log_level": "x", "log_format": "x",
