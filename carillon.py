@@ -885,6 +885,11 @@ class Node:
         metrics = Metrics()
         metrics.array("intake", self.intake.state[loop.COUNT :], loop.COUNTERS, gauges=loop.GAUGES)
         metrics.gauge("journal_bytes", "Bytes of sealed journal segments.", self.journal.size)
+        metrics.gauge(
+            "journal_sequence",
+            "Last journal record that is synced.",
+            lambda: int(self.intake.state[loop.PUBLISHED_SEQUENCE]) or self.journal.last_sequence,
+        )
         metrics.gauge("journal_segments", "Sealed journal segments.", lambda: len(self.journal.segments))
         metrics.counted("journal_full", "Times no segment could be prepared.", lambda: self.journal.full)
         metrics.counted("journal_corrupt", "Damaged places met in sealed segments.", lambda: self.journal.corrupt)

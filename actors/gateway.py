@@ -42,6 +42,7 @@ from core.intake.journal import Batch, Journal, Reader
 from core.intake.links import KIND_LINK_CLOSED, KIND_TERMINAL_SILENT, Frame, Links
 from core.limits import STALL_ALARMS_MAX
 from core.log import LogWriter
+from core.logging import say
 from core.position import Position
 from core.rules import Rules
 from core.vehicle_table import VehicleTable
@@ -243,8 +244,7 @@ class Gateway:
             self._conversation_file.advance(self._position.sequence)
             since_s = trio.current_time() - self._snapshot_s
             if since_s > SNAPSHOT_EVERY_S or (self._swept and since_s > SNAPSHOT_SOON_S):
-                async with self._turn:
-                    await self.take_snapshot()
+                await self._try_snapshot()
             with trio.move_on_after(LOOK_EVERY_S):
                 await trio.lowlevel.wait_readable(self._hand_up_fd)
                 os.eventfd_read(self._hand_up_fd)
@@ -311,6 +311,20 @@ class Gateway:
         if facts:
             self._counts["events"] += len(facts)
             await self._log.append(facts)
+
+    async def _try_snapshot(self) -> None:
+        """Write detection's state, or leave it for the next time: a disk that is full must not end what judges."""
+        async with self._turn:
+            try:
+                await self.take_snapshot()
+            except OSError as error:
+                # Over a snapshot that is old a restart judges again for longer, and finds the same.
+                say(
+                    "detection.unkept",
+                    path=self._snapshot,
+                    seconds=SNAPSHOT_SOON_S if self._swept else SNAPSHOT_EVERY_S,
+                    fault=error.strerror,
+                )
 
     async def take_snapshot(self) -> None:
         """Write detection's state if it has changed: that behind the last batch, whose facts are in the log."""
@@ -535,4 +549,4 @@ class Gateway:
         """
         self._conversation_file.advance(self._position.sequence)
         if not self._taking:
-            await self.take_snapshot()
+            await self._try_snapshot()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from bench import machine
-from bench.faults import Fault, Outcome, links, power, process, readers, stores
+from bench.faults import Fault, Outcome, clocks, full, links, power, process, readers, stores
 from bench.faults.world import World
 from bench.machine import say
 from bench.servers import BenchError
@@ -123,7 +123,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(outcome.right for _, _, outcome in rows) else 1
 
 
-FAULTS: Final = (*process.ROWS, *power.ROWS, *stores.ROWS, *links.ROWS, *readers.ROWS)
+FAULTS: Final = (
+    *process.ROWS,
+    *power.ROWS,
+    *full.ROWS,
+    *clocks.ROWS,
+    *stores.ROWS,
+    *links.ROWS,
+    *readers.ROWS,
+)
 """All there is to try, in the order in which it is tried."""
 
 

@@ -281,6 +281,14 @@ ssize_t pwritev64(int fd, const struct iovec *pieces, int count, off64_t offset)
     return pwritev(fd, pieces, count, offset);
 }
 
+ssize_t pwritev2(int fd, const struct iovec *pieces, int count, off_t offset, int flags) {
+    if (!is_below(fd)) return REAL(pwritev2)(fd, pieces, count, offset, flags);
+    return write_pieces(fd, pieces, count, offset, offset == -1);
+}
+ssize_t pwritev64v2(int fd, const struct iovec *pieces, int count, off64_t offset, int flags) {
+    return pwritev2(fd, pieces, count, offset, flags);
+}
+
 ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
     if (!is_below(to)) return REAL(sendfile)(to, from, offset, length);
     char data[65536];

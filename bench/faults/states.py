@@ -7,9 +7,9 @@ What was synced is there. What was not may be there or not:
 - of a directory's names those of its last sync, and any beginning of what was done to it since. A file's own sync does
   not make its name durable: that is what POSIX promises, and less than ext4 and XFS do.
 
-With `ordered`, every sync of any file or directory makes all names durable that were given before, as file systems with
-one journal of metadata do (ext4, XFS). ClickHouse relies on it: it syncs a part's own directory, and not the one in
-which its name stands.
+Below the directory `ordered`, every sync of any file or directory makes all names there durable that were given before,
+as file systems with one journal of metadata do (ext4, XFS). ClickHouse relies on it: it syncs a part's own directory,
+and not the one in which its name stands.
 """
 
 import os
@@ -26,7 +26,8 @@ SECTOR: Final = 512
 class File:
     """A file: what is on disk, and what was asked since."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ordered: bool = False) -> None:
+        self.ordered = ordered
         self.sectors: dict[int, bytes] = {}
         self.size = 0
         self.pending: list[Entry] = []
@@ -79,6 +80,13 @@ class File:
             found.apply(entry, choice)
         return found
 
+    def content(self) -> bytes:
+        """Return all of it."""
+        whole = bytearray(self.size + SECTOR)
+        for number, sector in self.sectors.items():
+            whole[number * SECTOR : (number + 1) * SECTOR] = sector
+        return bytes(whole[: self.size])
+
     def write_to(self, path: Path) -> None:
         """Make it anew, sparse."""
         with path.open("wb") as file:
@@ -99,7 +107,8 @@ class File:
 class Directory:
     """A directory: names on disk, names as the program sees them, and what was done in between."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ordered: bool = False) -> None:
+        self.ordered = ordered
         self.durable: dict[str, Node] = {}
         self.names: dict[str, Node] = {}
         self.pending: list[tuple[str, str, Node | None]] = []
@@ -181,22 +190,23 @@ class Disk:
 
     Args:
         root: the directory in which the trace was made.
-        ordered: see the module.
+        ordered: name of the directory in it in which names are ordered; see the module.
         like: a directory as it was on disk when the trace began; else it was empty.
     """
 
-    def __init__(self, root: Path, *, ordered: bool, like: Path | None = None) -> None:
+    def __init__(self, root: Path, *, ordered: str = "", like: Path | None = None) -> None:
         self._root = os.fspath(root.resolve())
         self._ordered = ordered
         self._inodes: dict[int, Node] = {}
-        self._directories: list[Directory] = []
-        self.top = self._directory()
+        self._in_order: list[Directory] = []
+        self.top = Directory()
         if like is not None:
             self._take_over(like, self.top)
 
-    def _directory(self) -> Directory:
-        directory = Directory()
-        self._directories.append(directory)
+    def _directory(self, above: Directory, name: str) -> Directory:
+        directory = Directory(ordered=above.ordered or (above is self.top and name == self._ordered))
+        if directory.ordered:
+            self._in_order.append(directory)
         return directory
 
     def _take_over(self, path: Path, into: Directory) -> None:
@@ -204,11 +214,11 @@ class Disk:
         self._inodes[into_inode] = into
         for one in path.iterdir():
             if one.is_dir():
-                below = self._directory()
+                below = self._directory(into, one.name)
                 self._take_over(one, below)
                 into.durable[one.name] = into.names[one.name] = below
             else:
-                file = File()
+                file = File(ordered=into.ordered)
                 file.apply(Entry("write", 0, 0, 0, one.read_bytes(), ()))
                 self._inodes[one.stat().st_ino] = file
                 into.durable[one.name] = into.names[one.name] = file
@@ -235,7 +245,7 @@ class Disk:
                 node = self._inodes.get(entry.inode)
                 if node is not None:
                     node.sync()
-                for named in self._directories if self._ordered else ():
+                for named in self._in_order if node is not None and node.ordered else ():
                     if named.pending:
                         named.sync()
             case "create" | "mkdir":
@@ -251,9 +261,10 @@ class Disk:
         if os.path.normpath(entry.paths[0]) == self._root:
             self._inodes[entry.inode] = self.top
             return
-        node = self._inodes[entry.inode] = File() if entry.kind == "create" else self._directory()
         directory, name = self._place(entry.paths[0])
         if directory is not None:
+            node = File(ordered=directory.ordered) if entry.kind == "create" else self._directory(directory, name)
+            self._inodes[entry.inode] = node
             directory.change("", name, node)
 
     def _move(self, entry: Entry) -> None:
@@ -300,8 +311,5 @@ class Disk:
             data = (path / name).read_bytes()
             if whole.size != len(data):
                 yield f"{path / name} has {len(data)} bytes, not {whole.size}"
-            elif any(
-                data[at * SECTOR : (at + 1) * SECTOR] != sector[: len(data) - at * SECTOR]
-                for at, sector in whole.sectors.items()
-            ):
+            elif data != whole.content():
                 yield f"{path / name} holds something else"

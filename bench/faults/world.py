@@ -306,7 +306,8 @@ class World:
             "log_followers_behind",
             "errands_busy",
         )
-        return not any(figures[f"carillon_{name}"] for name in waiting)
+        behind = figures["carillon_journal_sequence"] - figures["carillon_gateway_sequence"]
+        return not behind and not any(figures[f"carillon_{name}"] for name in waiting)
 
     def _compare_reports(self) -> None:
         dsn = "" if self.clickhouse is None else f"{self.clickhouse.dsn}/carillon"
@@ -348,6 +349,11 @@ class World:
         if self._driver is not None:
             self._driver.join()
             self._driver = None
+
+    def end_clients(self) -> None:
+        """Let nobody report any more, for a row that goes on without."""
+        self._end_load()
+        self.story.abandon()
 
     def close(self) -> None:
         """End everything that still runs, whatever went wrong."""

@@ -97,7 +97,11 @@ class Position:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(self._file).st_size < 48:
+            # Room for both slots now: a disk that is full later must not keep a reader from saying how far it is.
+            os.posix_fallocate(self._file, 0, 48)
         self._turn = 0
         self.sequence = 0
         for slot, sequence in _slots(os.pread(self._file, 48, 0)):
@@ -106,12 +110,19 @@ class Position:
                 self._turn = 1 - slot
 
     def advance(self, sequence: int) -> None:
-        """Say that everything up to and with this sequence is done. Going back is ignored."""
+        """Say that everything up to and with this sequence is done. Going back is ignored.
+
+        Where the disk refuses it, it stays where it was: so does what it has not passed.
+        """
         if sequence <= self.sequence:
             return
         words = np.array([sequence, 0, 0], np.int64)
         words[2] = crc32c_words(words.ctypes.data, 2)
-        os.pwrite(self._file, words.tobytes(), 24 * self._turn)
+        try:
+            os.pwrite(self._file, words.tobytes(), 24 * self._turn)
+        except OSError as error:
+            say("journal.unmoved", path=self._path, fault=error.strerror)
+            return
         self._turn = 1 - self._turn
         self.sequence = sequence
 

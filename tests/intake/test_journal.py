@@ -1,5 +1,6 @@
 """What the journal promises: it ends at the first bad record, numbers go on, nothing dies that is needed."""
 
+import errno
 import os
 import select
 import time
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.intake import loop
-from core.intake.journal import Journal, Position, Reader, SegmentRoom, frames_of, read_segment
+from core.intake.journal import Journal, Position, Reader, SegmentRoom, frames_of, read_position, read_segment
 from core.intake.links import KIND_FRAME, KIND_LINK_CLOSED
 from core.intake.records import (
     RECORD_HEADER_BYTES,
@@ -213,6 +214,23 @@ def test_a_position_survives_a_torn_write(tmp_path: Path) -> None:
         again = Position(path)
         assert again.sequence == 20
         again.close()
+
+
+def test_a_position_that_the_disk_refuses_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    position = Position(tmp_path / "p")
+    assert (tmp_path / "p").stat().st_size == 48
+    position.advance(5)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
+        position.advance(9)
+    assert position.sequence == 5
+    position.advance(12)
+    position.close()
+    assert read_position(tmp_path / "p") == 12
 
 
 def test_the_archive_gives_every_frame_of_a_phone(tmp_path: Path) -> None:
