@@ -461,7 +461,7 @@ def inside(parts: Parts, principal: Principal, number: int) -> Inside:
         lats = np.array([position.lat_1e7 for position in page.items], np.int32)
         lons = np.array([position.lon_1e7 for position in page.items], np.int32)
         counts, out = np.zeros(len(lats), np.int32), np.zeros(len(lats), np.int32)
-        locate_each(index.address, lats, lons, counts, out.ctypes.data, 1)
+        locate_each(index.address, fence.group, lats, lons, counts, out.ctypes.data, 1)
         found |= {page.items[k].vehicle_id: page.items[k] for k in np.flatnonzero(counts)}
     plates = fences.cars(principal, fence, list(found))
     items = [

@@ -123,7 +123,7 @@ def looked_up(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Return ns a position of the lookup, and what it found: counts (n,), fence numbers (n, ROOM)."""
     counts, out = np.zeros(len(lats), np.int32), np.zeros((len(lats), ROOM), np.int32)
-    took = timed(lambda: locate_each(index.address, lats, lons, counts, out.ctypes.data, ROOM), turns, len(lats))
+    took = timed(lambda: locate_each(index.address, 1, lats, lons, counts, out.ctypes.data, ROOM), turns, len(lats))
     return took, counts, out
 
 
@@ -145,11 +145,16 @@ def compared(fences: list[Fence], lats: np.ndarray, lons: np.ndarray, turns: int
     return took, set(zip(found[0].tolist(), found[1].tolist(), strict=True))
 
 
-def driven(index: FenceIndex, vehicles: int, turns: int, seed: int) -> dict[str, Any]:
-    """Return ns a report of the lookup, and of judging, for cars that report every ten seconds; and the facts found."""
+def driven(index: FenceIndex, whole: FenceIndex, groups: int, vehicles: int, turns: int, seed: int) -> dict[str, Any]:
+    """Return ns a report of judging cars that report every ten seconds, and the facts found.
+
+    Args:
+        index: what they are judged by, of `groups` dealer groups.
+        whole: the same fences as those of one group: the judging is compared with a lookup in it at the same positions.
+    """
     rng = np.random.default_rng(seed)
     table = VehicleTable(vehicles + 1, 2)
-    table.group[1:] = rng.integers(1, GROUPS + 1, vehicles)
+    table.group[1:] = rng.integers(1, groups + 1, vehicles)
     detector = GeofenceDetector(table, index, RuleSet("geofence"))
     facts = np.zeros(FACTS_MAX, FACT)
     rows = np.zeros(vehicles, REPORT)
@@ -178,7 +183,7 @@ def driven(index: FenceIndex, vehicles: int, turns: int, seed: int) -> dict[str,
         if turn >= 3:
             judging.append(took)
             lats, lons = (np.ascontiguousarray(rows[name]) for name in ("lat_1e7", "lon_1e7"))
-            looking.append(looked_up(index, lats, lons, 1)[0])
+            looking.append(looked_up(whole, lats, lons, 1)[0])
     return {
         "judged_ns": statistics.median(judging),
         "judged_lookup_ns": statistics.median(looking),
@@ -198,11 +203,12 @@ def measure(fence_count: int, vehicles: int, positions: int, turns: int, seed: i
         for fence in fences
     ]
     began = time.thread_time()
-    index = build_index(fences)
+    index = build_index(for_some)
     build_s = time.thread_time() - began
+    whole = build_index([fence._replace(group=1) for fence in for_some])
     spread = np.random.default_rng(seed)
     lats, lons = ((corner + spread.integers(0, SIDE, positions)).astype(np.int32) for corner in CORNER)
-    lookup_ns, counts, out = looked_up(index, lats, lons, turns)
+    lookup_ns, counts, out = looked_up(whole, lats, lons, turns)
     shapely_ns, theirs = compared(fences, lats, lons, max(turns // 2, 1))
     ours = {(k, int(number)) for k in np.flatnonzero(counts) for number in out[k, : counts[k]]}
     # Circles and the ends of corridors are polygons there, and their plane is another.
@@ -216,7 +222,11 @@ def measure(fence_count: int, vehicles: int, positions: int, turns: int, seed: i
         "lookup_ns": round(lookup_ns, 1),
         "shapely_ns": round(shapely_ns, 1),
         "times_faster": round(shapely_ns / lookup_ns, 1),
-        **{name: round(value, 1) for name, value in driven(build_index(for_some), vehicles, turns, seed).items()},
+        **{name: round(value, 1) for name, value in driven(index, whole, GROUPS, vehicles, turns, seed).items()},
+        **{
+            f"one_group_{name}": round(value, 1)
+            for name, value in driven(whole, whole, 1, vehicles, turns, seed).items()
+        },
     }
 
 

@@ -383,8 +383,8 @@ FENCES_PER_VEHICLE_MAX: Final = 64
 province nest about ten deep. Crossings of a 65th are not tracked, counted."""
 
 FENCES_AT_POINT_MAX: Final = 4_096
-"""Fences of all groups together that one point may lie in: 400 dealer groups with ten nested ones each on one city.
-Those past it are not judged at that point, counted."""
+"""Fences of one dealer group that one point may lie in: ten nested ones of each of 400 stores on one city. Those past
+it are not judged at that point, counted."""
 
 FENCE_BLOCKS_MAX: Final = 1 << 16
 """Overflow blocks of 8 fences: every sixteenth of 2^20 vehicles may be in more than 8 at once (12 MB when all are

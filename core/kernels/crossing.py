@@ -75,6 +75,7 @@ from core.kernels.geofence import (
     ends_at,
     fence_word,
     fetch_ahead,
+    ground_of,
     is_for,
     locate,
     near,
@@ -438,15 +439,16 @@ def _within(lat_a, lon_a, lat_b, lon_b, metres):  # type: ignore[no-untyped-def]
 
 @njit(
     types.float64(
-        _INT, _INT, _INT, _INT, _INT, _INT, types.float64, _INT, types.int64[::1], types.float64[::1], _INT, _INT
+        _INT, _INT, _INT, _INT, _INT, _INT, _INT, types.float64, _INT, types.int64[::1], types.float64[::1], _INT, _INT
     ),
     cache=True,
     nogil=True,
 )
-def measure_chords(table, lat_a, lon_a, lat_b, lon_b, count, step_m, room, passed, chords, out, start):  # type: ignore[no-untyped-def]
+def measure_chords(table, ground, lat_a, lon_a, lat_b, lon_b, count, step_m, room, passed, chords, out, start):  # type: ignore[no-untyped-def]
     """Find how far the straight way from a to b lies in each of some fences.
 
     Args:
+        ground: of the group whose fences they are.
         count: how many of `passed`, fence numbers, from `start` on.
         step_m: the way is looked at in steps of at most this.
         chords: (3 * n,) float64, receives for each metres inside and the first and last part of the way there, 0 to 1.
@@ -465,7 +467,7 @@ def measure_chords(table, lat_a, lon_a, lat_b, lon_b, count, step_m, room, passe
         part = step / steps
         lat = lat_a + np.int64(round(part * (lat_b - lat_a)))
         lon = lon_a + np.int64(round(part * (lon_b - lon_a)))
-        holding = min(locate(table, lat, lon, out, room), room)
+        holding = min(locate(table, ground, lat, lon, out, room), room)
         for m in range(holding):
             number = word(out, m)
             for k in range(start, start + count):
@@ -699,11 +701,19 @@ def judge_crossings(  # type: ignore[no-untyped-def]
     first_row = fences.ctypes.data
     for i in range(start, rows.shape[0]):
         if i + 2 * ROWS_AHEAD < rows.shape[0]:
-            ahead = rows[i + 2 * ROWS_AHEAD]
-            prefetch(first_row + FENCES_BYTES * np.int64(ahead.vehicle_id))
-            fetch_ahead(table, np.int64(ahead.lat_1e7), np.int64(ahead.lon_1e7), 0)
-            ahead = rows[i + ROWS_AHEAD]
-            fetch_ahead(table, np.int64(ahead.lat_1e7), np.int64(ahead.lon_1e7), 1)
+            for stage in range(2):
+                ahead = rows[i + (2 - stage) * ROWS_AHEAD]
+                vehicle = np.int64(ahead.vehicle_id)
+                if 0 < vehicle < capacity:
+                    if stage == 0:
+                        prefetch(first_row + FENCES_BYTES * vehicle)
+                    fetch_ahead(
+                        table,
+                        ground_of(table, owner(np.int64(groups[vehicle]))),
+                        np.int64(ahead.lat_1e7),
+                        np.int64(ahead.lon_1e7),
+                        stage,
+                    )
         if written + FACTS_PER_ROW_MAX > facts.shape[0]:
             return i, written
         row = rows[i]
@@ -726,6 +736,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
             counters[HIGHEST_VEHICLE] = vehicle
         group = owner(np.int64(groups[vehicle]))
         rule = np.int64(rule_of_group[ruled_as(group, rule_of_group.shape[0])])
+        ground = ground_of(table, group)
 
         # Where it is judged: where it drives, or where it stands.
         lat = np.int64(row.lat_1e7)
@@ -791,7 +802,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         state.lat_1e7 = lat
         state.lon_1e7 = lon
 
-        holding = locate(table, lat, lon, out, room)
+        holding = locate(table, ground, lat, lon, out, room)
         # Which fences the way may have led through, if it was neither nothing nor too much to be known.
         count = 0
         drove = motion != MOTION_NONE and time_ms - before_ms <= rules[rule, GAP_MS_MAX]
@@ -801,7 +812,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
             most = rules[rule, GAP_M_MAX]
             drove = least * least <= way <= most * most
         if drove:
-            count = crossed_between(table, before_lat, before_lon, lat, lon, passed, passed.shape[0] - 1)
+            count = crossed_between(table, ground, before_lat, before_lon, lat, lon, passed, passed.shape[0] - 1)
         if holding == 0 and count == 0 and state.used == 0:
             continue
         if holding > room:
@@ -1020,6 +1031,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
                             passed[passed.shape[0] - 1] = number
                             measure_chords(
                                 table,
+                                ground,
                                 np.int64(stay.from_lat_1e7[slot]),
                                 np.int64(stay.from_lon_1e7[slot]),
                                 lat,
@@ -1231,6 +1243,7 @@ def judge_crossings(  # type: ignore[no-untyped-def]
         if count > 0 and driving and _went_straight(before_lat, before_lon, lat, lon, np.int64(row.course_deg)):
             measure_chords(
                 table,
+                ground,
                 before_lat,
                 before_lon,
                 lat,

@@ -3,9 +3,10 @@
 Coordinates are int32 at 1e-7 degree. Every predicate on polygons and corridors is exact in int64; a circle holds what
 is within its radius by the haversine distance. A boundary belongs to its fence, and so do the boundaries of holes.
 
-The index is a page table over longitude and latitude, three levels deep:
+Each dealer group has ground of its own: what a lookup costs depends on the group's fences, not on the node's. A ground
+is a page table over longitude and latitude, three levels deep:
 
-    root    2^24 units (1.7 degrees, 190 km)   one table of the whole earth
+    root    2^24 units (1.7 degrees, 190 km)   one table of the rectangle that holds all its fences
     page    2^18 units (2.9 km)                64 x 64 cells, only where a fence has a boundary
     cell    2^15 units (360 m)                 8 x 8 cells, only where a fence has a boundary
 
@@ -54,8 +55,6 @@ from protocols.memory import load_f64, load_i32, load_i64, prefetch, store_u32
 ROOT_SHIFT: Final = 24
 PAGE_SHIFT: Final = 18
 CELL_SHIFT: Final = 15
-ROOT_LATS: Final = (2 * LAT_MAX_1E7 >> ROOT_SHIFT) + 1
-ROOT_LONS: Final = (2 * LON_MAX_1E7 >> ROOT_SHIFT) + 1
 PAGE_SIDE: Final = 1 << (ROOT_SHIFT - PAGE_SHIFT)
 CELL_SIDE: Final = 1 << (PAGE_SHIFT - CELL_SHIFT)
 
@@ -103,6 +102,10 @@ KIND_CORRIDOR: Final = 3
 Window = tuple[int, int]
 """Minutes since Monday's midnight, of the fence's own clock: [start, end), start below 10,080, end at most a week
 later: one that goes over Sunday's midnight ends above 10,080."""
+
+
+GROUP_MAX: Final = 2**16 - 1
+"""Highest number of a dealer group that has fences: a table by that number leads to its ground."""
 
 
 class FenceError(ValueError):
@@ -173,9 +176,10 @@ class FenceIndex(NamedTuple):
     """
 
     table: np.ndarray
-    """int32, on a cache line. Sixteen words of HEAD_*, the root, and what they lead to; offsets count words from the
-    start:
+    """int32, on a cache line. Sixteen words of HEAD_*, the offset of each group's ground, 0 for none, and what they
+    lead to; offsets count words from the start:
 
+    ground              row and column of its first square of 2^24 units, rows, columns, and an entry for each square
     root, page entry    offset of its list, offset of the page below; 0 for none
     cell entry          offset of its list; 0 for none
     list                n inside, n partial; the fences inside; then for each partial fence: number, kind or parity,
@@ -225,7 +229,10 @@ HEAD_EXPECTED: Final = 5
 """Offset of n and the numbers of the n fences that expect cars."""
 HEAD_PAIRS: Final = 6
 """How many cars these expect together: FENCE_PAIRS of each is the first of its own, in the order of its vehicles."""
+HEAD_GROUPS: Final = 7
+"""How many offsets of grounds follow the head: one for each group up to the highest that has a fence."""
 HEAD_WORDS: Final = 16
+GROUND_WORDS: Final = 4
 
 FENCE_ID: Final = 0
 FENCE_GROUP: Final = 1
@@ -256,8 +263,6 @@ FLAG_TIMED: Final = 4
 SHAPE_WORDS: Final = 8
 PIECE_WORDS: Final = 8
 
-ROOT_OFFSET: Final = HEAD_WORDS
-ROOT_WORDS: Final = 2 * ROOT_LATS * ROOT_LONS
 PAGE_WORDS: Final = 2 * PAGE_SIDE * PAGE_SIDE
 CELL_WORDS: Final = CELL_SIDE * CELL_SIDE
 
@@ -372,12 +377,34 @@ def _take_inside(table, listed, count, out, room):  # type: ignore[no-untyped-de
     return count
 
 
-@njit(types.int64(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
-def locate(table, lat, lon, out, room):  # type: ignore[no-untyped-def]
-    """Find the fences that hold a point.
+@njit(_INT(_INT, _INT), cache=True, nogil=True)
+def ground_of(table, group):  # type: ignore[no-untyped-def]
+    """Return the offset of a dealer group's ground; 0: it has no fences."""
+    if group < 0 or group >= word(table, HEAD_GROUPS):
+        return 0
+    return word(table, HEAD_WORDS + group)
+
+
+@njit(_INT(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _root_entry(table, ground, north, east):  # type: ignore[no-untyped-def]
+    """Return the offset of the entry of a ground's square of 2^24 units; 0: none of its fences is so near."""
+    if ground == 0:
+        return 0
+    row = (north >> ROOT_SHIFT) - word(table, ground)
+    column = (east >> ROOT_SHIFT) - word(table, ground + 1)
+    columns = word(table, ground + 3)
+    if row < 0 or row >= word(table, ground + 2) or column < 0 or column >= columns:
+        return 0
+    return ground + GROUND_WORDS + 2 * (row * columns + column)
+
+
+@njit(_INT(_INT, _INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def locate(table, ground, lat, lon, out, room):  # type: ignore[no-untyped-def]
+    """Find the fences of a dealer group that hold a point.
 
     Args:
         table: address of a FenceIndex's table.
+        ground: the group's, from `ground_of`.
         lat, lon: 1e-7 degree. Outside 90 and 180 degrees no fence holds it.
         out: address of int32[room], filled with fence numbers (not ids), in no order that means anything.
 
@@ -389,7 +416,9 @@ def locate(table, lat, lon, out, room):  # type: ignore[no-untyped-def]
     north = lat + LAT_MAX_1E7
     east = lon + LON_MAX_1E7
     count = 0
-    entry = ROOT_OFFSET + 2 * ((north >> ROOT_SHIFT) * ROOT_LONS + (east >> ROOT_SHIFT))
+    entry = _root_entry(table, ground, north, east)
+    if entry == 0:
+        return 0
     listed = word(table, entry)
     if listed != 0:
         count = _take_inside(table, listed, count, out, room)
@@ -592,12 +621,15 @@ def _side_at(position: int, limit: int, shift: int) -> int:
     return (((position + limit) >> shift) << shift) - limit
 
 
-@njit(_INT(_INT, _INT, _INT), cache=True, nogil=True)
-def _cell_entry(table, lat, lon):  # type: ignore[no-untyped-def]
+@njit(_INT(_INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _cell_entry(table, ground, lat, lon):  # type: ignore[no-untyped-def]
     """Return where the table has the list of the cell that holds a point of the earth; 0: nothing is so near."""
     north = lat + LAT_MAX_1E7
     east = lon + LON_MAX_1E7
-    page = word(table, ROOT_OFFSET + 2 * ((north >> ROOT_SHIFT) * ROOT_LONS + (east >> ROOT_SHIFT)) + 1)
+    entry = _root_entry(table, ground, north, east)
+    if entry == 0:
+        return 0
+    page = word(table, entry + 1)
     if page == 0:
         return 0
     side = PAGE_SIDE - 1
@@ -608,12 +640,12 @@ def _cell_entry(table, lat, lon):  # type: ignore[no-untyped-def]
     return page + ((north >> CELL_SHIFT) & side) * CELL_SIDE + ((east >> CELL_SHIFT) & side)
 
 
-@njit(types.void(_INT, _INT, _INT, _INT), cache=True, nogil=True)
-def fetch_ahead(table, lat, lon, stage):  # type: ignore[no-untyped-def]
+@njit(types.void(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def fetch_ahead(table, ground, lat, lon, stage):  # type: ignore[no-untyped-def]
     """Ask for what `locate` will read at a point: at stage 0 the cell's entry, at stage 1 the list that it leads to."""
     if lat < -LAT_MAX_1E7 or lat > LAT_MAX_1E7 or lon < -LON_MAX_1E7 or lon > LON_MAX_1E7:
         return
-    entry = _cell_entry(table, lat, lon)
+    entry = _cell_entry(table, ground, lat, lon)
     if entry == 0:
         return
     if stage == 0:
@@ -649,9 +681,9 @@ def _meets(words, at, lat_a, lon_a, lat_b, lon_b):  # type: ignore[no-untyped-de
     return not ((side_a > 0 and side_b > 0) or (side_a < 0 and side_b < 0))
 
 
-@njit(_INT(_INT, _INT, _INT, _INT, _INT, types.int64[::1], _INT), cache=True, nogil=True)
-def crossed_between(table, lat_a, lon_a, lat_b, lon_b, passed, most):  # type: ignore[no-untyped-def]
-    """Find the fences that the straight way from a to b, some kilometres at most, may lead through.
+@njit(_INT(_INT, _INT, _INT, _INT, _INT, _INT, types.int64[::1], _INT), cache=True, nogil=True)
+def crossed_between(table, ground, lat_a, lon_a, lat_b, lon_b, passed, most):  # type: ignore[no-untyped-def]
+    """Find the fences of a group that the straight way from a to b, some kilometres at most, may lead through.
 
     Never misses a polygon whose boundary it meets, nor a corridor; of circles none up to 20 km of radius. Names some
     that it only comes near to.
@@ -672,8 +704,16 @@ def crossed_between(table, lat_a, lon_a, lat_b, lon_b, passed, most):  # type: i
     middle_lon = (lon_a + lon_b) >> 1
     half_m = -1.0
     for south in range(_side_at(lat_min, LAT_MAX_1E7, CELL_SHIFT), lat_max + 1, size):
-        for west in range(_side_at(lon_min, LON_MAX_1E7, CELL_SHIFT), lon_max + 1, size):
-            entry = _cell_entry(table, south, west)
+        # Of each row of cells only what the way touches, and two units more on both sides.
+        west_most = lon_min
+        east_most = lon_max
+        if lat_a != lat_b:
+            enters = min(max((south - lat_a) / (lat_b - lat_a), 0.0), 1.0) * (lon_b - lon_a)
+            leaves = min(max((south + size - lat_a) / (lat_b - lat_a), 0.0), 1.0) * (lon_b - lon_a)
+            west_most = max(lon_min, lon_a + np.int64(min(enters, leaves)) - 2)
+            east_most = min(lon_max, lon_a + np.int64(max(enters, leaves)) + 2)
+        for west in range(_side_at(west_most, LON_MAX_1E7, CELL_SHIFT), east_most + 1, size):
+            entry = _cell_entry(table, ground, south, west)
             if entry == 0:
                 continue
             listed = word(table, entry)
@@ -769,11 +809,12 @@ def ends_at(table, fence, lat, lon):  # type: ignore[no-untyped-def]
     return ends
 
 
-@njit(types.void(_INT, _I4, _I4, _I4, _INT, _INT), cache=True, nogil=True)
-def locate_each(table, lats, lons, counts, out, room):  # type: ignore[no-untyped-def]
-    """Run `locate` for n points: counts (n,) int32, out the address of (n, room) int32."""
+@njit(types.void(_INT, _INT, _I4, _I4, _I4, _INT, _INT), cache=True, nogil=True)
+def locate_each(table, group, lats, lons, counts, out, room):  # type: ignore[no-untyped-def]
+    """Run `locate` for n points of one group: counts (n,) int32, out the address of (n, room) int32."""
+    ground = ground_of(table, group)
     for i in range(lats.shape[0]):
-        counts[i] = locate(table, np.int64(lats[i]), np.int64(lons[i]), out + 4 * room * i, room)
+        counts[i] = locate(table, ground, np.int64(lats[i]), np.int64(lons[i]), out + 4 * room * i, room)
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
@@ -884,25 +925,26 @@ def _holds_square(words, chosen, count, kind, parity, south, west, size):  # typ
     return False
 
 
-@njit(types.int64(_INT, _INT, _INT, _INT), cache=True, nogil=True)
-def _key(level, south, west, partial):  # type: ignore[no-untyped-def]
-    """Number a square: level, row, column, and last whether the boundary crosses it. Sorts lists together."""
+@njit(_INT(_INT, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+def _key(ground, level, south, west, partial):  # type: ignore[no-untyped-def]
+    """Number a square: ground, level, row, column, and last whether the boundary crosses it. Sorts lists together."""
     shift = (ROOT_SHIFT, PAGE_SHIFT, CELL_SHIFT)[level]
     row = (south + LAT_MAX_1E7) >> shift
     column = (west + LON_MAX_1E7) >> shift
-    return (((level << 20 | row) << 20) | column) << 1 | partial
+    return ((((ground << 2 | level) << 20 | row) << 20) | column) << 1 | partial
 
 
 @njit(
-    types.UniTuple(types.int64, 2)(_I4, _I4, _INT, types.int64[::1], types.int32[:, ::1], _I4),
+    types.UniTuple(types.int64, 2)(_I4, types.int64[::1], _I4, _INT, types.int64[::1], types.int32[:, ::1], _I4),
     cache=True,
     nogil=True,
 )
-def _place(fences, shapes, words, keys, placed, quads):  # type: ignore[no-untyped-def]
+def _place(fences, grounds, shapes, words, keys, placed, quads):  # type: ignore[no-untyped-def]
     """Find the squares of every shape: those it holds wholly, as large as may be, and the cells its boundary crosses.
 
     Args:
-        fences: (n,) int32, the fence's number of each shape; shapes: (SHAPE_WORDS * n,) int32.
+        fences: (n,) int32, the fence's number of each shape; grounds: (n,) int64, the number of its group's ground;
+            shapes: (SHAPE_WORDS * n,) int32.
         words: address of the int32 that the shapes' offsets count in.
         keys: (m,) int64, receives _key of each square.
         placed: (m, 4) int32, receives fence, kind or parity, first quad in `quads`, quads.
@@ -925,6 +967,7 @@ def _place(fences, shapes, words, keys, placed, quads):  # type: ignore[no-untyp
     cell_size = 1 << CELL_SHIFT
     for shape in range(fences.shape[0]):
         fence = fences[shape]
+        ground = grounds[shape]
         at = SHAPE_WORDS * shape
         kind = np.int64(shapes[at])
         parts = 1 if kind == KIND_POLYGON else 2
@@ -948,7 +991,7 @@ def _place(fences, shapes, words, keys, placed, quads):  # type: ignore[no-untyp
                 rooted = _select(kind, words, every, total, root_south, root_west, root_size, in_root)
                 if _holds_square(words, in_root, rooted, kind, root_parity, root_south, root_west, root_size):
                     if squares < keys.shape[0]:
-                        keys[squares] = _key(0, root_south, root_west, 0)
+                        keys[squares] = _key(ground, 0, root_south, root_west, 0)
                         placed[squares, 0] = fence
                     squares += 1
                     continue
@@ -967,7 +1010,7 @@ def _place(fences, shapes, words, keys, placed, quads):  # type: ignore[no-untyp
                         paged = _select(kind, words, in_root, rooted, page_south, page_west, page_size, in_page)
                         if _holds_square(words, in_page, paged, kind, page_parity, page_south, page_west, page_size):
                             if squares < keys.shape[0]:
-                                keys[squares] = _key(1, page_south, page_west, 0)
+                                keys[squares] = _key(ground, 1, page_south, page_west, 0)
                                 placed[squares, 0] = fence
                             squares += 1
                             continue
@@ -989,7 +1032,7 @@ def _place(fences, shapes, words, keys, placed, quads):  # type: ignore[no-untyp
                                 elif reaching == 0:
                                     continue
                                 if squares < keys.shape[0]:
-                                    keys[squares] = _key(2, south, west, 0 if whole else 1)
+                                    keys[squares] = _key(ground, 2, south, west, 0 if whole else 1)
                                     placed[squares, 0] = fence
                                     placed[squares, 1] = parity
                                     placed[squares, 2] = quads_listed
@@ -1449,7 +1492,11 @@ def build_index(fences: Iterable[Fence]) -> FenceIndex:
     shapes[:, 5] = firsts[by_fence]
     shapes[:, 6] = (firsts + lengths)[by_fence]
     shape_fences = shape_fences[by_fence].astype(np.int32)
-    placing = (shape_fences, shapes.reshape(-1), words.ctypes.data)
+    groups = np.array([fence.group for fence in ordered], np.int64)
+    if count and (groups.min() < 0 or groups.max() > GROUP_MAX):
+        raise FenceError(f"dealer groups with fences are 0 to {GROUP_MAX}, got {groups.min()} and {groups.max()}")
+    grounded, ground_of_fence = np.unique(groups, return_inverse=True)
+    placing = (shape_fences, ground_of_fence[shape_fences], shapes.reshape(-1), words.ctypes.data)
 
     # A guess that is right for small fences; else the first run counts and the second writes.
     squares, quads_listed = 16 * count + 16, len(words) + 16
@@ -1471,16 +1518,36 @@ def build_index(fences: Iterable[Fence]) -> FenceIndex:
 
     # Which page each list's square lies in, and the pages that those need.
     squares_listed = owners[list_firsts[:-1]]
-    levels = squares_listed >> 40
+    grounds = squares_listed >> 42
+    levels = (squares_listed >> 40) & 3
     rows = (squares_listed >> 20) & 0xFFFFF
     columns = squares_listed & 0xFFFFF
     at_root, at_page, at_cell = levels == 0, levels == 1, levels == 2
     down = np.where(at_cell, PAGE_SHIFT - CELL_SHIFT, 0)
     page_rows, page_columns = rows >> down, columns >> down
     down = np.where(at_root, 0, ROOT_SHIFT - PAGE_SHIFT)
-    root_entry = ROOT_OFFSET + 2 * ((page_rows >> down) * ROOT_LONS + (page_columns >> down))
+    root_rows, root_columns = page_rows >> down, page_columns >> down
+    # Of each ground the rectangle of root squares that all of it lies in; lists of one ground follow one another.
+    ground_firsts = np.searchsorted(grounds, np.arange(len(grounded)))
+    corners = [
+        _extreme(ufunc, values, ground_firsts)
+        for ufunc, values in (
+            (np.minimum, root_rows),
+            (np.minimum, root_columns),
+            (np.maximum, root_rows),
+            (np.maximum, root_columns),
+        )
+    ]
+    south, west, heights, widths = corners[0], corners[1], corners[2] - corners[0] + 1, corners[3] - corners[1] + 1
+    groups_listed = int(grounded[-1]) + 1 if count else 0
+    ground_starts = HEAD_WORDS + groups_listed + np.append(0, np.cumsum(GROUND_WORDS + 2 * heights * widths))
+    root_entry = (
+        ground_starts[grounds]
+        + GROUND_WORDS
+        + 2 * ((root_rows - south[grounds]) * widths[grounds] + root_columns - west[grounds])
+    )
     roots_paged = np.unique(root_entry[~at_root])
-    pages_start = ROOT_OFFSET + ROOT_WORDS
+    pages_start = int(ground_starts[-1])
     page_entry = (
         pages_start
         + np.searchsorted(roots_paged, root_entry) * PAGE_WORDS
@@ -1514,6 +1581,10 @@ def build_index(fences: Iterable[Fence]) -> FenceIndex:
     assert total < 2**31, "offsets are int32"
 
     table = _on_line(total)
+    table[HEAD_GROUPS] = groups_listed
+    table[HEAD_WORDS + grounded] = ground_starts[:-1]
+    for k, words_of_ground in enumerate((south, west, heights, widths)):
+        table[ground_starts[:-1] + k] = words_of_ground
     table[roots_paged + 1] = pages_start + np.arange(len(roots_paged)) * PAGE_WORDS
     table[pages_celled + 1] = cells_start + np.arange(len(pages_celled)) * CELL_WORDS
     table[np.select([at_root, at_page], [root_entry, page_entry], cell_entry)] = list_starts[:-1]

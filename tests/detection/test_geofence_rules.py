@@ -287,7 +287,7 @@ def test_fences_of_others_do_not_push_out_ones_own() -> None:
 
 
 def test_past_the_bound_of_fences_at_a_point_the_rest_is_counted() -> None:
-    judge = detection(*(square(k, group=9) for k in range(1, FENCES_AT_POINT_MAX + 2)))
+    judge = detection(*(square(k, vehicles=[999]) for k in range(1, FENCES_AT_POINT_MAX + 2)))
     assert judge.judge(rows(at(INSIDE), at(INSIDE))) == []
     assert judge.statistics()["geofence.fences_untracked"] == 2
 

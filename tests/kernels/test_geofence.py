@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core.kernels.geodesy import METRES_PER_UNIT, distance_m, segment_distance_m
 from core.kernels.geofence import (
     CELL_SHIFT,
+    GROUP_MAX,
     HALF_WIDTH_M_MAX,
     PAGE_SHIFT,
     PIECE_MAX_1E7,
@@ -40,13 +41,13 @@ Ring = list[Point]
 SHANGHAI = (312_300_000, 1_214_700_000)
 
 
-def located(index: FenceIndex, points: list[Point], room: int = 64) -> list[set[int]]:
-    """Return the ids of the fences that hold each point, as the compiled lookup says."""
+def located(index: FenceIndex, points: list[Point], room: int = 64, group: int = 1) -> list[set[int]]:
+    """Return the ids of the group's fences that hold each point, as the compiled lookup says."""
     lats = np.array([lat for lat, _ in points], np.int32)
     lons = np.array([lon for _, lon in points], np.int32)
     counts = np.zeros(len(points), np.int32)
     out = np.full((len(points), room), -1, np.int32)
-    locate_each(index.address, lats, lons, counts, out.ctypes.data, room)
+    locate_each(index.address, group, lats, lons, counts, out.ctypes.data, room)
     ids = index.records()[:, 0]
     found = [[int(ids[number]) for number in row[:count]] for row, count in zip(out, counts, strict=True)]
     assert all(len(set(numbers)) == len(numbers) for numbers in found), "a fence was found twice"
@@ -441,11 +442,33 @@ def test_no_fences_hold_nothing_and_beyond_the_earth_is_nowhere() -> None:
     assert located(build_index([Fence(1, whole)]), beyond) == [set()] * 5
 
 
+def test_each_group_finds_its_own_fences_and_no_others() -> None:
+    rng = random.Random(11)
+    shapes = [[star(rng, (SHANGHAI[0] + rng.randint(-(9**7), 9**7), SHANGHAI[1]), 200_000, 9)] for _ in range(30)]
+    shapes += [[star(rng, (-SHANGHAI[0], -SHANGHAI[1]), 30_000_000, 7)]]
+    groups = [rng.choice([0, 3, 4, GROUP_MAX]) for _ in shapes]
+    fences = [
+        Fence(k + 1, Polygon(rings), group=group) for k, (rings, group) in enumerate(zip(shapes, groups, strict=True))
+    ]
+    index = build_index(fences)
+    points = [point for rings in shapes for point in adversarial(rings, rng, 40)] + [(0, 0), (900_000_000, 0)]
+    for group in {*groups, 1, 5, -1, GROUP_MAX + 1, 2**31 - 1}:
+        own = {k for k, other in enumerate(groups) if other == group}
+        for point, found in zip(points, located(index, points, group=group), strict=True):
+            assert found == {k + 1 for k in own if holds(shapes[k], point)}, f"{group=} {point=}"
+
+
+def test_a_group_past_the_last_number_is_refused() -> None:
+    for group in (-1, GROUP_MAX + 1):
+        with pytest.raises(FenceError, match=f"dealer groups with fences are 0 to {GROUP_MAX}"):
+            build_index([Fence(1, Circle(*SHANGHAI, 100.0), group=group)])
+
+
 def test_more_fences_than_room_are_counted_and_not_written() -> None:
     index = build_index([Fence(k, Circle(*SHANGHAI, 1000.0 * k)) for k in range(1, 6)])
     counts, out = np.zeros(1, np.int32), np.full(8, -1, np.int32)
     point = (np.array([SHANGHAI[0]], np.int32), np.array([SHANGHAI[1]], np.int32))
-    locate_each(index.address, *point, counts, out.ctypes.data, 3)
+    locate_each(index.address, 1, *point, counts, out.ctypes.data, 3)
     assert counts[0] == 5
     assert (out[:3] >= 0).all()
     assert (out[3:] == -1).all()
