@@ -25,6 +25,8 @@ TIMERS_AT_ONCE: Final = 500
 LOOK_S: Final = 5.0
 """How often timers are looked at where nothing happens."""
 GRACE_MS: Final = 120_000
+SET_BACK_MS: Final = 60_000
+"""Our clock going back by more than NTP corrects step by step was set back."""
 """A car in a tunnel, or between two cells, is back within two minutes."""
 SILENT_INTERVALS: Final = 10
 SILENT_MS_MIN: Final = 900_000
@@ -51,6 +53,9 @@ class Presences:
         self._heard = heard
         self._now_ms = now_ms
         self._timers: list[tuple[int, int]] = []
+        self._looked_ms = 0
+        # Up to when terminals were heard, at most: behind it lies what our clock said wrongly before it was set back.
+        self._heard_ms_max = 1 << 62
         self.counts = dict.fromkeys(("online", "offline", "silent"), 0)
         log.begin_at_head(ACTOR)
         started_ms = now_ms()
@@ -63,6 +68,10 @@ class Presences:
 
     def step(self) -> int:
         """Look at what has come and whose time it is; return how much that was. Blocks."""
+        now_ms = self._now_ms()
+        if self._looked_ms - now_ms > SET_BACK_MS:
+            self._set_back(now_ms)
+        self._looked_ms = now_ms
         after = self._log.position(ACTOR)
         events, seq = self._log.follow(after, TYPES, EVENTS_AT_ONCE)
         due = self._due()
@@ -75,6 +84,17 @@ class Presences:
         elif seq - after >= EVENTS_AT_ONCE:
             self._log.set_position(ACTOR, seq)
         return len(events) + len(due)
+
+    def _set_back(self, now_ms: int) -> None:
+        """Our clock was set back: what it dated later happened now at the latest, and every timer counts from there."""
+        self._timers.clear()
+        self._heard_ms_max = now_ms
+        with self._log.database.write() as connection:
+            for row in presence.reachable(connection):
+                if row.closed_ms > now_ms or row.opened_ms > now_ms:
+                    row.closed_ms, row.opened_ms = min(row.closed_ms, now_ms), min(row.opened_ms, now_ms)
+                    presence.put(connection, row)
+                self._set_timer(row)
 
     # --- what the log says --------------------------------------------------------------------------------------------
 
@@ -135,6 +155,8 @@ class Presences:
 
     def _last(self, row: Presence) -> tuple[int, int]:
         heard_ms, usual_ms = self._heard(row.vehicle, row.terminal)
+        if heard_ms > self._now_ms():
+            heard_ms = min(heard_ms, self._heard_ms_max)
         return max(heard_ms, row.opened_ms), usual_ms or USUAL_MS_DEFAULT
 
     def _due(self) -> list[int]:

@@ -228,6 +228,25 @@ def test_a_reconnect_is_no_event(log: EventLog) -> None:
     assert world.after(300) == []
 
 
+@pytest.mark.parametrize("back_ms", [3_600_000, 86_400_000])
+def test_where_our_clock_is_set_back_no_grace_grows_by_it(log: EventLog, back_ms: int) -> None:
+    world = Sessions(log)
+    world.open()
+    world.after(1)
+    world.close()
+    assert world.after(10) == []
+    world.clock.ms -= back_ms
+    assert world.after(1) == []
+    assert world.after(GRACE_MS / 1000 + 1) == ["offline"]
+    # So it is with the silence of one that is logged in, heard last at a time that has yet to come.
+    world.open()
+    world.heard_ms = world.clock.ms
+    assert world.after(1) == ["online"]
+    world.clock.ms -= back_ms
+    assert world.after(1) == []
+    assert world.after(SILENT_MS_MIN / 1000 + 10) == ["silent"]
+
+
 def test_sessions_of_a_killed_node_are_over_after_the_grace(log: EventLog) -> None:
     world = Sessions(log)
     world.open()
