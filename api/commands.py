@@ -382,6 +382,8 @@ def commands_in(parts: Parts, principal: Principal, state: str, *, before: int =
             principal, before, types=("command.requested",), limit=COMMANDS_PAGE_MAX, newest_first=True
         ).items
         for event in asked:
+            if looked == COMMANDS_LOOKED_MAX:
+                return CommandPage(items, before)
             before = event.seq
             if event.time_ms < oldest_ms:
                 return CommandPage(items, None)

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 from api.guards import principal_of
 from api.parts import Parts
 from api.problems import KEYED, answers
+from core.limits import POSITIONS_READ_MAX
 from core.rights import Principal
 from storage.clickhouse import LastPosition
 
@@ -53,7 +54,9 @@ class PositionPage(msgspec.Struct, frozen=True):
 async def list_positions(
     request: Request,
     after: Annotated[int, QueryParameter(ge=0, le=2**31 - 1, description="Vehicle id to go on behind")] = 0,
-    limit: Annotated[int, QueryParameter(ge=1, le=10_000, description="Most positions on this page")] = 1_000,
+    limit: Annotated[
+        int, QueryParameter(ge=1, le=POSITIONS_READ_MAX, description="Most positions on this page")
+    ] = 1_000,
 ) -> PositionPage:
     """Return the last known position of each of your vehicles that has one. Coordinates are WGS-84."""
     return await sync_to_thread(read_positions, request.app.state.parts, principal_of(request), after, limit)

@@ -29,7 +29,8 @@ RECEIVE_BYTES: Final = 16 * 1024
 
 PARTIAL_BYTES_MAX: Final = 4096
 """Unfinished frame kept per connection. Largest legal escaped frame: 2 * (21 + 1023 + 1) + 2 = 2,092; be lenient to
-4,096. Beyond it the bytes are REASON_ENDLESS garbage, dropped and counted."""
+4,096. A protocol's split drops a longer one as REASON_ENDLESS garbage, counted; of one that does not, the link is
+closed as garbage."""
 
 BAD_FRAMES_MAX: Final = 64
 """Bad frames (or runs of junk) in a row before a connection is closed as garbage. A terminal with a broken serial line
@@ -238,8 +239,8 @@ VEHICLES_MAX: Final = 1 << 20
 """Rows of the vehicle table. Row = vehicle id; pages never touched cost nothing. A registration past it is refused."""
 
 TERMINALS_MAX: Final = 2 * VEHICLES_MAX
-"""Alarm latches, by terminal id: two terminals on every car (tracker and dash camera). Reports of one past it are
-stored, counted, and not judged for alarms."""
+"""Alarm latches, by terminal id: two terminals on every car (tracker and dash camera). A registration past it is
+refused; should there be one all the same, its reports are stored, counted, and not judged for alarms."""
 
 # --- media ------------------------------------------------------------------------------------------------------------
 
@@ -285,7 +286,8 @@ STORE_CONNECT_TIMEOUT_S: Final = 5.0
 """A segment of 20,000 rows takes 0.05 s to insert; a server that needs 600 times that is away (StorageError)."""
 
 STORE_MEMORY_BYTES_MAX: Final = 1536 * 1024 * 1024
-"""Memory of the embedded ClickHouse, merges and queries together. Beyond it a query fails, not the process."""
+"""Memory of the embedded ClickHouse, merges and queries together. Beyond it a query fails, not the process: of 200 MB a
+query is refused its second 128 MB."""
 
 STORE_READERS: Final = 2
 """Reads at once on one store: one big and one small. One more waits its turn."""
@@ -307,7 +309,8 @@ QUERY_MEMORY_BYTES_MAX: Final = 512 * 1024 * 1024
 """One read: rows answered, seconds, and memory (a third of the embedded store's). Beyond each the query is refused."""
 
 QUERY_ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
-"""One answer as ClickHouse counts it: 100,000 rows of 640 bytes. On the socket, as JSON, it may be four times that."""
+"""One answer as ClickHouse counts it: 100,000 rows of 640 bytes. On the socket, as JSON, it may be four times that. A
+column that is one constant counts once; of such an answer QUERY_MEMORY_BYTES_MAX bounds each block."""
 
 QUERY_REQUEST_BYTES_MAX: Final = 128 * 1024
 QUERY_REQUEST_S: Final = 5.0

@@ -805,9 +805,7 @@ class ReportStore:
             # Merging what is read with the whole month's rows would cost a hundred times as much as reading it, and
             # detection does not mind a repeat.
             "final": 0,
-            "max_threads": self._query_threads_max,
             "max_execution_time": limits.REPLAY_QUERY_S_MAX,
-            "max_memory_usage": limits.QUERY_MEMORY_BYTES_MAX,
         }
         return self._whole(sql, parameters, settings)
 
@@ -823,13 +821,23 @@ class ReportStore:
         )
         bounded = min(limit, limits.TRACK_POINTS_MAX)
         parameters = {"vehicle_id": vehicle_id, "from_ms": from_ms, "to_ms": to_ms, "limit": bounded}
-        return self._whole(sql, parameters, {"max_threads": 1})
+        return self._whole(sql, parameters)
 
-    def _whole(self, sql: str, parameters: dict[str, Any], settings: dict[str, Any]) -> ReportsFound:
-        """Return what a query of the columns _STORED gives as rows and their items."""
+    def _whole(
+        self, sql: str, parameters: dict[str, Any], settings: Mapping[str, object] | None = None
+    ) -> ReportsFound:
+        """Return what a query of the columns _STORED gives as rows and their items; settings are those of `query`, but
+        for the ones given."""
+        bounded = {
+            "final": 1,
+            "max_threads": self._query_threads_max,
+            "max_execution_time": limits.QUERY_S_MAX,
+            "max_memory_usage": limits.QUERY_MEMORY_BYTES_MAX,
+            **(settings or {}),
+        }
         with self._read_by() as client:
             formats = {"items": "bytes"}
-            columns = client.query_np(sql, parameters=parameters, settings=settings, column_formats=formats)
+            columns = client.query_np(sql, parameters=parameters, settings=bounded, column_formats=formats)
         rows = np.zeros(len(columns), REPORT)
         if not len(columns):
             return ReportsFound(rows, b"")

@@ -215,6 +215,8 @@ class Registry:
                     events.append(_registered(rows[phone], one, now_ms))
             if vehicle_id >= limits.VEHICLES_MAX:
                 raise RegistryFullError(f"vehicle {vehicle_id} would be past the {limits.VEHICLES_MAX} of the fleet")
+            if created and terminal >= limits.TERMINALS_MAX:
+                raise RegistryFullError(f"terminal {terminal} would be past the {limits.TERMINALS_MAX} of the fleet")
             _insert(connection, created)
             for phone, one in zip(phones, new, strict=True):
                 # A registration told before is a replay: what came after it must not be undone.

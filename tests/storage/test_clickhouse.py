@@ -1,11 +1,18 @@
 """The report store, one body on the embedded engine and on a server."""
 
+import contextlib
 import datetime
-from collections.abc import Sequence
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core import limits
 from protocols.report import (
     FLAG_NO_FIX,
     FLAG_POSITION_BAD,
@@ -15,10 +22,11 @@ from protocols.report import (
     TIME_NONE,
     phone_text,
 )
-from storage.clickhouse import SCHEMA_VERSION, ReportStore, Stored
+from storage.clickhouse import SCHEMA_VERSION, ReportsAsked, ReportStore, Stored
 from storage.errors import ContentRefusedError, StorageError, StoreNewerError
 from storage.native import BlockRoom
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW_MS = 1_760_000_000_000
 DAY_MS = 86_400_000
 
@@ -251,6 +259,135 @@ def test_a_server_that_is_away_is_no_refused_content() -> None:
         with pytest.raises(StorageError):
             act()
     store.close()
+
+
+@contextlib.contextmanager
+def deaf(backlog: int) -> Iterator[int]:
+    """Yield the port of a listener that takes connections and never says a word; with backlog 0 it takes none."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(backlog)
+        port = int(listener.getsockname()[1])
+        for _ in range(1 if backlog == 0 else 0):
+            # Linux keeps one more than the backlog; from the next on nobody is even greeted.
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        yield port
+
+
+def test_a_server_that_takes_longer_than_the_bound_counts_as_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ReportStore("clickhouse://127.0.0.1:9/carillon")
+    assert store._timeout_s == limits.STORE_TIMEOUT_S
+    store.close()
+    # A second, the least that the driver knows, to wait no longer. First it takes the connection and says nothing, then
+    # it does not even take it.
+    with deaf(backlog=8) as port:
+        store = ReportStore(f"clickhouse://127.0.0.1:{port}/carillon", timeout_s=1)
+        with pytest.raises(StorageError):
+            store.ping_write()
+        store.close()
+    monkeypatch.setattr(limits, "STORE_CONNECT_TIMEOUT_S", 1)
+    with deaf(backlog=0) as port:
+        store = ReportStore(f"clickhouse://127.0.0.1:{port}/carillon")
+        with pytest.raises(StorageError):
+            store.ping_write()
+        store.close()
+
+
+SMALL = """
+import sys
+from core.limits import STORE_MEMORY_BYTES_MAX
+from storage.clickhouse import ReportStore
+from storage.errors import StorageError
+small = 200 * 1024 * 1024
+assert small < STORE_MEMORY_BYTES_MAX == ReportStore("chdb:///x")._memory_bytes_max
+store = ReportStore(f"chdb://{sys.argv[1]}", memory_bytes_max=small)
+store.ensure_schema()
+try:
+    # 128 MB fit beneath the bound of a query, and not twice beneath the store's.
+    print(store.query("SELECT length(groupArray(number)) FROM numbers(10000000)"))
+except StorageError as error:
+    print(str(error)[:60])
+store.ping_write()
+print(store.query("SELECT count() FROM store_ping"))
+store.close()
+"""
+
+
+def test_past_the_stores_memory_a_query_fails_and_the_process_goes_on(tmp_path: Path) -> None:
+    # In a process of its own: the engine takes its bound once, when it is opened.
+    command = [sys.executable, "-c", SMALL, str(tmp_path)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert "memory limit exceeded" in told.stdout.splitlines()[0]
+    assert told.stdout.splitlines()[1] == "[(1,)]"
+    assert "STORE_MEMORY_BYTES_MAX" in SMALL
+
+
+def test_one_reader_too_many_waits_for_its_turn(store: ReportStore) -> None:
+    told: list[int] = []
+    asker = threading.Thread(target=lambda: told.append(int(store.query("SELECT 7")[0][0])))
+    with contextlib.ExitStack() as reading:
+        for _ in range(limits.STORE_READERS - 1):
+            reading.enter_context(store._read_by())
+        assert store.query("SELECT 6") == [(6,)], "there is one place left"
+        with store._read_by():
+            assert not store._reader_free.acquire(blocking=False)
+            asker.start()
+        asker.join(30)
+    assert told == [7]
+
+
+def test_what_is_refused_is_tried_so_often_and_its_reason_cut(store: ReportStore) -> None:
+    rows = rows_of([{"vehicle_id": 0}])
+    tried: list[str] = []
+    kept: list[str] = []
+
+    def insert(first: int, end: int, token: str) -> None:
+        tried.append(token)
+        raise ContentRefusedError("no")
+
+    assert store._bisected(1, "t", insert, lambda first, end, reason, token: kept.append(token)) == Stored(0, 1)
+    assert (tried, len(kept)) == (["t"] * limits.REFUSED_TRIES, 1)
+    store.insert_refused(rows, b"", "x" * (limits.REFUSED_REASON_CHARACTERS_MAX + 1), "node:1")
+    assert store.query("SELECT reason FROM report_refused") == [("x" * limits.REFUSED_REASON_CHARACTERS_MAX,)]
+
+
+def test_summaries_of_one_row_too_many_are_stored_at_once(store: ReportStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SUMMARY_ROWS_MAX", 5)
+    store.insert_segment(rows_of([{"vehicle_id": 1 + n} for n in range(5)]), b"", "node:1")
+    assert count(store, "last_position") == 0
+    store.insert_segment(rows_of([{"vehicle_id": 6}]), b"", "node:2")
+    assert count(store, "last_position") == 6
+
+
+def test_a_track_is_as_long_as_its_bound_whatever_is_asked_for(
+    store: ReportStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TRACK_POINTS_MAX", 3)
+    store.insert_segment(rows_of([{"time_ms": NOW_MS + n} for n in range(4)]), b"", "node:1")
+    assert len(store.track(1, NOW_MS, NOW_MS + 9, 100)) == 3
+    assert len(store.recorded(1, NOW_MS, NOW_MS + 9, 100).rows) == 3
+
+
+def test_whole_reports_are_read_once_each_and_within_the_bounds_of_every_read(
+    store: ReportStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for token in ("node:1", "node:2"):
+        store.insert_segment(rows_of([{}]), b"", token)
+    assert len(store.recorded(1, NOW_MS, NOW_MS + 9, 100).rows) == 1
+    asked = ReportsAsked(from_ms=NOW_MS, to_ms=NOW_MS + 9)
+    assert len(store.journal_order(asked).rows) == 2, "as often as it came: detection does not mind a repeat"
+    with pytest.raises(StorageError, match=r"(?i)memory"):
+        store.query(f"SELECT length(groupArray(number)) FROM numbers({limits.QUERY_MEMORY_BYTES_MAX // 8 + 1})")
+    # Too little time for any read, so that it shows that each is told its bound.
+    for bound, read in (
+        ("QUERY_S_MAX", lambda: store.recorded(1, NOW_MS, NOW_MS + 9, 9)),
+        ("REPLAY_QUERY_S_MAX", lambda: store.journal_order(asked)),
+        ("REPLAY_QUERY_S_MAX", lambda: store.newest_arrival(NOW_MS, NOW_MS + 9, 0)),
+    ):
+        with monkeypatch.context() as small:
+            small.setattr(limits, bound, 1e-6)
+            with pytest.raises(StorageError, match=r"(?i)time"):
+                read()
 
 
 @pytest.mark.parametrize("dsn", ["chdb://relative", "clickhouse:///x", "sqlite:////x", "chdb:///x?database=a;b"])

@@ -78,6 +78,10 @@ def test_a_wrong_phone_or_a_full_fleet_writes_nothing(log: EventLog, monkeypatch
     monkeypatch.setattr("core.limits.VEHICLES_MAX", 4)
     with pytest.raises(RegistryFullError):
         registry.register([NewTerminal(phone=str(number)) for number in range(4)])
+    with monkeypatch.context() as terminals:
+        terminals.setattr("core.limits.TERMINALS_MAX", 3)
+        with pytest.raises(RegistryFullError):
+            registry.register([NewTerminal(phone=str(number)) for number in range(3)])
     assert (registry.load(), log.head()) == ([], 0)
     assert registry.register([NewTerminal(phone=str(number)) for number in range(3)])[-1].vehicle_id == 3
 
