@@ -1,5 +1,6 @@
 """Pictures on their way: whatever order they come in they are one file; what is lost is asked for; bounds hold."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, partial
@@ -17,15 +18,18 @@ from hypothesis import strategies as st
 
 from actors.media import CLOSED_S, HEAD_BYTES_2011, Keeper, Key, Room, Transfers, packet_of, read_item
 from core import limits
+from core.config import Config
 from core.intake.links import Frame
 from core.limits import (
     MEDIA_ASKS_MAX,
     MEDIA_BYTES_MAX,
+    MEDIA_MEMORY_BYTES_MAX,
     MEDIA_OPEN_MAX,
     MEDIA_OWED_MAX,
     MEDIA_PACKETS_MAX,
     MEDIA_PAUSE_S,
     MEDIA_S_MAX,
+    MEDIA_WRITES_AT_ONCE,
 )
 from protocols.jt808.location import LocationHead
 from protocols.jt808.media import MediaData, MediaEvent, MediaReply
@@ -33,7 +37,7 @@ from protocols.jt808.messages import PlatformGeneralReply, ResendRequest
 from simulators.pictures import picture
 from storage import migrate
 from storage.eventlog import EventLog
-from storage.media import MediaStore
+from storage.media import Kept, MediaStore
 from tests.actors.test_fragments import fragment
 from tests.actors.test_vehicle import one_car, running, say
 from tests.actors.world import BOOT, Caller, World, link, row
@@ -260,6 +264,7 @@ def test_one_item_more_than_a_car_may_have_open_gives_up_the_oldest() -> None:
 
 
 def test_an_item_that_begins_where_all_cars_memory_is_full_is_refused_and_others_go_on() -> None:
+    assert Room().bytes_max == MEDIA_MEMORY_BYTES_MAX
     room = Room(bytes_max=1_000)
     first, second = Transfers(room), Transfers(room)
     assert take(first, fragment(1, 0x0801, 2, 1, bytes(1_000)))
@@ -270,6 +275,35 @@ def test_an_item_that_begins_where_all_cars_memory_is_full_is_refused_and_others
     first.kept(due.transfer, 0.0, stored=True)
     assert room.bytes == 0
     assert take(second, fragment(4, 0x0801, 2, 1, b"a", first_serial=77))
+
+
+async def test_so_many_files_are_written_at_once_and_one_more_waits_its_turn() -> None:
+    go_on, changing, inside, done = threading.Event(), threading.Lock(), [0, 0], []
+
+    class Slow:
+        def put(self, item: Any, data: bytes) -> Kept:
+            with changing:
+                inside[0] += 1
+                inside[1] = max(inside)
+            assert go_on.wait(30)
+            with changing:
+                inside[0] -= 1
+            return Kept("stored")
+
+    async def put(keeper: Keeper) -> None:
+        done.append(await keeper.put(None, b""))  # type: ignore[arg-type]
+
+    keeper = Keeper(Slow())  # type: ignore[arg-type]
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for _ in range(MEDIA_WRITES_AT_ONCE + 1):
+                nursery.start_soon(put, keeper)
+            # Writing hops to threads, which know no trio.Event.
+            while inside[0] < MEDIA_WRITES_AT_ONCE or not keeper._limiter.statistics().tasks_waiting:  # noqa: ASYNC110
+                await trio.sleep(0.001)
+            assert keeper._limiter.statistics().tasks_waiting == 1
+            go_on.set()
+    assert (len(done), inside) == (MEDIA_WRITES_AT_ONCE + 1, [0, MEDIA_WRITES_AT_ONCE])
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -495,7 +529,7 @@ async def test_a_small_item_in_one_frame_is_kept_like_any_other(mock_clock: Cloc
 async def test_a_full_store_refuses_what_is_new_and_says_so_and_takes_what_it_has(
     mock_clock: Clock, tmp_path: Path
 ) -> None:
-    shop = Shop(tmp_path, bytes_max=len(JPEG))
+    shop = Shop(tmp_path, bytes_max=Config(media_bytes_max=len(JPEG)).media_bytes_max)
     async with logged_in(shop):
         await say(shop.world, *shop.packets(body_of(1)))
         await say(shop.world, *shop.packets(body_of(2, JPEG + b"!"), first_serial=100))

@@ -7,7 +7,7 @@ import msgspec
 import trio
 
 from actors.reception import Knocking
-from core.limits import RECEPTION_FRAMES_MAX
+from core.limits import KNOCKING_MAX, RECEPTION_FRAMES_MAX
 from core.position import Position
 from protocols.jt808.messages import PlatformGeneralReply, RegisterReply
 from tests.actors.world import BOOT, Caller, World, link, row
@@ -195,7 +195,11 @@ async def test_a_retired_terminal_is_refused_under_either_policy() -> None:
     assert (reply.body.result, world.reception.knocking.known_not()[0].retired) == (4, True)
 
 
-async def test_one_knock_too_many_puts_out_the_longest_silent() -> None:
+async def test_strangers_are_remembered_up_to_the_bound_and_one_more_puts_out_the_longest_silent() -> None:
+    many = Knocking(World("known").fleet)
+    for number in range(KNOCKING_MAX + 1):
+        many.heard((0, number + 1), number, "10.0.0.1", None)
+    assert (len(many), many.put_out, many.known_not()[-1].phone) == (KNOCKING_MAX, 1, "2")
     knocking = Knocking(World("known").fleet, bound=2)
     for time_ms, phone in enumerate((1, 2, 1, 3)):
         knocking.heard((0, phone), time_ms, "10.0.0.1", None)

@@ -13,7 +13,7 @@ from actors.replay import Fact, Ground, Progress, ReplayError, changed_rules, di
 from actors.trials import Trials
 from core import limits
 from core.events import Event
-from core.outcome import Outcome, Span, Trial, TrialBusyError
+from core.outcome import WARM_UP_S, Outcome, Span, Trial, TrialBusyError
 from core.rights import NODE, Principal
 from core.rules import FenceRule, GroupRule, Rules
 from core.thresholds import ThresholdFaultError
@@ -246,10 +246,19 @@ def test_a_trial_reads_as_many_reports_as_it_may() -> None:
         return whole.read(one)
 
     now_ms = NOON + 3_600_000
-    trials = Trials(lambda: whole._replace(read=read), lambda from_ms, to_ms, number: NOON + 100_000, lambda: now_ms)
+    looked: list[tuple[int, int, int]] = []
+
+    def newest(from_ms: int, to_ms: int, number: int) -> int:
+        looked.append((from_ms, to_ms, number))
+        return NOON + 100_000
+
+    trials = Trials(lambda: whole._replace(read=read), newest, lambda: now_ms)
     begun = trials.start(NODE, "geofence", {})
     done = waited(trials, NODE, begun.id)
     assert (done.state, asked[0].from_ms, asked[0].to_ms) == ("done", NOON + 100_000, now_ms)
+    # A day, of which the newest so many; there were more, so it began where these do.
+    begin_ms = now_ms - limits.TRIAL_S * 1000 - WARM_UP_S * 1000
+    assert looked == [(begin_ms, now_ms, limits.TRIAL_REPORTS_MAX)]
 
 
 def test_a_trial_that_cannot_be_done_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,24 @@ from core.events import Event, FenceCrossed
 from core.geofence import FAULTS, Geofence, GeofenceFaultError, TerminalRules, Window, checked
 from core.limits import (
     AREA_CORNERS_MAX,
+    AREA_MS_END,
+    AREA_MS_MIN,
+    AREA_ROUTE_WIDTH_M_MAX,
+    CORRIDOR_LENGTH_M_MAX,
     CORRIDOR_POINTS_MAX,
+    CORRIDOR_WIDTH_M_MAX,
+    CORRIDOR_WIDTH_M_MIN,
     FENCE_CORNERS_MAX,
+    FENCE_DWELL_S_MAX,
     FENCE_DWELL_S_MIN,
+    FENCE_NAME_CHARACTERS_MAX,
+    FENCE_RADIUS_M_MAX,
+    FENCE_SPEED_KMH_MAX,
+    FENCE_SPEED_S_MAX,
     FENCE_WINDOWS_MAX,
     GEOJSON_BYTES_MAX,
     GEOJSON_FEATURES_MAX,
+    GEOJSON_REFUSALS_MAX,
 )
 from core.rights import NODE
 from storage.people import Store
@@ -466,6 +478,85 @@ def test_what_cannot_be_a_fence_is_refused_by_name(client: TestClient) -> None:
     for feature, code in REFUSED:
         assert refused(client, polygon(), feature) == [(1, code)], str(feature)[:200]
     assert {code for _, code in REFUSED} >= set(FAULTS) - SAID_ELSEWHERE, "each refusal is tried"
+
+
+def square_of(degrees: float) -> dict[str, Any]:
+    return polygon([[0, 0], [degrees, 0], [degrees, degrees], [0, degrees]])
+
+
+def comb(teeth: int) -> dict[str, Any]:
+    """A boundary of some 1,100 km for each tooth, around little."""
+    return polygon([[k / 100, k % 2 * 10] for k in range(teeth)] + [[teeth / 100, -1], [-1, -1]])
+
+
+def between(from_ms: int, to_ms: int) -> dict[str, Any]:
+    return polygon(terminal={"from_ms": from_ms, "to_ms": to_ms})
+
+
+EDGES: dict[str, tuple[Any, Any, str]] = {
+    # What just fits, what is just past it, and how that is refused.
+    "FENCE_RADIUS_M_MAX": (circle(FENCE_RADIUS_M_MAX), circle(FENCE_RADIUS_M_MAX + 0.1), "radius_beyond"),
+    "FENCE_AREA_M2_MIN": (square_of(9.05e-5), square_of(8.95e-5), "area_small"),
+    "FENCE_AREA_M2_MAX": (square_of(12.7), square_of(12.8), "area_large"),
+    "FENCE_PERIMETER_M_MAX": (comb(17), comb(18), "perimeter_long"),
+    "CORRIDOR_WIDTH_M_MIN": (
+        corridor(width_m=CORRIDOR_WIDTH_M_MIN), corridor(width_m=CORRIDOR_WIDTH_M_MIN - 0.1), "width_beyond"
+    ),
+    "CORRIDOR_WIDTH_M_MAX": (
+        corridor(width_m=CORRIDOR_WIDTH_M_MAX), corridor(width_m=CORRIDOR_WIDTH_M_MAX + 0.1), "width_beyond"
+    ),
+    "CORRIDOR_LENGTH_M_MAX": (
+        corridor([[0, 0], [44.9, 0]]), corridor([[0, 0], [CORRIDOR_LENGTH_M_MAX / 111_110, 0]]), "line_long"
+    ),
+    "FENCE_DWELL_S_MIN": (
+        polygon(dwell_s=FENCE_DWELL_S_MIN), polygon(dwell_s=FENCE_DWELL_S_MIN - 1), "dwell_beyond"
+    ),
+    "FENCE_DWELL_S_MAX": (
+        polygon(dwell_s=FENCE_DWELL_S_MAX), polygon(dwell_s=FENCE_DWELL_S_MAX + 1), "dwell_beyond"
+    ),
+    "FENCE_SPEED_KMH_MAX": (
+        polygon(speed_limit_kmh=FENCE_SPEED_KMH_MAX), polygon(speed_limit_kmh=FENCE_SPEED_KMH_MAX + 1), "speed_beyond"
+    ),
+    "FENCE_SPEED_S_MAX": (
+        polygon(speed_limit_kmh=60, speed_s=FENCE_SPEED_S_MAX),
+        polygon(speed_limit_kmh=60, speed_s=FENCE_SPEED_S_MAX + 1),
+        "speed_s_beyond",
+    ),
+    "FENCE_NAME_CHARACTERS_MAX": (
+        polygon(name="院" * FENCE_NAME_CHARACTERS_MAX), polygon(name="院" * (FENCE_NAME_CHARACTERS_MAX + 1)),
+        "name_unusable",
+    ),
+    "AREA_ROUTE_WIDTH_M_MAX": (
+        corridor(width_m=AREA_ROUTE_WIDTH_M_MAX, **TOLD), corridor(width_m=AREA_ROUTE_WIDTH_M_MAX + 0.1, **TOLD),
+        "terminal_width",
+    ),
+    "AREA_MS_MIN": (
+        between(AREA_MS_MIN, AREA_MS_END - 1), between(AREA_MS_MIN - 1, AREA_MS_END - 1), "terminal_unreadable"
+    ),
+    "AREA_MS_END": (between(AREA_MS_MIN, AREA_MS_END - 1), between(AREA_MS_MIN, AREA_MS_END), "terminal_unreadable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bound", EDGES)
+def test_a_fence_at_its_bound_is_saved_and_one_past_it_is_refused_by_name(client: TestClient, bound: str) -> None:
+    fits, past, code = EDGES[bound]
+    saved(client, fits)
+    assert refused(client, fits, past) == [(1, code)]
+
+
+def test_a_document_of_more_corners_than_the_bound_is_refused_whole(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.geojson.GEOJSON_CORNERS_MAX", 10)
+    saved(client, polygon(), polygon())
+    assert refused(client, polygon(), polygon(), polygon()) == []
+
+
+def test_of_more_refusals_than_the_bound_all_are_counted_and_the_first_named(client: TestClient) -> None:
+    answer = client.post("/api/v1/geofences", json=collection(*[circle(0)] * (GEOJSON_REFUSALS_MAX + 1)))
+    assert answer.status_code == 422
+    assert [one["feature"] for one in answer.json()["refusals"]] == list(range(GEOJSON_REFUSALS_MAX))
+    assert answer.json()["detail"].startswith(f"{GEOJSON_REFUSALS_MAX + 1} of {GEOJSON_REFUSALS_MAX + 1} ")
 
 
 def test_a_refusal_is_said_in_the_readers_words(client: TestClient) -> None:

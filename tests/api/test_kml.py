@@ -14,7 +14,7 @@ from api.geojson import DocumentError, Missing, drafts_of, feature_of
 from api.kml import FOOT, HEAD, features_in, placemark_of
 from core.coordinates import SYSTEMS, System
 from core.geofence import Geofence, GeofenceFaultError, TerminalRules, Window, checked
-from core.limits import GEOJSON_BYTES_MAX, KML_DEPTH_MAX, KML_ELEMENTS_MAX, KMZ_MEMBERS_MAX
+from core.limits import GEOJSON_BYTES_MAX, KML_DEPTH_MAX, KML_ELEMENTS_MAX, KMZ_MEMBERS_MAX, KMZ_RATIO_MAX
 from tests.api.conftest import Node
 from tests.api.test_geofences import UNFIT_WINDOWS, circle, collection, corridor, fence, polygon, saved, windows
 
@@ -125,7 +125,7 @@ REFUSED: list[tuple[bytes, str]] = [
     (kmz(b"<kml/>", "a.kml", **{"b.kml": b"<kml/>"}), "holds 2"),
     (kmz(b"x", "readme.txt"), "holds 0"),
     (kmz(b"<kml>" + b" " * GEOJSON_BYTES_MAX + b"</kml>"), "bytes of KML"),
-    (kmz(b"<kml>" + b" " * 1_000_000 + b"</kml>"), "200 to 1"),
+    (kmz(b"<kml>" + b" " * 1_000_000 + b"</kml>"), f"{KMZ_RATIO_MAX} to 1"),
     (kmz(b"<kml/>", **{f"{k}.png": b"" for k in range(KMZ_MEMBERS_MAX)}), "the bound is 1000"),
 ]
 

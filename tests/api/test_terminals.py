@@ -10,6 +10,7 @@ from litestar.testing import TestClient
 from api.app import create_app
 from api.parts import Knock, Parts, Session
 from api.terminal_file import read_terminal_file, template_of
+from core import limits
 from core.rights import NODE
 from storage.marks import RefusedError
 from storage.people import Store
@@ -162,6 +163,13 @@ def test_a_file_that_is_no_list_says_why(body: bytes, code: str) -> None:
     with pytest.raises(RefusedError) as caught:
         read_terminal_file(body)
     assert caught.value.refusals[0].code == code
+
+
+def test_a_list_one_byte_past_the_bound_is_too_large(boss: TestClient) -> None:
+    most = limits.TERMINALS_IMPORT_BYTES_MAX
+    for count, status in ((most, 200), (most + 1, 413)):
+        answer = imported(boss, b"Phone\n13900000001\n".ljust(count, b"\n"), preview="true")
+        assert answer.status_code == status, answer.text[:200]
 
 
 def test_a_list_one_line_past_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

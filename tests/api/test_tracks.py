@@ -1,7 +1,7 @@
 """Tracks come from the store as they are: by the store's day, joined page by page, thinned honestly."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from litestar.testing import TestClient
 from api.app import create_app
 from api.times import day_bounds, read_day, read_moment, zone_of
 from core.kernels.geodesy import METRES_PER_UNIT
+from core.limits import TRACK_DAYS_MAX
 from protocols.report import FLAG_NO_FIX, FLAG_TIME_BAD, ODOMETER_NONE, REPORT
 from storage.clickhouse import ReportStore
 from storage.database import Database
@@ -261,9 +262,10 @@ def test_a_car_that_never_reported_has_an_empty_track(ask: TestClient) -> None:
 
 
 def test_a_calendar_is_bounded(ask: TestClient) -> None:
-    answer = ask.get("/api/v1/vehicles/6/days", params={"from": "2020-01-01", "to": "2020-03-03"})
-    assert answer.status_code == 400
-    assert ask.get("/api/v1/vehicles/6/days", params={"from": "2020-01-01", "to": "2020-03-02"}).status_code == 200
+    first = date(2020, 1, 1)
+    for days, status in ((TRACK_DAYS_MAX, 200), (TRACK_DAYS_MAX + 1, 400)):
+        asked = {"from": str(first), "to": str(first + timedelta(days=days - 1))}
+        assert ask.get("/api/v1/vehicles/6/days", params=asked).status_code == status
 
 
 def test_mileage_of_a_day_is_the_odometer_s(ask: TestClient, reports: ReportStore) -> None:

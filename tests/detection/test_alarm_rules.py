@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from actors.detection import Detection
 from core.events import Event
 from core.kernels.alarms import LATE_RUN_MS_MAX
+from core.limits import TERMINALS_MAX
+from core.vehicle_table import VehicleTable
 from protocols.report import FLAG_BATCH, FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD
 from tests.detection.reports import NOON, detection, rows
 
@@ -138,6 +141,15 @@ def test_a_clock_that_comes_back_does_not_double_the_alarm() -> None:
     # Up with a clock, down; up without one; up with one: the last is the same alarm as the one before it.
     events = judge.judge(rows(*timed((1, SOS), (2, 0)), bad, *timed((5, SOS), (6, 0), (3, SOS))))
     assert [e.payload.late for e in events] == [False, False, True]
+
+
+def test_a_terminal_past_the_last_latch_is_counted_and_not_judged_and_others_are() -> None:
+    # At its real size: pages of the table that nobody touches cost nothing.
+    judge = Detection(VehicleTable())
+    judge._detectors = [detector for detector in judge._detectors if detector.name == "alarms"]
+    past, last = ({"terminal": terminal, "alarm": 1} for terminal in (TERMINALS_MAX, TERMINALS_MAX - 1))
+    assert [event.payload.terminal for event in judge.judge(rows(past, last))] == [TERMINALS_MAX - 1]
+    assert judge.statistics()["alarms.beyond_capacity"] == 1
 
 
 def test_every_report_sent_twice_changes_nothing() -> None:

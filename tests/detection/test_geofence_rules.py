@@ -15,7 +15,7 @@ from core.events import Event
 from core.kernels.crossing import BLOCKS_FREE, BLOCKS_TAKEN, FENCE_SLOTS
 from core.kernels.geodesy import METRES_PER_UNIT
 from core.kernels.geofence import Corridor, Fence, FenceError, Polygon
-from core.limits import FENCES_AT_POINT_MAX, FENCES_PER_VEHICLE_MAX, SWEEP_LAG_MS
+from core.limits import FENCE_BLOCKS_MAX, FENCE_PASSED_MAX, FENCES_AT_POINT_MAX, FENCES_PER_VEHICLE_MAX, SWEEP_LAG_MS
 from core.rules import FenceRule
 from protocols.report import FLAG_BATCH, FLAG_NO_FIX, FLAG_POSITION_BAD, FLAG_TIME_BAD
 from tests.detection import reports
@@ -402,6 +402,15 @@ def test_no_fence_flaps_inside_its_band(fixes: list[tuple[float, int, bool]]) ->
     assert told(judged(*made)) in ([], [IN])
 
 
+def test_where_no_block_is_left_a_crossing_is_counted_not_tracked_and_lighter_cars_are_judged() -> None:
+    judge = detection(*(square(k) for k in range(1, FENCE_SLOTS + 2)))
+    detector: Any = judge._detectors[0]
+    # As if so many other cars had taken them.
+    detector.blocks[BLOCKS_TAKEN] = FENCE_BLOCKS_MAX
+    assert len(judge.judge(rows(at(INSIDE), at(INSIDE)))) == FENCE_SLOTS
+    assert judge.statistics()["geofence.fences_untracked"] == 2
+
+
 # --- the way between two fixes ----------------------------------------------------------------------------------------
 
 
@@ -420,6 +429,14 @@ def test_a_fence_between_two_fixes_was_entered_and_exited() -> None:
     assert events[1].payload.stay_ms == pytest.approx(7_500, abs=800)
     west = at(-600)["lon_1e7"]
     assert abs(events[0].payload.lon_1e7 - west) < units(12)
+
+
+def test_of_more_fences_on_the_way_than_are_judged_the_rest_is_counted() -> None:
+    judge = detection(*(square(k, half_m=100.0 + k) for k in range(1, FENCE_PASSED_MAX + 2)))
+    fixes = [{**at(m), "lat_1e7": 0, "time_ms": NOON + 30_000 * k} for k, m in enumerate((-900, -100))]
+    events = judge.judge(rows(*fixes))
+    assert (len(events), {event.payload.inferred for event in events}) == (2 * FENCE_PASSED_MAX, {True})
+    assert judge.statistics()["geofence.fences_untracked"] == 1
 
 
 def test_of_a_long_gap_or_way_or_a_short_cut_nothing_is_inferred() -> None:

@@ -21,8 +21,22 @@ WAIT_S = 20.0
 class Client:
     """A blocking connection that reads what it is told to expect, within a bound."""
 
-    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S, source_address=(source, 0))
+    def __init__(self, port: int, source: str = "127.0.0.1", receive_bytes: int = 0) -> None:
+        """
+        Args:
+            source: the address it comes from.
+            receive_bytes: what the kernel holds of what this end has not read; 0: as it likes, up to megabytes.
+        """
+        self.socket = socket.socket()
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.settimeout(WAIT_S)
+        self.socket.bind((source, 0))
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
 
     def send(self, *frames: bytes) -> None:
         self.socket.sendall(b"".join(frames))
@@ -69,8 +83,8 @@ class Rig:
         self.clients: list[Client] = []
         self.intake.start()
 
-    def client(self, source: str = "127.0.0.1") -> Client:
-        self.clients.append(Client(self.port, source))
+    def client(self, source: str = "127.0.0.1", *, receive_bytes: int = 0) -> Client:
+        self.clients.append(Client(self.port, source, receive_bytes))
         return self.clients[-1]
 
     def turns_away(self, source: str = "127.0.0.1") -> bool:

@@ -1,5 +1,7 @@
 """The archive gives a vehicle's frames, all of them and no other's, newest first, while the journal is written."""
 
+import inspect
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from core.intake.records import (
     seal_record,
     seal_segment_header,
 )
+from core.limits import ARCHIVE_SCAN_BYTES, ARCHIVE_SCANS_MAX
 from protocols.seam import CLASS_LOGIN, CLASS_REPORT
 from tests.intake import toy
 from tests.intake.test_journal import open_journal
@@ -97,7 +100,34 @@ def test_what_was_said_before_the_login_is_found_by_the_phone_that_spoke_then(ar
     assert sequences(archive.frames(0, [], *EVER)) == [], "vehicle 0 is nobody"
 
 
+def test_one_search_too_many_waits_for_its_turn(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, go_on = Archive._read, threading.Event()
+    inside = threading.Semaphore(0)
+    found: list[list[int]] = []
+
+    def read(self: Archive, place: Any) -> Any:
+        inside.release()
+        assert go_on.wait(30)
+        return original(self, place)
+
+    monkeypatch.setattr(Archive, "_read", read)
+    searches = [
+        threading.Thread(target=lambda: found.append(sequences(archive.frames(170, [], 1000, 1201))))
+        for _ in range(ARCHIVE_SCANS_MAX + 1)
+    ]
+    for search in searches:
+        search.start()
+    assert all(inside.acquire(timeout=30) for _ in range(ARCHIVE_SCANS_MAX))
+    assert not archive._free.acquire(blocking=False), "no place is left for one more"
+    assert not inside.acquire(blocking=False)
+    go_on.set()
+    for search in searches:
+        search.join(30)
+    assert found == [[13, 11]] * (ARCHIVE_SCANS_MAX + 1)
+
+
 def test_a_search_rests_at_its_bound_and_says_where_to_go_on(archive: Archive) -> None:
+    assert inspect.signature(archive.frames).parameters["bytes_max"].default == ARCHIVE_SCAN_BYTES
     before, seen, searches = SEQUENCE_MAX, [], 0
     while before:
         found = archive.frames(172, [Spoke((0, 9), 0, 2**62)], *EVER, before=before, bytes_max=1)

@@ -1,15 +1,34 @@
 """What terminals and actors may rely on from the intake, shown on a protocol it has never heard of."""
 
+import ipaddress
 import time
 from typing import Any
 
 import numpy as np
+import pytest
 
+from core.intake import loop
 from core.intake.journal import SegmentRoom, read_segment
 from core.intake.links import KIND_ASSEMBLED, KIND_FRAME, KIND_LINK_CLOSED, KIND_TERMINAL_SILENT
-from core.limits import BAD_FRAMES_MAX, FRAMES_BEFORE_LOGIN_MAX
+from core.limits import (
+    ACCEPT_PER_ROUND,
+    BAD_FRAMES_MAX,
+    COMMAND_QUEUE_BYTES,
+    FRAMES_BEFORE_LOGIN_MAX,
+    PARTIAL_BYTES_MAX,
+    RECEIVE_BYTES,
+    SEAL_ROWS_MAX,
+    SEND_POOL_CHUNK_BYTES,
+)
 from protocols.seam import CLASS_FRAME, CLASS_LOGIN, RESULT_FAILURE, RESULT_OK, RESULT_UNSUPPORTED, RESULT_WRONG
 from tests.intake import toy
+
+UNHURRIED: dict[str, Any] = {
+    "frames_per_s_max": 1_000_000,
+    "bytes_per_s_max": 1 << 30,
+    "trusted": (ipaddress.ip_network("127.0.0.0/8"),),
+}
+"""For what one connection of a test sends faster, and opens more often, than a car's may."""
 
 
 def test_a_report_is_acknowledged_and_read_from_the_journal(make_rig: Any) -> None:
@@ -133,6 +152,49 @@ def test_endless_garbage_ends_the_link_and_one_bad_frame_does_not(make_rig: Any)
     other.send(toy.frame("R", 8, 3, 5))
     assert other.replies(1) == [("R", 3, RESULT_OK)]
     assert rig.intake.counters()["bad_short"] == 4 * BAD_FRAMES_MAX + 1
+
+
+def pinged(rig: Any, client: Any, phone: int, condition: Any) -> None:
+    """Let a terminal report, and be answered, until the condition holds: the intake has then gone round."""
+    for serial in range(5_000):
+        client.send(toy.frame("R", phone, serial & 0xFFFF, 5))
+        assert client.replies(1) == [("R", serial & 0xFFFF, RESULT_OK)]
+        if condition(rig.intake.counters()):
+            return
+    raise AssertionError(f"it did not come to pass: {rig.intake.counters()}")
+
+
+def test_an_unfinished_frame_one_byte_past_the_bound_ends_its_link_and_no_other(make_rig: Any) -> None:
+    rig = make_rig(**UNHURRIED)
+    client, other = rig.client(), rig.client()
+    rig.login(client, 7, 70)
+    rig.login(other, 8, 80)
+    before = rig.intake.counters()["bytes_received"]
+    client.send(b"#Z".ljust(PARTIAL_BYTES_MAX, b"z"))
+    pinged(rig, other, 8, lambda counted: counted["bytes_received"] >= before + PARTIAL_BYTES_MAX)
+    assert rig.intake.counters()["links_garbage"] == 0
+    client.send(b"z")
+    assert client.ended()
+    pinged(rig, other, 8, lambda counted: counted["links_garbage"] == 1)
+
+
+def test_more_than_one_round_accepts_come_in_with_the_next_ones_while_reports_are_answered(make_rig: Any) -> None:
+    rig = make_rig(ack_window_ms=100, **UNHURRIED)
+    first = rig.client()
+    rig.login(first, 1, 11)
+    # While the loop rests after this report, all of these queue at its door.
+    first.send(toy.frame("R", 1, 1, 5))
+    assert first.replies(1) == [("R", 1, RESULT_OK)]
+    rounds = rig.intake.counters()["rounds"]
+    storm = [rig.client() for _ in range(2 * ACCEPT_PER_ROUND + 1)]
+    for client in storm:
+        client.send(toy.frame("H", 7, 3))
+    first.send(toy.frame("R", 1, 2, 5))
+    assert first.replies(1) == [("R", 2, RESULT_OK)]
+    assert {client.replies(1)[0] for client in storm} == {("H", 3, RESULT_FAILURE)}
+    counted = rig.intake.counters()
+    assert (counted["links_live"], counted["links_refused"]) == (len(storm) + 1, 0)
+    assert counted["rounds"] - rounds >= 3
 
 
 def test_the_end_of_a_link_is_told_behind_its_last_frame(make_rig: Any) -> None:
@@ -277,6 +339,40 @@ def test_a_peer_that_does_not_read_is_cut_off_and_others_are_served(make_rig: An
     assert rig.intake.counters()["links_slow"] == 1
 
 
+def clogged(rig: Any, link: int, other: Any) -> None:
+    """Say things to a link that does not read until its socket takes no more and the rest waits in the only chunk."""
+    rounds = 0
+    while rounds < 20:
+        if rig.intake.state[loop.POOL_TOP] > 0:
+            # What waited has left after all: the peer's kernel had room.
+            assert rig.intake.send(link, b"x" * (SEND_POOL_CHUNK_BYTES // 4))
+            rounds = 0
+        pinged(rig, other, 8, lambda counted: True)
+        rounds += 1
+
+
+def test_what_one_peer_does_not_read_waits_in_one_chunk_and_no_more(
+    make_rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.intake.intake.SEND_POOL_CHUNKS", 1)
+    rig = make_rig(**UNHURRIED)
+    client, second, other = rig.client(receive_bytes=4096), rig.client(receive_bytes=4096), rig.client()
+    link, late = rig.login(client, 7, 70), rig.login(second, 9, 90)
+    rig.login(other, 8, 80)
+    clogged(rig, link, other)
+    assert rig.intake.counters()["links_slow"] == 0, "a quarter of a chunk fits"
+    # The only chunk is taken: the next peer that does not read is cut off at once, the first one is not.
+    while rig.intake.counters()["links_slow"] == 0:
+        assert rig.intake.send(late, b"x" * (SEND_POOL_CHUNK_BYTES // 4))
+        pinged(rig, other, 8, lambda counted: True)
+    assert second.ended()
+    assert (rig.intake.counters()["links_live"], rig.intake.state[loop.POOL_TOP]) == (2, 0)
+    # A chunk and a byte do not fit: now the first is cut off, too, and its chunk is free again.
+    assert rig.intake.send(link, b"x" * (SEND_POOL_CHUNK_BYTES + 1))
+    pinged(rig, other, 8, lambda counted: counted["links_slow"] == 2)
+    assert rig.intake.state[loop.POOL_TOP] == 1
+
+
 def test_a_full_command_queue_says_so_and_loses_nothing_it_took(make_rig: Any) -> None:
     rig = make_rig(ack_window_ms=50)
     client = rig.client()
@@ -287,7 +383,23 @@ def test_a_full_command_queue_says_so_and_loses_nothing_it_took(make_rig: Any) -
         taken += 1
         assert taken < 10_000, "the queue has no bound"
     rig.read_until(lambda: sum(f.kind == KIND_ASSEMBLED for f in rig.frames) == taken)
-    assert taken >= 60
+    assert taken >= COMMAND_QUEUE_BYTES // 65_600 - 1
+
+
+def test_a_segment_is_sealed_at_its_most_records_however_young(make_rig: Any) -> None:
+    rig = make_rig(**UNHURRIED)
+    client = rig.client()
+    rig.login(client, 7, 70)
+    step = 1_000
+    for first in range(0, SEAL_ROWS_MAX + step, step):
+        client.send(*(toy.frame("R", 7, (first + k) & 0xFFFF, 5) for k in range(step)))
+        client.read(8 * step)
+    rig.stop()
+    ends = [segment.last_sequence for segment in rig.journal.sealed_after(0)]
+    counts = np.diff([0, *ends]).tolist()
+    # The login, and the reports. A round commits what one recv brought: at most so many 16-byte frames more.
+    assert sum(counts) >= 1 + SEAL_ROWS_MAX + step
+    assert max(counts) <= SEAL_ROWS_MAX + RECEIVE_BYTES // toy.FRAME_BYTES + 1
 
 
 def test_a_clean_stop_seals_everything_and_the_next_start_goes_on(make_rig: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.config import Config
 from core.intake import loop
 from core.intake.journal import Journal, Position, Reader, SegmentRoom, frames_of, read_position, read_segment
 from core.intake.links import KIND_FRAME, KIND_LINK_CLOSED
@@ -164,7 +165,8 @@ def test_at_its_bound_the_journal_lets_the_archive_go_first_and_then_prepares_no
     directory = tmp_path / "journal"
     size = write_segment(directory, 1, 1, 5).stat().st_size
     write_segment(directory, 2, 6, 5)
-    journal = open_journal(directory, bytes_max=SEGMENT_BYTES + size)
+    config = Config(journal_bytes_max=SEGMENT_BYTES + size)
+    journal = open_journal(directory, bytes_max=config.journal_bytes_max)
     position = journal.position("recorder")
     assert journal.prepare() is None
     assert journal.full == 1

@@ -1,8 +1,9 @@
 """A protocol that is not JT/T 808, to prove that the intake knows none.
 
 A frame is 16 bytes: '#', kind, phone u32, serial u16, value u32, three bytes of anything, '!'. Kinds: H heartbeat,
-R report, U report that cannot be read, L login, F other, P fragment, X unknown, B bad header. A reply is 8 bytes: '=',
-result, platform serial u16, serial u16, kind, ';'. Big-endian. A report's value is its alarm word and its latitude.
+R report, U report that cannot be read, L login, F other, P fragment, X unknown, B bad header, Z a frame that never
+ends. A reply is 8 bytes: '=', result, platform serial u16, serial u16, kind, ';'. Big-endian. A report's value is its
+alarm word and its latitude.
 """
 
 import struct
@@ -59,7 +60,7 @@ ROW_LAT = REPORT_OFFSET["lat_1e7"]
 ROW_SERIAL = REPORT_OFFSET["serial"]
 ROW_ITEMS_OFFSET = REPORT_OFFSET["items_offset"]
 ROW_ITEMS_LENGTH = REPORT_OFFSET["items_length"]
-KIND_H, KIND_R, KIND_U, KIND_L, KIND_F, KIND_P, KIND_X = (ord(c) for c in "HRULFPX")
+KIND_H, KIND_R, KIND_U, KIND_L, KIND_F, KIND_P, KIND_X, KIND_Z = (ord(c) for c in "HRULFPXZ")
 HASH, BANG, EQUALS, SEMICOLON = (ord(c) for c in "#!=;")
 
 
@@ -74,6 +75,9 @@ def split(source, length, output, result):
             junk += 1
         store_i64(result, junk)
         return SPLIT_JUNK
+    if length >= 2 and load_u8(source + 1) == KIND_Z:
+        store_i64(result, 0)
+        return SPLIT_MORE
     if length < FRAME_BYTES:
         store_i64(result, 0)
         return SPLIT_MORE

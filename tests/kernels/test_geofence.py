@@ -33,7 +33,7 @@ from core.kernels.geofence import (
     number_of,
     window_at,
 )
-from core.limits import FENCE_CORNERS_MAX, FENCE_RADIUS_M_MAX
+from core.limits import FENCE_CORNERS_MAX, FENCE_RADIUS_M_MAX, FENCE_RADIUS_M_MIN
 
 Point = tuple[int, int]
 Ring = list[Point]
@@ -508,6 +508,7 @@ SQUARE = [(0, 0), (0, 10), (10, 10)]
         ([Fence(1, Circle(0, 0, 9.0), role="road")], "role"),  # type: ignore[arg-type]
         ([Fence(1, Circle(899_990_000, 0, 1000.0))], "pole"),
         ([Fence(1, Circle(0, 0, FENCE_RADIUS_M_MAX + 1))], "bounds"),
+        ([Fence(1, Circle(0, 0, FENCE_RADIUS_M_MIN - 0.01))], "bounds"),
         ([Fence(1, Circle(0, 0, 0.0))], "bounds"),
         ([Fence(1, Circle(0, 0, math.nan))], "bounds"),
         ([Fence(1, Circle(900_000_001, 0, 10.0))], "beyond 90"),
@@ -524,3 +525,4 @@ SQUARE = [(0, 0), (0, 10), (10, 10)]
 def test_what_cannot_be_indexed_is_refused_with_the_reason(fences: list[Fence], reason: str) -> None:
     with pytest.raises(FenceError, match=reason):
         build_index(fences)
+    build_index([Fence(1, Circle(0, 0, FENCE_RADIUS_M_MIN)), Fence(2, Circle(0, 0, FENCE_RADIUS_M_MAX))])

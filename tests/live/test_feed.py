@@ -1,6 +1,7 @@
 """Live feeds over a real server and a real WebSocket client: who gets what, how fast, and how it ends."""
 
 import contextlib
+import inspect
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -225,6 +226,8 @@ def test_who_reads_slowly_gets_the_newest_state_and_not_every_tick(open_world: C
 
 
 def test_who_does_not_read_at_all_is_cut_off(open_world: Callable[..., World]) -> None:
+    waited = inspect.signature(serve_feed).parameters["slow_s_max"].default
+    assert waited == limits.LIVE_SLOW_S_MAX, "half a second here, to wait no longer"
     cars = Cars(20_000)
     world = open_world(cars, slow_s_max=0.5)
     with world.connect(sock=small_window(world), max_queue=1, ping_interval=None) as feed:

@@ -243,6 +243,26 @@ def test_a_command_whose_end_was_lost_is_asked_for_again(world: World) -> None:
     assert world.states(fence.id) == {1: "told"}
 
 
+def test_a_command_has_its_time_to_arrive_and_the_next_is_asked_for_only_after_it(world: World) -> None:
+    fence = world.draw(applies="vehicles", vehicles=(1,))
+    world.work()
+    (command,) = world.open()
+    assert command.payload.expires_ms - world.now_ms == limits.AREA_COMMAND_EXPIRES_S * 1000
+    world.now_ms = command.payload.expires_ms
+    world.work()
+    assert world.open() == [command], "it keeps its place until its end is told"
+    world.now_ms += 1
+    world.decide(command, "command.expired")
+    world.go(1)
+    world.work()
+    world.now_ms += round(limits.AREA_PAUSE_S * 1000)
+    world.work()
+    assert (world.open(), world.states(fence.id)) == ([], {1: "wanted"}), "it waits for the terminal to come"
+    world.come(1)
+    world.rest()
+    assert world.states(fence.id) == {1: "told"}
+
+
 def test_of_more_areas_than_a_terminal_holds_the_oldest_are_told(log: EventLog) -> None:
     world = World(log, 1, areas_max=2)
     world.come(1)

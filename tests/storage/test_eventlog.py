@@ -1,5 +1,6 @@
 """The event log, one body on SQLite and on PostgreSQL."""
 
+import contextlib
 import random
 import threading
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 import storage
+from core import limits
 from core.config import redact
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, derive_id
 from storage.database import Database, migrate
@@ -228,6 +230,33 @@ def test_a_database_of_a_later_version_is_refused(business_dsn: str) -> None:
     with pytest.raises(StoreNewerError, match="9999"):
         migrate(database)
     database.close()
+
+
+def test_a_read_ends_at_its_bound_and_goes_on_behind_it(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EVENTS_READ_MAX", 3)
+    log.append([fence(number) for number in range(5)])
+    first = log.read(0, 100)
+    assert [event.seq for event in first] == [1, 2, 3]
+    assert [event.seq for event in log.read(3, 100)] == [4, 5]
+
+
+def test_who_waits_for_the_database_longer_than_the_bound_is_told(
+    business_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DATABASE_TIMEOUT_S", 0.1 if "sqlite" in business_dsn else 1)
+    database, other = Database(business_dsn), Database(business_dsn)
+    with contextlib.ExitStack() as readers:
+        for _ in range(8):
+            readers.enter_context(database.read())
+        with pytest.raises(StorageError, match=r"(?i)timed? ?out"), database.read():
+            pass
+    if database.is_sqlite:
+        with other.write(), pytest.raises(StorageError, match="locked"), database.write():
+            pass
+    with database.write():
+        pass
+    for one in (database, other):
+        one.close()
 
 
 def test_a_database_that_is_away_is_a_storage_error() -> None:

@@ -317,6 +317,14 @@ def test_of_more_fences_than_a_map_shows_the_small_ones_are_counted(
     assert (many.fences, last.lon_1e7) == (5, -1_799_900_000)
     assert many.clusters[0].lon_1e7 == 1_210_150_000
     assert first.lat_1e7 == 319_000_000
+    # At the finest pixel each fence would have a cell of its own, but for the bound.
+    monkeypatch.setattr(limits, "OUTLINES_MAX", 2)
+    degree = view(121.0, 31.0, 122.0, 32.0, zoom=24)
+    assert limits.OUTLINE_CELLS_MAX < 100, "two of them lie a hundredth of the map apart"
+    assert [cluster.fences for cluster in fences.sketches(NODE, degree).clusters] == [2, 1]
+    monkeypatch.setattr("storage.geofences.OUTLINE_CELLS_MAX", 200)
+    assert [cluster.fences for cluster in fences.sketches(NODE, degree).clusters] == [1, 1, 1]
+    monkeypatch.setattr(limits, "OUTLINES_MAX", 4)
     # However many are large, no more than so many are drawn.
     monkeypatch.setattr(limits, "OUTLINES_LARGE_MAX", 0)
     none = fences.sketches(NODE, view(121.0, 31.0, -179.0, 32.0, zoom=8))

@@ -192,6 +192,21 @@ def test_a_crash_a_millisecond_too_far_away_or_of_another_car_is_not_shown(
     assert gallery.of_event(NODE, far) == gallery.of_event(NODE, other) == []
 
 
+def test_a_crash_is_shown_with_the_newest_pictures_up_to_the_bound(
+    store: MediaStore, gallery: Gallery, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MEDIA_LINKS_AT_ONCE", 2)
+    for media_id in (1, 2, 3):
+        store.put(shot(media_id), JPEG + bytes([media_id]))
+    link(store, log)
+    crash = alarm("crash.suspected", NOW_MS)
+    log.append([crash])
+    store.link([crash], "test", log.head())
+    page = gallery.page(NODE, 1)
+    assert page is not None
+    assert {item.media_id: item.cause for item in page.items} == {1: "", 2: crash.id, 3: crash.id}
+
+
 def test_of_several_events_the_weightiest_counts_and_a_page_of_each_shows_the_picture(
     store: MediaStore, gallery: Gallery, log: EventLog
 ) -> None:

@@ -1,5 +1,6 @@
 """Typed queries: read-only and bounded on each engine, over the socket or from the store itself."""
 
+import contextlib
 import json
 import os
 import socket
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.clickhouse import ReportStore
+from core import limits
+from storage import clickhouse
+from storage.clickhouse import Answer, ReportStore
 from storage.errors import QueryRefusedError, StorageError
 from storage.query import QueryServer, Table, answer, as_json, as_text, ask, ask_or_open
 from storage.reading import SQL_CHARACTERS_MAX
@@ -98,14 +101,26 @@ def test_every_table_function_that_reaches_out_is_refused(store: ReportStore) ->
                 store.answer(f"SELECT * FROM {name}('/etc/passwd', 'LineAsString', 'a String')")
 
 
-def test_an_answer_is_bounded_in_rows_time_and_memory(store: ReportStore) -> None:
+def test_an_answer_is_bounded_in_rows_bytes_time_and_memory(
+    store: ReportStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = limits.QUERY_ROWS_MAX
+    assert len(store.answer(f"SELECT number FROM numbers({most})").rows) == most
     with pytest.raises(QueryRefusedError, match="rows"):
-        store.answer("SELECT number FROM numbers(1000000)")
+        store.answer(f"SELECT number FROM numbers({most + 1})")
     with pytest.raises(QueryRefusedError, match=r"(?i)memory"):
-        store.answer("SELECT length(groupArray(number)) FROM numbers(1000000000)")
-    with pytest.raises(QueryRefusedError, match=r"(?i)bytes|memory"):
-        store.answer("SELECT repeat('x', 1000000) FROM numbers(1000)")
-    assert len(store.answer("SELECT number FROM numbers(100000)").rows) == 100_000
+        store.answer(f"SELECT length(groupArray(number)) FROM numbers({limits.QUERY_MEMORY_BYTES_MAX // 8 + 1})")
+    # Of one constant the engine counts one, so these are of two.
+    rows = limits.QUERY_ANSWER_BYTES_MAX // 1_000_000 + 2
+    assert len(store.answer(f"SELECT repeat('x', 999999 + number % 2) FROM numbers({rows - 3})").rows) == rows - 3
+    with pytest.raises(QueryRefusedError, match=r"(?i)bytes"):
+        store.answer(f"SELECT repeat('x', 999999 + number % 2) FROM numbers({rows})")
+    # A tenth of a second, to wait no longer: the engine is told the seconds as it is told QUERY_S_MAX.
+    assert clickhouse._ANSWER_SETTINGS["max_execution_time"] == limits.QUERY_S_MAX
+    monkeypatch.setitem(clickhouse._ANSWER_SETTINGS, "max_execution_time", 0.1)  # type: ignore[arg-type]
+    with pytest.raises(QueryRefusedError, match=r"(?i)time"):
+        store.answer("SELECT max(cityHash64(number)) FROM numbers(100000000000)")
+    assert store.answer("SELECT 1").rows == [(1,)], "and whoever asks next is answered"
 
 
 def test_what_a_failed_query_had_written_does_not_come_with_the_next_answer(store: ReportStore) -> None:
@@ -169,6 +184,66 @@ def test_whoever_talks_nonsense_on_the_socket_stops_nobody(store: ReportStore, s
         assert ask(served, "SELECT 1").rows == [[1]]
         server.close()
         server.close()
+
+
+def test_a_question_longer_than_the_bound_is_let_go_unread(store: ReportStore, served: Path) -> None:
+    most = limits.QUERY_REQUEST_BYTES_MAX
+    with QueryServer(store, served):
+        for length, answered in ((most, True), (most + 1, False)):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(served))
+                connection.settimeout(30)
+                connection.sendall(length.to_bytes(4, "big"))
+                with contextlib.suppress(BrokenPipeError):  # it may be gone before the last byte is sent
+                    connection.sendall(b'{"sql": "SELECT 1"}'.ljust(length))
+                try:
+                    assert bool(connection.recv(4096)) == answered, length
+                except ConnectionResetError:
+                    assert not answered
+        assert ask(served, "SELECT 1").rows == [[1]]
+
+
+def test_who_connects_and_asks_nothing_is_let_go_in_time(
+    store: ReportStore, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "QUERY_REQUEST_S", 0.05)
+    with QueryServer(store, served), socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(served))
+        silent.sendall(b"\0\0")
+        # One question at a time: this one waits until the silent one has been let go.
+        assert ask(served, "SELECT 1").rows == [[1]]
+        silent.settimeout(30)
+        assert silent.recv(1) == b""
+
+
+def test_askers_past_the_backlog_wait_in_connect_and_all_are_answered(served: Path) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Busy:
+        def answer(self, sql: str) -> Answer:
+            asked.set()
+            assert go_on.wait(30)
+            return Answer(("x",), [(sql,)])
+
+    question = b'{"sql": "q"}'
+    with QueryServer(Busy(), served), contextlib.ExitStack() as stack:  # type: ignore[arg-type]
+        connections = []
+        for number in range(limits.QUERY_BACKLOG + 2):
+            # The first is being answered; Linux keeps one more than the backlog.
+            connections.append(stack.enter_context(socket.socket(socket.AF_UNIX)))
+            connections[-1].settimeout(30)
+            connections[-1].connect(str(served))
+            connections[-1].sendall(len(question).to_bytes(4, "big") + question)
+            assert number or asked.wait(30)
+        late = stack.enter_context(socket.socket(socket.AF_UNIX))
+        late.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            late.connect(str(served))
+        go_on.set()
+        for connection in connections:
+            assert json.loads(connection.recv(4096)[4:])["rows"] == [["q"]]
+        late.settimeout(30)
+        late.connect(str(served))
 
 
 def test_several_askers_are_answered_each(store: ReportStore, served: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
+from core import limits
 from core.events import Event, TerminalBound
 from core.rights import ROLES, Principal, Scope
 from storage.bindings import Entry
@@ -242,6 +243,19 @@ def test_a_corrected_binding_rewrites_the_history_behind_it(terminals: Terminals
     )
     assert refused(lambda: terminals.bind(BOSS, 4, 2, from_ms=START_MS * 2)) == [("from_ms", "from_future")]
     assert refused(lambda: terminals.bind(BOSS, 4, 2, from_ms=1)) == [("from_ms", "from_past")]
+
+
+def test_a_history_is_read_up_to_its_bound_from_the_newest_stay_back(
+    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BINDINGS_READ_MAX", 2)
+    terminals.enter(BOSS, [Entry(phone=str(n), plate=f"粤B1111{n}") for n in (1, 2)])
+    terminals.enter(BOSS, [Entry(phone="9")])
+    for car in (1, 2):
+        terminals.bind(BOSS, 3, car, role="camera")
+    history = terminals.bindings(ALL, 3)
+    assert history is not None
+    assert [stay.vehicle_id for stay in history] == [2, 1], "its own first car is past the bound"
 
 
 def test_a_retired_terminal_is_known_and_never_registered_anew(terminals: Terminals, log: EventLog) -> None:

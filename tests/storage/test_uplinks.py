@@ -1,5 +1,6 @@
 """The table `uplink`, one body on the embedded engine and on a server."""
 
+from core import limits
 from storage.clickhouse import ReportStore, Stored
 from storage.tables.uplink import UPLINK_COLUMNS, Uplink
 from tests.storage.test_clickhouse import NOW_MS, count
@@ -52,6 +53,17 @@ def test_a_message_that_the_store_will_not_have_is_set_aside_and_the_others_are_
     found = store.query("SELECT sequence, frame, reason FROM uplink_refused ORDER BY sequence", binary=["frame"])
     assert [(sequence, frame) for sequence, frame, _ in found] == [(2, said[1].frame), (3, said[2].frame)]
     assert ["vehicle_known" in reason for _, _, reason in found] == [True, False]
+
+
+def test_a_list_has_the_beginning_of_a_long_message_and_one_read_by_itself_all_of_it(store: ReportStore) -> None:
+    most = limits.UPLINK_LISTED_BYTES_MAX
+    said = [
+        uplink(number, frame=b"\x07\x02".ljust(size, b"x"), length=size) for number, size in ((1, most), (2, most + 1))
+    ]
+    store.insert_uplinks(said, "n1:1")
+    listed = store.uplinks(5, (), NOW_MS, NOW_MS + 1, None, 10)
+    assert [(one.sequence, len(one.frame), one.length) for one in listed] == [(2, most, most + 1), (1, most, most)]
+    assert store.uplink(5, "n1", 2) == said[1]
 
 
 def test_a_store_of_the_version_before_gets_the_table_and_keeps_its_reports(store: ReportStore) -> None:
