@@ -1,6 +1,6 @@
 """What a report costs the whole server, against the machine's own limit; and whether any is ever lost.
 
-    python -m bench.ingest [--json] [--mode cpu|fleet|kill] [--ack sync|write|receive ...] [--server carillon|intake]
+    python -m bench.ingest [--json] [--mode NAME] [--ack sync|write|receive ...] [--server carillon|intake]
 
 cpu     For each load, bench/limit.c and the server take turns under the same client, several times. Figures are CPU
         microseconds of the server per acknowledged report: of its intake thread until the last acknowledgement, and of
@@ -8,6 +8,8 @@ cpu     For each load, bench/limit.c and the server take turns under the same cl
         Medians, with the lowest and highest; ratios to the limit.
 fleet   10,000 terminals log in and report every 10 s for two minutes; a sample is asked for its position meanwhile.
 kill    kill -9 under load, ten times on one data directory; the client goes on where it was.
+connections  As cpu, with 1,000 to 18,000 connections at one rate of all: by how much the ratio to the limit grows.
+terminals, paced, hundred, six  What takes long: bench/endurance.py.
 
 Every mode ends by comparing sets: each (phone, serial, time) that the client had acknowledged is stored, nothing is
 stored that was not sent, nothing twice. A difference makes the exit status 1.
@@ -27,27 +29,25 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import machine
+from bench import endurance, machine
 from bench.machine import median, say, spread
-from bench.servers import BenchError, ChildServer, LimitServer, Server, start_carillon, start_intake
+from bench.servers import BenchError, LimitServer, Server, start_carillon, start_intake
 from bench.stored import Comparison, compare_stopped
-from core.limits import SEAL_S
+from bench.watch import (
+    COUNTS,
+    IDLE_S,
+    PHONE_FIRST,
+    Asked,
+    Settled,
+    Settling,
+    ask_position,
+    vehicles,
+    wait_until,
+    wait_until_idle,
+)
 from simulators.load import LoadClient, LoadPlan
 
-PHONE_FIRST: Final = 13_000_000_000
-
-SEALED_AND_STORED_S: Final = SEAL_S + 0.5
-"""A report acknowledged now stands in a segment that is sealed within SEAL_S, and is inserted soon after."""
-COUNTS: Final = "SELECT count() AS reports, uniq(vehicle_id, time_ms, report_id) AS about_distinct FROM report"
-"""What an operator sees of the running server; exact sets are compared once it has stopped."""
-IDLE_S: Final = 3.0
-IDLE_MARGIN_NS_PER_S: Final = 30e6
-"""3 % of a core: connected terminals and the store's own housekeeping."""
-IDLE_WAIT_S_MAX: Final = 60.0
 WARM_UP_S: Final = 1.0
-SETTLE_S_MAX: Final = 300.0
-QUIET_S: Final = 15.0
-"""Several times the longest pause between two inserts while any segment waits."""
 PACED_SECONDS_FACTOR: Final = 2.5
 """Turns of an open loop last longer: their reports are few."""
 
@@ -69,6 +69,12 @@ LOADS: Final = (
     Load("10000 terminals, 2000/s", 10_000, 16, 2_000, None, 2.5),
     Load("10000 terminals, 20000/s", 10_000, 16, 20_000),
 )
+
+
+CONNECTIONS: Final = tuple(
+    Load(f"{terminals} terminals, 20000/s", terminals, 16, 20_000) for terminals in (1_000, 5_000, endurance.TERMINALS)
+)
+"""One rate of all together, over more and more connections."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -94,13 +100,6 @@ class Sample(msgspec.Struct, frozen=True):
     late_ms_p99: float
     unacknowledged: int
     resident_mb: float
-
-
-class Settled(msgspec.Struct, frozen=True):
-    """When everything acknowledged was found stored: the server's CPU and the time before the finding was made."""
-
-    cpu_ns: dict[str, int]
-    waited_s: float
 
 
 def take_turn(
@@ -183,61 +182,7 @@ def take_turn(
     )
 
 
-def wait_until_idle(server: Server, idle_ns_per_s: float) -> None:
-    """Wait until the server's process does little more than it does idle, or IDLE_WAIT_S_MAX have gone by."""
-    deadline = time.monotonic() + IDLE_WAIT_S_MAX
-    while time.monotonic() < deadline:
-        before = server.cpu_ns()["process"]
-        time.sleep(1.0)
-        if server.cpu_ns()["process"] - before < idle_ns_per_s + IDLE_MARGIN_NS_PER_S:
-            return
-
-
 # --- mode cpu ---------------------------------------------------------------------------------------------------------
-
-
-def stored_rows(server: ChildServer) -> int:
-    """Return how many reports the recorder has stored since the server started, by its own count."""
-    return int(server.figure("carillon_recorder_stored_total"))
-
-
-class Settling:
-    """Waits until everything acknowledged so far is stored; counts over several clients of one server."""
-
-    def __init__(self, server: ChildServer) -> None:
-        self._server = server
-        self._expected = 0
-        self._turn = 0
-
-    def begin_turn(self) -> None:
-        """A new client starts to count from 0."""
-        self._expected += self._turn
-        self._turn = 0
-
-    def __call__(self, acked: int) -> Settled:
-        """Wait until so many reports of this turn are stored. Asking costs the server too, so it is asked seldom."""
-        self._turn = acked
-        started = time.monotonic()
-        while True:
-            time.sleep(SEALED_AND_STORED_S if time.monotonic() - started < 1.0 else 1.0)
-            settled = Settled(self._server.cpu_ns(), time.monotonic() - started)
-            rows = stored_rows(self._server)
-            if rows >= self._expected + acked:
-                return settled
-            if settled.waited_s > SETTLE_S_MAX:
-                raise BenchError(
-                    f"{rows} rows stored of {self._expected + acked} acknowledged {SETTLE_S_MAX:.0f} s before\n"
-                    + self._server.log_end()
-                )
-
-    def until_quiet(self) -> None:
-        """Wait until no more rows come: whether all are there, the comparison of sets will tell."""
-        before, unchanged_s = -1, 0.0
-        while unchanged_s < QUIET_S:
-            rows = stored_rows(self._server)
-            unchanged_s = unchanged_s + 1.0 if rows == before else 0.0
-            before = rows
-            time.sleep(1.0)
 
 
 def measure_cpu(
@@ -348,52 +293,6 @@ def summary(load: Load, floor: list[Sample], ours: list[Sample]) -> dict[str, An
 
 
 # --- mode fleet -------------------------------------------------------------------------------------------------------
-
-
-class Asked(msgspec.Struct):
-    """One car asked for its position."""
-
-    vehicle_id: int
-    state: str = "unasked"
-    seconds: float = 0.0
-
-
-FINAL_STATES: Final = frozenset({"effective", "failed", "expired", "unknown"})
-
-
-def ask_position(server: ChildServer, asked: Asked, timeout_s: float = 60.0) -> None:
-    """Send 0x8201 to a car through the API and follow the command to its end."""
-    started = time.monotonic()
-    status, answer = server.ask(
-        "POST", f"/api/v1/vehicles/{asked.vehicle_id}/commands", {"message": "0x8201", "fields": {}}
-    )
-    if status != 202:
-        asked.state = f"http {status}: {answer}"
-        return
-    while time.monotonic() - started < timeout_s:
-        _, command = server.ask("GET", f"/api/v1/commands/{answer['id']}")
-        asked.state = command["state"]
-        asked.seconds = round(time.monotonic() - started, 3)
-        if asked.state in FINAL_STATES:
-            return
-        time.sleep(0.02)
-
-
-def vehicles(server: ChildServer, wanted: int) -> list[int]:
-    """Return the ids of all vehicles that have a position, page by page, once there are as many as wanted."""
-    deadline = time.monotonic() + 60.0
-    while True:
-        ids: list[int] = []
-        after: int | None = 0
-        while after is not None:
-            status, page = server.ask("GET", f"/api/v1/positions?after={after}&limit=10000")
-            if status != 200:
-                raise BenchError(f"positions: {status} {page}")
-            ids += [item["vehicle_id"] for item in page["items"]]
-            after = page["next"]
-        if len(ids) >= wanted or time.monotonic() > deadline:
-            return ids
-        time.sleep(0.5)
 
 
 def measure_fleet(
@@ -529,17 +428,6 @@ def measure_kill(
     }
 
 
-def wait_until(done: Callable[[], bool], what: str, server: ChildServer, seconds: float = 120.0) -> None:
-    """Wait for something the client sees; raises BenchError when it does not come or the server dies by itself."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        if not server.alive:
-            raise BenchError(f"the server died by itself:\n{server.log_end()}")
-        if time.monotonic() > deadline:
-            raise BenchError(f"not within {seconds:.0f} s: {what}\n{server.log_end()}")
-        time.sleep(0.05)
-
-
 # --- command line -----------------------------------------------------------------------------------------------------
 
 
@@ -567,18 +455,90 @@ def table(ack_after: str, figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _cpu(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    loads = [LOADS[number] for number in options.loads or range(len(LOADS))]
+    whole = options.server == "carillon"
+    seconds = options.seconds or 4.0
+    figures = measure_cpu(ack_after, loads, seconds, options.rounds, work, whole, options.ack_window_ms)
+    print(table(ack_after, figures), flush=True)
+    return figures
+
+
+def _connections(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    seconds = options.seconds or 4.0
+    figures = measure_cpu(ack_after, CONNECTIONS, seconds, options.rounds, work, True, options.ack_window_ms)
+    print(table(ack_after, figures), flush=True)
+    ratios = [load["ratio_to_limit_c"] for load in figures["loads"].values()]
+    growth = {
+        name: round(ratios[-1][name] / ratios[0][name], 3)
+        for name in ("intake_thread", "process_until_stored", "process_until_quiet")
+    }
+    say(f"the ratio to the limit from {CONNECTIONS[0].terminals:,} to {CONNECTIONS[-1].terminals:,}: {growth}")
+    return figures | {"ratio_growth": growth, "ratio_growth_wanted": 1.15}
+
+
+def _fleet(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    terminals, seconds = options.terminals or 10_000, options.seconds or 120.0
+    return measure_fleet(ack_after, terminals, seconds, options.asked, work, options.seed, options.ack_window_ms)
+
+
+def _kill(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    terminals = options.terminals or 1_000
+    return measure_kill(ack_after, options.kills, work, options.seed, terminals, options.ack_window_ms)
+
+
+def _terminals(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    terminals, seconds = options.terminals or endurance.TERMINALS, options.seconds or 120.0
+    return endurance.measure_terminals(
+        ack_after, terminals, seconds, options.asked, work, options.seed, options.ack_window_ms
+    )
+
+
+def _paced(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    terminals, seconds = options.terminals or endurance.PACED_TERMINALS, options.seconds or 600.0
+    return endurance.measure_paced(
+        ack_after, options.rate, terminals, seconds, work, options.seed, options.ack_window_ms
+    )
+
+
+def _hundred(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    terminals = options.terminals or endurance.HUNDRED_TERMINALS
+    return endurance.measure_hundred(ack_after, options.reports, terminals, work, options.ack_window_ms)
+
+
+def _six(ack_after: str, work: Path, options: argparse.Namespace) -> dict[str, Any]:
+    terminals, seconds = options.terminals or endurance.SIX_TERMINALS, options.seconds or 120.0
+    return endurance.measure_six(
+        ack_after, endurance.SIX, terminals, seconds, options.asked, work, options.seed, options.ack_window_ms
+    )
+
+
+MODES: Final[dict[str, Callable[[str, Path, argparse.Namespace], dict[str, Any]]]] = {
+    "cpu": _cpu,
+    "connections": _connections,
+    "fleet": _fleet,
+    "kill": _kill,
+    "terminals": _terminals,
+    "paced": _paced,
+    "hundred": _hundred,
+    "six": _six,
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one mode; print figures for a person and, when asked, one JSON object as the last line."""
     parser = argparse.ArgumentParser(prog="python -m bench.ingest", description=str(__doc__).splitlines()[0])
-    parser.add_argument("--mode", choices=("cpu", "fleet", "kill"), default="cpu")
-    parser.add_argument("--ack", choices=("sync", "write", "receive"), nargs="+", default=["sync", "write"])
+    parser.add_argument("--mode", choices=tuple(MODES), default="cpu")
+    parser.add_argument("--ack", choices=("sync", "write", "receive"), nargs="+", help="cpu: sync and write, else sync")
     parser.add_argument("--ack-window-ms", type=int, default=10)
-    parser.add_argument("--server", choices=("carillon", "intake"), default="carillon", help="intake: it alone")
-    parser.add_argument("--seconds", type=float, help="of each turn (cpu: 4) or of the fleet's reporting (120)")
-    parser.add_argument("--rounds", type=int, default=5, help="alternations of each load (cpu)")
+    parser.add_argument("--server", choices=("carillon", "intake"), default="carillon", help="intake: it alone (cpu)")
+    parser.add_argument("--seconds", type=float, help="of each turn, or of reporting")
+    parser.add_argument("--rounds", type=int, default=5, help="alternations of each load (cpu, connections)")
     parser.add_argument("--loads", type=int, nargs="+", choices=range(len(LOADS)), help="which loads, by number (cpu)")
-    parser.add_argument("--terminals", type=int, help="fleet: 10000, kill: 1000")
-    parser.add_argument("--asked", type=int, default=100, help="cars asked for their position (fleet)")
+    parser.add_argument("--terminals", type=int, help="instead of the mode's own number")
+    parser.add_argument("--reports", type=int, default=endurance.HUNDRED, help="how many to store (hundred)")
+    parser.add_argument("--rate", type=int, default=endurance.PACED_REPORTS_PER_S, help="reports/s of all (paced)")
+    parser.add_argument("--asked", type=int, default=100, help="cars asked for their position (fleet, terminals, six)")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--work", type=Path, help="directory to leave everything in; else a temporary one, deleted")
@@ -589,34 +549,8 @@ def main(arguments: list[str] | None = None) -> int:
     work.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}
     try:
-        for ack_after in options.ack if options.mode == "cpu" else options.ack[:1]:
-            if options.mode == "cpu":
-                loads = [LOADS[number] for number in options.loads or range(len(LOADS))]
-                figures[ack_after] = measure_cpu(
-                    ack_after,
-                    loads,
-                    options.seconds or 4.0,
-                    options.rounds,
-                    work,
-                    options.server == "carillon",
-                    options.ack_window_ms,
-                )
-                print(table(ack_after, figures[ack_after]), flush=True)
-            elif options.mode == "fleet":
-                terminals = options.terminals or 10_000
-                figures[ack_after] = measure_fleet(
-                    ack_after,
-                    terminals,
-                    options.seconds or 120.0,
-                    options.asked,
-                    work,
-                    options.seed,
-                    options.ack_window_ms,
-                )
-            else:
-                figures[ack_after] = measure_kill(
-                    ack_after, options.kills, work, options.seed, options.terminals or 1_000, options.ack_window_ms
-                )
+        for ack_after in options.ack or (["sync", "write"] if options.mode == "cpu" else ["sync"]):
+            figures[ack_after] = MODES[options.mode](ack_after, work, options)
     except BenchError as error:
         say(str(error))
         return 1
@@ -626,10 +560,14 @@ def main(arguments: list[str] | None = None) -> int:
     found = comparisons(figures)
     for comparison in found:
         print(comparison)
+    for part in figures.values():
+        if "right" in part:
+            print(endurance.told(part))
     if options.json:
         whole = {"bench": f"ingest.{options.mode}", "seed": options.seed, "server": options.server, "ack": figures}
         print(msgspec.json.encode(whole | where).decode())
-    return 0 if all(comparison.right for comparison in found) else 1
+    held = all(endurance.right(part) for part in figures.values() if "right" in part)
+    return 0 if held and all(comparison.right for comparison in found) else 1
 
 
 if __name__ == "__main__":

@@ -1366,6 +1366,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--heartbeat-s", type=float, default=0.0)
     parser.add_argument("--reconnect", action="store_true")
     parser.add_argument("--alarm-every", type=int, default=0)
+    parser.add_argument("--step-1e6", type=int, default=10, help="degrees * 1e6 that a car moves between two reports")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--record", metavar="FILE", help="write down what was sent and acknowledged")
     given = vars(parser.parse_args(arguments))

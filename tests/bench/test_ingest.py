@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench import ingest, machine
+from bench import ingest, machine, watch
 from bench.servers import BenchError, ChildServer, LimitServer, start_intake
 from bench.stored import STORED, Comparison, compare, read_stored
 from simulators import load
@@ -83,9 +83,9 @@ def test_records_of_several_clients_are_one_set(tmp_path: Path) -> None:
 def test_a_turn_counts_only_what_it_measured() -> None:
     seen: list[int] = []
 
-    def settle(acked: int) -> ingest.Settled:
+    def settle(acked: int) -> watch.Settled:
         seen.append(acked)
-        return ingest.Settled(limit.cpu_ns(), 0.0)
+        return watch.Settled(limit.cpu_ns(), 0.0)
 
     with LimitServer() as limit:
         small = ingest.Load("20 terminals, window 2", 20, 2)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.ingest import PHONE_FIRST, wait_until
 from bench.servers import ChildServer, start_carillon
 from bench.stored import compare_stopped
+from bench.watch import PHONE_FIRST, wait_until
 from simulators.load import LoadClient, LoadPlan
 
 TERMINALS = 300
