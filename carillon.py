@@ -261,8 +261,8 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
                 if server is not None:
                     await trio.to_thread.run_sync(server.start)
                 node.intake.start()
-                # A hundred thousand parked tasks make a full collection take most of a second: keep what is here out
-                # of it, and collect the rest seldom.
+                # What is known of a hundred thousand cars makes a full collection take most of a second: keep what is
+                # here out of it, and collect the rest seldom.
                 gc.freeze()
                 gc.set_threshold(100_000, 50, 100)
                 threads = dict(node.intake.thread_ids)
@@ -533,7 +533,11 @@ class Node:
         last_fix = last_fix_in(self.table)
         command_room = CommandRoom()
 
-        def make_vehicle(vehicle_id: int, on_drained: Callable[[], None]) -> Vehicle:
+        done = position.done
+
+        def make_vehicle(
+            vehicle_id: int, start: Callable[[Vehicle], None], on_drained: Callable[[int], None]
+        ) -> Vehicle:
             return Vehicle(
                 vehicle_id,
                 self.fleet,
@@ -544,9 +548,10 @@ class Node:
                 config.node,
                 epochs=epochs,
                 counts=self.counts,
-                done=position.done,
+                done=done,
                 last_fix=last_fix,
                 command_room=command_room,
+                start=start,
                 on_drained=on_drained,
                 keeper=self.keeper,
             )
@@ -820,7 +825,7 @@ class Node:
         from storage.vehicles import Vehicles
 
         config = self.config
-        online = self.fleet.occupancy.online
+        online = self.fleet.occupancy.since.keys()
 
         def is_online(vehicle_id: int) -> bool:
             return any(t.terminal in online for t in self.fleet.terminals_of(vehicle_id))
@@ -921,7 +926,7 @@ class Node:
                 ("sequence", "Last journal record taken."),
                 ("conversation_sequence", "Journal records up to this one are done with."),
                 ("detection_sequence", "Journal records up to this one are in detection's snapshot."),
-                ("vehicles", "Vehicles with a task."),
+                ("vehicles", "Vehicles that have been heard since the start."),
                 ("held", "Frames in front of full mailboxes."),
                 ("commands_open", "Commands without a decision."),
                 ("snapshots", "Snapshots of detection."),

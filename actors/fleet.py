@@ -82,23 +82,23 @@ class Occupancy:
     """
 
     def __init__(self) -> None:
-        self._vehicles: dict[int, set[int]] = {}
-        self._terminals: dict[int, set[int]] = {}
+        # Nearly every link is one terminal of one car: a number then, for a set of its own would be 250 bytes.
+        self._vehicles: dict[int, int | set[int]] = {}
+        self._terminals: dict[int, int | set[int]] = {}
         self._refusals: dict[int, int] = {}
         self.sessions = 0
-        self.online: set[int] = set()
-        """Terminals logged in. Other threads may ask whether one is in it."""
         self.since: dict[int, SessionNow] = {}
-        """Of each of them. Other threads may look one up."""
+        """Terminals logged in. Other threads may look one up."""
         self._old: set[int] = set()
 
     def heard(self, link: int, vehicle_id: int) -> None:
         """Note, when a frame is put into a vehicle's mailbox, that the link's end must be told to that vehicle."""
-        self._vehicles.setdefault(link, set()).add(vehicle_id)
+        _add(self._vehicles, link, vehicle_id)
 
     def vehicles(self, link: int) -> frozenset[int]:
         """Return the vehicles to which KIND_LINK_CLOSED of this link goes."""
-        return frozenset(self._vehicles.get(link, ()))
+        heard: int | set[int] = self._vehicles.get(link, set())
+        return frozenset((heard,)) if isinstance(heard, int) else frozenset(heard)
 
     def forget(self, link: int) -> None:
         """Drop what is known of a link that has closed, once its vehicles have been told."""
@@ -107,10 +107,7 @@ class Occupancy:
 
     def opened(self, link: int, terminal: int, since_ms: int = 0, version: int = 0) -> None:
         """Note that a terminal logged in, when, and in which version of the protocol."""
-        terminals = self._terminals.setdefault(link, set())
-        self.sessions += terminal not in terminals
-        terminals.add(terminal)
-        self.online.add(terminal)
+        self.sessions += _add(self._terminals, link, terminal)
         self.since[terminal] = SessionNow(since_ms, version)
         if version == 2011:
             self._old.add(terminal)
@@ -127,10 +124,15 @@ class Occupancy:
         terminals = self._terminals.get(link)
         if terminals is None:
             return True
-        self.sessions -= terminal in terminals
-        terminals.discard(terminal)
-        self.online.discard(terminal)
         self.since.pop(terminal, None)
+        if isinstance(terminals, int):
+            if terminals != terminal:
+                return False
+            terminals = set()
+            self.sessions -= 1
+        elif terminal in terminals:
+            terminals.discard(terminal)
+            self.sessions -= 1
         if not terminals:
             del self._terminals[link]
         return not terminals
@@ -148,6 +150,22 @@ class Occupancy:
     def links(self) -> int:
         """Links on which somebody is logged in."""
         return len(self._terminals)
+
+
+def _add(sets: dict[int, int | set[int]], key: int, member: int) -> bool:
+    """Add to the set of a key, which is its member itself while it has one; False when it was in it."""
+    before = sets.get(key)
+    if before is None:
+        sets[key] = member
+    elif isinstance(before, set):
+        if member in before:
+            return False
+        before.add(member)
+    elif before != member:
+        sets[key] = {before, member}
+    else:
+        return False
+    return True
 
 
 class Fleet:

@@ -92,7 +92,7 @@ class GatewayStatistics(msgspec.Struct, frozen=True):
     detection_sequence: int
     """All records up to this one are in detection's last snapshot."""
     vehicles: int
-    """Cars with a task."""
+    """Cars that have been heard. Only those with something to do have a task."""
     held: int
     """Frames that wait in front of full mailboxes; their connections are not read."""
     commands_open: int
@@ -112,7 +112,7 @@ class Gateway:
 
     Args:
         hand_up_fd: eventfd that the intake rings when there is something new.
-        make_vehicle: (vehicle_id, on_drained) -> its actor, not yet running.
+        make_vehicle: (vehicle_id, start, on_drained) -> its actor, at rest.
         reception: its `hand_over` is set to `put_known` by the caller.
         snapshot: file of detection's state.
         position: of the conversation; the actors' `done` is its `done`.
@@ -134,7 +134,7 @@ class Gateway:
         commands: CommandLog,
         snapshot: Path,
         position: Position,
-        make_vehicle: Callable[[int, Callable[[], None]], Vehicle],
+        make_vehicle: Callable[[int, Callable[[Vehicle], None], Callable[[int], None]], Vehicle],
         clock: Callable[[], int] = wall_ms,
         alarm_fd: int = -1,
         take_alarms: Callable[[], np.ndarray] = lambda: np.zeros(0, REPORT),
@@ -154,7 +154,9 @@ class Gateway:
         self._commands = commands
         self._snapshot = snapshot
         self._position = position
-        self._make_vehicle = make_vehicle
+        # Made once: 100,000 vehicles share them.
+        start, drained = self._start, self.drained
+        self._make_vehicle: Callable[[int], Vehicle] = lambda vehicle_id: make_vehicle(vehicle_id, start, drained)
         self._clock = clock
         self._conversation_file = journal.position("conversation")
         self._detection_file = journal.position("detection")
@@ -436,11 +438,13 @@ class Gateway:
     def _vehicle(self, vehicle_id: int) -> Vehicle:
         vehicle = self._vehicles.get(vehicle_id)
         if vehicle is None:
-            assert self._nursery is not None
-            vehicle = self._make_vehicle(vehicle_id, lambda: self.drained(vehicle_id))
-            self._vehicles[vehicle_id] = vehicle
-            self._nursery.start_soon(run_actor, vehicle.run, f"vehicle:{vehicle_id}")
+            vehicle = self._vehicles[vehicle_id] = self._make_vehicle(vehicle_id)
         return vehicle
+
+    def _start(self, vehicle: Vehicle) -> None:
+        """Let a car's task run until it has done what waits for it."""
+        assert self._nursery is not None
+        self._nursery.start_soon(run_actor, vehicle.run, f"vehicle:{vehicle.vehicle_id}")
 
     def transfers(self, vehicle_id: int) -> list[Transfer]:
         """Return the pictures, sounds and films on their way from a car. Other threads may ask."""

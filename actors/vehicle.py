@@ -1,8 +1,9 @@
 """One car's conversation: logins, answers, commands and fragments of all its terminals.
 
 `Conversation` holds the rules: frames and requests in, steps out; it has no socket and no clock and waits for nothing.
-`Vehicle` is the task around it: it takes from its mailbox, makes events durable, and only then lets an answer go, for a
-terminal that hears yes forgets what it said.
+`Vehicle` is the actor around it: it takes from its mailbox, makes events durable, and only then lets an answer go, for
+a terminal that hears yes forgets what it said. Its task lives while something waits or is due, and no longer: a parked
+task with its frames and channels weighs more than all that is known of a car.
 
 Frames come from the journal, live and after a restart alike. What a frame says becomes the same events again, by id.
 Answers and logins belong to a connection; one of an earlier start of the program (its boot number stands in the link)
@@ -37,7 +38,12 @@ from core.events import (
     derive_id,
 )
 from core.intake.links import KIND_ASSEMBLED, KIND_LINK_CLOSED, Frame, Links
-from core.limits import LOGINS_AT_ONCE_MAX, LOGINS_PER_MINUTE_MAX, REFUSALS_PER_LINK_MAX
+from core.limits import (
+    LOGINS_AT_ONCE_MAX,
+    LOGINS_PER_MINUTE_MAX,
+    MAILBOX_FRAMES_MAX,
+    REFUSALS_PER_LINK_MAX,
+)
 from core.log import LogWriter
 from core.mailbox import Mailbox, MailboxStatistics
 from protocols.jt808.codec import Decoded, Header, ProtocolError, decode
@@ -133,11 +139,16 @@ Counts = Counter[str]
 
 
 class Epochs:
-    """Numbers for sessions: rising over restarts and, with boot numbers of one registry, over nodes."""
+    """Numbers for sessions: rising over restarts and, with boot numbers of one registry, over nodes. And for messages
+    to terminals, which begin anew with each start."""
 
     def __init__(self, boot: int) -> None:
         self.boot: Final = boot
         self._count = 0
+        self.serials: Final[dict[int, int]] = {}
+        """Terminal -> the platform's next serial towards it. One table: a dict of its own for each car is 230 bytes."""
+        self.versions: Final[dict[int, int]] = {}
+        """Terminal -> 2011, where its registration showed that; who is not in it speaks as its header says."""
 
     def __call__(self) -> int:
         """Return the next one."""
@@ -196,8 +207,8 @@ class Conversation:
         self._sessions: dict[int, Session] = {}
         # Up to when this car's rate of logins is used up, in Trio's time.
         self._logins_due_s = 0.0
-        self._serials: dict[int, int] = {}
-        self._versions: dict[int, int] = {}
+        self._serials = epochs.serials
+        self._versions = epochs.versions
         # Most cars never need these three: made when they do.
         self._fragments: Fragments | None = None
         self._commands: Commands | None = None
@@ -696,6 +707,9 @@ class Story(NamedTuple):
     events: tuple[Event, ...]
 
 
+MAILBOX_AT_REST: Final = MailboxStatistics(waiting=0, bound=MAILBOX_FRAMES_MAX, refused=0, crowded=False)
+
+
 class VehicleStatistics(msgspec.Struct, frozen=True):
     """How one car stands."""
 
@@ -708,7 +722,7 @@ class VehicleStatistics(msgspec.Struct, frozen=True):
 
 
 class Vehicle:
-    """The task of one car. Cheap while nothing happens: one task, one mailbox, no nursery.
+    """The actor of one car. Cheap while nothing happens: what it knows, without mailbox and task.
 
     A full mailbox refuses (`put` returns False): stop reading that connection only, and go on when it is drained.
     """
@@ -720,9 +734,12 @@ class Vehicle:
         "_keeper",
         "_links",
         "_log",
+        "_mailbox",
+        "_on_drained",
+        "_start",
+        "awake",
         "conversation",
         "counts",
-        "mailbox",
         "vehicle_id",
     )
 
@@ -741,10 +758,11 @@ class Vehicle:
         done: Callable[[int], None],
         last_fix: LastFix,
         command_room: CommandRoom,
-        on_drained: Callable[[], None] | None = None,
+        start: Callable[["Vehicle"], None] = lambda _vehicle: None,
+        on_drained: Callable[[int], None] | None = None,
         keeper: Keeper | None = None,
     ) -> None:
-        """Make a car that waits for its first frame.
+        """Make a car that has heard nothing yet.
 
         Args:
             epochs: numbers of sessions, shared by all vehicles; carries the boot number.
@@ -752,7 +770,8 @@ class Vehicle:
             done: called with the sequence of each frame whose outcome is durable, in any order (Position.done).
             last_fix: where the car stands, as its row of the vehicle table says.
             command_room: shared by all vehicles, as epochs and counts are.
-            on_drained: as in Mailbox.
+            start: called when something was put into the mailbox of a car at rest: let `run` run.
+            on_drained: called with the vehicle's id; else as in Mailbox.
             keeper: what pictures are given to; None: they are answered and not kept.
         """
         self.vehicle_id = vehicle_id
@@ -762,21 +781,41 @@ class Vehicle:
         )
         self._keeper = keeper
         self.counts = counts
-        self.mailbox: Mailbox[Frame | Event | Story] = Mailbox(on_drained=on_drained)
+        self._mailbox: Mailbox[Frame | Event | Story] | None = None
+        self._on_drained = on_drained
+        self._start = start
+        self.awake = False
+        """`start` was called, and `run` has not come to rest since."""
         self._links = links
         self._log = log
         self._clock = clock
         self._done = done
         self._current: Frame | None = None
 
+    @property
+    def mailbox(self) -> Mailbox[Frame | Event | Story]:
+        """What waits for the car. A car at rest has none until it is asked for."""
+        if self._mailbox is None:
+            drained = None if self._on_drained is None else partial(self._on_drained, self.vehicle_id)
+            self._mailbox = Mailbox(on_drained=drained)
+        return self._mailbox
+
     def put(self, frame: Frame) -> bool:
         """Put a frame into the mailbox; False when it is full and the frame stays with the caller."""
-        return self.mailbox.put_nowait(frame)
+        return self._put(frame)
 
     def request(self, event: Event | Story) -> bool:
         """Put a command with its story, a command.approved or rejected, another node's terminal.session.opened, or a
         terminal.bound, unbound or retired that takes a terminal away into the mailbox; False when full."""
-        return self.mailbox.put_nowait(event)
+        return self._put(event)
+
+    def _put(self, item: Frame | Event | Story) -> bool:
+        if not self.mailbox.put_nowait(item):
+            return False
+        if not self.awake:
+            self.awake = True
+            self._start(self)
+        return True
 
     def statistics(self) -> VehicleStatistics:
         """Return how the car stands."""
@@ -786,19 +825,22 @@ class Vehicle:
             tuple(conversation.sessions),
             conversation.commands_open,
             conversation.oldest_open_sequence,
-            self.mailbox.statistics(),
+            MAILBOX_AT_REST if self._mailbox is None else self._mailbox.statistics(),
         )
 
     async def run(self) -> None:
-        """Converse until cancelled. Started again after a failure, it leaves out the frame it failed at."""
+        """Converse until nothing waits and nothing will be due. Started again after a failure, it leaves out the frame
+        it failed at."""
         if self._current is not None:
             # It stands in the journal for whoever mends the fault; reading it again would fail again.
             self.counts["frames_failed"] += 1
             self._done(self._current.sequence)
             self._current = None
         conversation = self.conversation
-        while True:
-            item = await self._next(conversation.deadline_s)
+        item = self.mailbox.get_nowait()
+        while item is not None or conversation.deadline_s < inf:
+            if item is None:
+                item = await self._next(conversation.deadline_s)
             now_s, now_ms = trio.current_time(), self._clock()
             if isinstance(item, Frame):
                 self._current = item
@@ -814,11 +856,14 @@ class Vehicle:
                 await self._carry_out(conversation.parted(item))
             if conversation.deadline_s <= trio.current_time():
                 await self._carry_out(conversation.due(trio.current_time(), self._clock()))
+            # The others' turn between two: a full mailbox takes milliseconds.
+            item = await self.mailbox.get() if self.mailbox else None
+        # No await since the mailbox was found empty: what comes from here on starts the next run.
+        self._mailbox = None
+        self.awake = False
 
     async def _next(self, deadline_s: float) -> Frame | Event | Story | None:
         """Wait for the next item, None when the deadline comes first."""
-        if deadline_s == inf:
-            return await self.mailbox.get()
         with trio.move_on_at(deadline_s):
             return await self.mailbox.get()
         return None

@@ -23,7 +23,7 @@ ATTRIBUTE_FRAGMENT: Final = 0x2000
 ATTRIBUTE_2019: Final = 0x4000
 
 
-class Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True, gc=False):
     """A frame's header.
 
     Attributes:

@@ -130,3 +130,37 @@ async def test_virtual_wall_time_moves_with_trio(mock_clock: Clock) -> None:
     await trio.sleep(180)
     assert clock() == 181_000
     assert wall_ms() > 1_750_000_000_000
+
+
+async def test_a_mailbox_wakes_its_actor_and_one_that_is_cancelled_has_taken_nothing(mock_clock: Clock) -> None:
+    mailbox = Mailbox[int](2)
+    taken: list[int] = []
+
+    async def take() -> None:
+        taken.append(await mailbox.get())
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take)
+            await trio.testing.wait_all_tasks_blocked()
+            assert mailbox.put_nowait(1)
+        with trio.move_on_after(1):
+            await take()
+        assert mailbox.put_nowait(2)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await take()
+        assert (taken, len(mailbox)) == ([1], 1)
+        await take()
+    assert taken == [1, 2]
+
+
+async def test_a_mailbox_is_one_actors(mock_clock: Clock) -> None:
+    mailbox = Mailbox[int](1)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mailbox.get)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                await mailbox.get()
+            assert mailbox.put_nowait(1)

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.fleet import Fleet, Occupancy
 from core.limits import REGISTRATION_BATCH
@@ -161,3 +163,25 @@ def test_in_which_edition_a_terminal_spoke_is_known_after_it_has_gone() -> None:
     assert (occupancy.version(7), occupancy.version(8)) == (2011, 2013)
     occupancy.opened(2, 7, version=2013)
     assert occupancy.version(7) == 2013, "changed for a newer one"
+
+
+@given(st.lists(st.tuples(st.sampled_from("oeh"), st.integers(1, 3), st.integers(1, 3)), max_size=30))
+def test_occupancy_is_sets_however_it_keeps_them(calls: list[tuple[str, int, int]]) -> None:
+    occupancy = Occupancy()
+    heard: dict[int, set[int]] = {}
+    there: dict[int, set[int]] = {}
+    for call, link, member in calls:
+        if call == "h":
+            occupancy.heard(link, member)
+            heard.setdefault(link, set()).add(member)
+        elif call == "o":
+            occupancy.opened(link, member)
+            there.setdefault(link, set()).add(member)
+        else:
+            there.get(link, set()).discard(member)
+            assert occupancy.ended(link, member) is (not there.get(link))
+        there = {one: members for one, members in there.items() if members}
+        assert occupancy.sessions == sum(map(len, there.values()))
+        assert occupancy.links == len(there)
+        assert all(occupancy.lives(one) is (one in there) for one in (1, 2, 3))
+        assert all(occupancy.vehicles(one) == heard.get(one, set()) for one in (1, 2, 3))

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from actors.vehicle import COUNTS, Epochs
+from actors.vehicle import COUNTS, MAILBOX_AT_REST, Epochs
 from core.events import Event, SessionOpened, TerminalBound
 from core.intake.links import KIND_ASSEMBLED
 from core.limits import FRAGMENT_S_MAX, LOGINS_AT_ONCE_MAX, LOGINS_PER_MINUTE_MAX, MAILBOX_FRAMES_MAX
@@ -399,6 +399,31 @@ async def test_a_full_mailbox_refuses_the_frame_and_nobody_elses(mock_clock: Clo
     frames = [car.frame(Heartbeat(), 0x0002, link(1)) for _ in range(MAILBOX_FRAMES_MAX + 1)]
     assert [vehicle.put(frame) for frame in frames] == [True] * MAILBOX_FRAMES_MAX + [False]
     assert vehicle.mailbox.crowded
+
+
+async def test_a_car_at_rest_has_neither_task_nor_mailbox_and_a_car_that_waits_for_something_has_both(
+    mock_clock: Clock,
+) -> None:
+    world, car = one_car()
+    async with running(world):
+        tasks = tasks_living()
+        await say(world, car.authenticate(link(1)))
+        vehicle = world.vehicles[1]
+        assert not vehicle.awake
+        assert tasks_living() == tasks
+        assert vehicle.statistics().mailbox == MAILBOX_AT_REST
+        # A fragment of two: the rest of it is due some time.
+        await say(world, fragment(world.next_sequence(), 0x0900, 2, 1, b"a", link=link(1)))
+        assert vehicle.awake
+        assert tasks_living() == tasks + 1
+        await trio.sleep(FRAGMENT_S_MAX + 60)
+        assert not vehicle.awake
+        assert tasks_living() == tasks
+        assert world.position.open == 0
+
+
+def tasks_living() -> int:
+    return trio.lowlevel.current_statistics().tasks_living
 
 
 # --- after a restart --------------------------------------------------------------------------------------------------

@@ -252,10 +252,13 @@ class World:
                 keeper=self.keeper,
                 last_fix=lambda _vehicle_id: self.fix,
                 command_room=self.room,
+                start=self.start,
             )
-            if self.nursery is not None:
-                self.nursery.start_soon(self.vehicles[vehicle_id].run)
         return self.vehicles[vehicle_id]
+
+    def start(self, vehicle: Vehicle) -> None:
+        if self.nursery is not None:
+            self.nursery.start_soon(vehicle.run)
 
     nursery: trio.Nursery | None = None
 
