@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[fault.name for fault in FAULTS])
     parser.add_argument("--store", choices=("embedded", "clickhouse", "both"), help="default: both; embedded if quick")
+    parser.add_argument("--at-once", type=int, default=1, help="worlds at a time: most of one's time is waiting")
     parser.add_argument("--work", type=Path, help="directory to leave everything in; else a temporary one, deleted")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     parser.add_argument("--list", action="store_true", help="say what there is to try, and end")
@@ -92,20 +94,25 @@ def main(arguments: list[str] | None = None) -> int:
         if store in fault.stores
     ]
     work = options.work or Path(tempfile.mkdtemp(prefix="carillon-faults-"))
-    rows: list[tuple[Fault, str, Outcome]] = []
     began = time.monotonic()
+
+    def run(number: int, fault: Fault, store: str) -> tuple[Fault, str, Outcome]:
+        say(f"{number} of {len(chosen)}: {fault.name} ({store}): {fault.does} ...")
+        row_began = time.monotonic()
+        directory = work / f"{fault.name}-{store}"
+        outcome = try_fault(fault, store, options.seed, directory, quick=options.quick)
+        if options.work is None:
+            shutil.rmtree(directory, ignore_errors=True)
+        seconds = time.monotonic() - row_began
+        say(f"  {fault.name} ({store}): {line(outcome)}, in {seconds:.0f} s  {outcome.notes or ''}")
+        for broken in outcome.broken:
+            say(f"  BROKEN: {fault.name} ({store}): {broken}")
+        return fault, store, outcome
+
     try:
-        for number, (fault, store) in enumerate(chosen, 1):
-            say(f"{number} of {len(chosen)}: {fault.name} ({store}): {fault.does} ...")
-            row_began = time.monotonic()
-            directory = work / f"{fault.name}-{store}"
-            outcome = try_fault(fault, store, options.seed, directory, quick=options.quick)
-            rows.append((fault, store, outcome))
-            say(f"  {line(outcome)}, in {time.monotonic() - row_began:.0f} s  {outcome.notes or ''}")
-            for broken in outcome.broken:
-                say(f"  BROKEN: {broken}")
-            if options.work is None:
-                shutil.rmtree(directory, ignore_errors=True)
+        with ThreadPoolExecutor(options.at_once) as pool:
+            under_way = [pool.submit(run, number, *row) for number, row in enumerate(chosen, 1)]
+            rows = [row.result() for row in under_way]
     finally:
         if options.work is None:
             shutil.rmtree(work, ignore_errors=True)
