@@ -43,7 +43,7 @@ test: browser lint
 bench: setup
 	$(BIN)/python -m bench.run
 
-# Break it on purpose, in full: kills, cuts, full disks, stores away. Some twenty minutes. SEED repeats a campaign.
+# Break it on purpose, in full: kills, cuts, full disks, stores away. The better part of an hour. SEED repeats a campaign.
 SEED ?= 1
 campaign: setup
 	$(BIN)/python -m bench.faults --seed $(SEED) --json
