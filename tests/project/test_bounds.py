@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a node id stays in one piece: to be found, and to be handed to pytest
 """Every bound has a test that goes one past it; whatever is added to core/limits.py is asked for one.
 
 Whoever adds a constant there, or a field of core/config.py with a least or a greatest value, adds one line here:
@@ -8,6 +7,8 @@ Whoever adds a constant there, or a field of core/config.py with a least or a gr
   that takes its place (`links_max=2`), or the string by which it is made small (`monkeypatch.setattr(limits, "…", 3)`).
 - or to NOT_BOUNDS, with the few words why nothing from outside can be past it: it is a pace, a size, a default.
 """
+
+# ruff: noqa: E501 - a node id stays in one piece: to be found, and to be handed to pytest
 
 import ast
 import re
