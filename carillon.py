@@ -13,6 +13,8 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
+from core.version import VERSION
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from storage.eventlog import EventLog
     from storage.people import People
     from storage.registry import Registry
-
-VERSION: Final = "0.1.0"
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1

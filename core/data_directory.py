@@ -95,8 +95,14 @@ class DataDirectory:
             write_atomically(file, f"{LAYOUT_VERSION}\n".encode())
             return
         text = file.read_text(encoding="ascii", errors="replace").strip()
-        if text != str(LAYOUT_VERSION):
-            raise DataDirectoryError(f"{self.path} has layout {text[:32]}, this program reads {LAYOUT_VERSION}")
+        if text == str(LAYOUT_VERSION):
+            return
+        fault = f"{self.path} has layout {text[:32]}, this program reads {LAYOUT_VERSION}: "
+        if text.isdecimal() and int(text) > LAYOUT_VERSION:
+            raise DataDirectoryError(f"{fault}a later one has written it; start that, or restore a copy of before")
+        if text.isdecimal():
+            raise DataDirectoryError(f"{fault}it is of before 0.1.0, which nobody was given; begin with an empty one")
+        raise DataDirectoryError(f"{fault}its file `version` is damaged; it held {LAYOUT_VERSION} or another number")
 
     def publish(self, tcp: str, http: str, threads: Mapping[str, int]) -> Process:
         """Write run/process.json: the addresses really listened on, and the native ids of the threads by name."""

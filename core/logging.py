@@ -36,6 +36,7 @@ class Occurrence(NamedTuple):
 
 OCCURRENCES: Final[Mapping[str, Occurrence]] = {
     "node.descriptors": Occurrence(INFO, "open files: at most {limit} (before: {before})"),
+    "node.migrated": Occurrence(INFO, "{what} brought from version {before} to {version}"),
     "node.serving": Occurrence(INFO, "terminals on {tcp}, registration {registration}"),
     "node.unadministered": Occurrence(
         WARNING, "nobody administers this yet: open {link} within {hours} hours (also in {file})"

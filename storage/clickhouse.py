@@ -25,15 +25,17 @@ import numpy as np
 from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 
 from core import limits
+from core.logging import say
+from core.version import VERSION
 from protocols.report import FLAG_TIME_BAD, REPORT
 from storage.errors import ContentRefusedError, QueryRefusedError, StorageError, StoreNewerError
+from storage.migrations.reports import STEPS
 from storage.native import BlockRoom, byte_view, encode_texts
 from storage.reading import only_reads
 from storage.summary import ranks, summarise
 from storage.tables.report import (
     DURABLE,
     LAST_POSITION_COLUMNS,
-    MIGRATIONS,
     MILEAGE_COLUMNS,
     REFUSED_COLUMNS,
     REPORT_COLUMNS,
@@ -42,7 +44,7 @@ from storage.tables.report import (
 )
 from storage.tables.uplink import UPLINK_COLUMNS, UPLINK_REFUSED_COLUMNS, Uplink
 
-SCHEMA_VERSION: Final = len(MIGRATIONS)
+SCHEMA_VERSION: Final = len(STEPS)
 
 _REPORT_KINDS: Final = [(name, kind) for name, (kind, _) in REPORT_COLUMNS.items()]
 _LAST_POSITION_KINDS: Final = [
@@ -442,18 +444,25 @@ class ReportStore:
         """
         with self._written_by() as client:
             client.command(f"CREATE DATABASE IF NOT EXISTS {self._address.database}", use_database=False)
-            client.command(SCHEMA_VERSION_TABLE)
+            for statement in SCHEMA_VERSION_TABLE:
+                client.command(statement)
             version = int(client.command("SELECT max(version) FROM schema_version"))
             if version > SCHEMA_VERSION:
-                raise StoreNewerError(f"the reports are of version {version}, this program knows {SCHEMA_VERSION}")
+                raise StoreNewerError(
+                    f"the reports are of version {version}, this program knows {SCHEMA_VERSION}: a later one has "
+                    "written them; start that, or restore a copy of before"
+                )
             settings = DURABLE + "".join(f", {name} = {value}" for name, value in TUNING.items() if _has(client, name))
-            for step in range(version, SCHEMA_VERSION):
-                for statement in MIGRATIONS[step]:
+            for step in STEPS[version:]:
+                for statement in step.statements:
                     client.command(statement.replace(DURABLE, settings))
                 client.command(
-                    f"INSERT INTO schema_version VALUES ({step + 1}, {time.time_ns() // 1_000_000})",
+                    "INSERT INTO schema_version (version, applied_ms, name, sha256, program) VALUES "
+                    f"({step.version}, {time.time_ns() // 1_000_000}, '{step.name}', '{step.sha256}', '{VERSION}')",
                     settings={"async_insert": 0},
                 )
+            if 0 < version < SCHEMA_VERSION:
+                say("node.migrated", what="the reports", before=version, version=SCHEMA_VERSION)
         return SCHEMA_VERSION
 
     # --- writing ------------------------------------------------------------------------------------------------------

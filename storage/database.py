@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from core import limits
+from core.logging import say
 from storage.errors import StorageError, StoreNewerError
 
 DIALECTS: Final = ("sqlite", "postgresql")
@@ -129,8 +130,13 @@ def migrate(database: Database) -> str:
 
         current = MigrationContext.configure(connection).get_current_revision()
         if current is not None and current not in known:
-            raise StoreNewerError(f"the business database is of version {current}, this program knows {newest}")
+            raise StoreNewerError(
+                f"the business database is of version {current}, this program knows {newest}: a later one has written "
+                "it; start that, or restore a copy of before"
+            )
         if current != newest:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            if current is not None:
+                say("node.migrated", what="the business database", before=current, version=newest)
     return newest

@@ -1,13 +1,12 @@
-"""The ClickHouse tables: reports, what they say in short, and the numbered steps that make a store of them all.
+"""The ClickHouse tables of reports and what they say in short, as this program writes and reads them.
 
-Every table syncs each insert and remembers the last 1,000 insert tokens.
+The steps in storage/migrations/reports make them; a test compares what they made with what stands here. Every table
+syncs each insert and remembers the last 1,000 insert tokens.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
-
-from storage.tables import uplink
 
 REPORT_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -37,14 +36,6 @@ REPORT_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Column of the table `report`: ClickHouse type, codec. Names are those of REPORT, with its phone as one number; items
 are raw bytes."""
 
-PHONE: Final = "phone String ALIAS if(phone_bcd = 0, '0', trim(LEADING '0' FROM hex(phone_bcd)))"
-"""The phone as people write it, found when it is read: kept as text it cost 0.1 of 0.55 us of CPU a row inserted and
-0.15 of 0.7 us a row merged."""
-
-ARRIVAL_MS_RANGE: Final = (1_262_304_000_000, 4_102_444_800_000)
-"""2010 to 2100 by our own clock. Outside it the server's clock was mad: partitions are months of arrival, and an insert
-that touches more than 100 of them is refused whole."""
-
 DURABLE: Final = (
     "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, "
     "non_replicated_deduplication_window = 1000"
@@ -68,32 +59,10 @@ TUNING: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Table settings that only newer engines know: added to each table where the engine has them."""
 
-_REPORT = f"""
-CREATE TABLE IF NOT EXISTS report (
-    {", ".join(f"{name} {kind} CODEC({codec})" for name, (kind, codec) in REPORT_COLUMNS.items())},
-    {PHONE},
-    CONSTRAINT vehicle_known CHECK vehicle_id > 0,
-    CONSTRAINT arrival_sane CHECK arrival_ms >= {ARRIVAL_MS_RANGE[0]} AND arrival_ms < {ARRIVAL_MS_RANGE[1]}
-) ENGINE = ReplacingMergeTree(sequence)
--- report_id: terminals' clocks have whole seconds, and three reports of one second are three.
-ORDER BY (vehicle_id, time_ms, report_id)
--- Never the terminal's clock: a car that empties its memory can bring 240 months at once.
-PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(arrival_ms, 'UTC'))
-SETTINGS {DURABLE}
-"""
-
 LAST_POSITION_COLUMNS: Final = (
     "vehicle_id", "terminal", "time_ms", "arrival_ms", "report_id", "lat_1e7", "lon_1e7", "speed_kmh10", "course_deg",
     "altitude_m", "alarm", "status", "odometer_m", "flags", "sequence",
 )  # fmt: skip
-
-# What a segment says in short is found before it is inserted (storage/summary.py), and inserted under its token.
-_LAST_POSITION = f"""
-CREATE TABLE IF NOT EXISTS last_position (
-    {", ".join(f"{name} {REPORT_COLUMNS[name][0]}" for name in LAST_POSITION_COLUMNS)},
-    rank UInt128
-) ENGINE = ReplacingMergeTree(rank) ORDER BY vehicle_id SETTINGS {DURABLE}
-"""
 
 MILEAGE_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -109,12 +78,6 @@ MILEAGE_COLUMNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """Column of the table `mileage_day`: type of its values, type as declared."""
-
-_MILEAGE_DAY = f"""
-CREATE TABLE IF NOT EXISTS mileage_day (
-    {", ".join(f"{name} {declared}" for name, (_, declared) in MILEAGE_COLUMNS.items())}
-) ENGINE = AggregatingMergeTree ORDER BY (vehicle_id, day, terminal) SETTINGS {DURABLE}
-"""
 
 REFUSED_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -135,32 +98,15 @@ REFUSED_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Column of the table `report_refused`: ClickHouse type. `row` is the whole REPORT row as it lay in memory."""
 
-_REPORT_REFUSED = f"""
-CREATE TABLE IF NOT EXISTS report_refused (
-    {", ".join(f"{name} {kind}" for name, kind in REFUSED_COLUMNS.items())},
-    {PHONE}
-) ENGINE = ReplacingMergeTree(refused_ms) ORDER BY (terminal, sequence, report_id) SETTINGS {DURABLE}
-"""
-
-_STORE_PING = f"""
-CREATE TABLE IF NOT EXISTS store_ping (id UInt8, at_ms Int64)
-ENGINE = ReplacingMergeTree(at_ms) ORDER BY id SETTINGS {DURABLE}
-"""
-
-SCHEMA_VERSION_TABLE: Final = f"""
+SCHEMA_VERSION_TABLE: Final = (
+    f"""
 CREATE TABLE IF NOT EXISTS schema_version (version UInt32, applied_ms Int64)
 ENGINE = ReplacingMergeTree(applied_ms) ORDER BY version SETTINGS {DURABLE}
-"""
-
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
-    (
-        _REPORT,
-        _LAST_POSITION,
-        _MILEAGE_DAY,
-        _REPORT_REFUSED,
-        _STORE_PING,
-    ),
-    uplink.tables(DURABLE, ARRIVAL_MS_RANGE),
+""",
+    """
+ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS name String, ADD COLUMN IF NOT EXISTS sha256 String,
+    ADD COLUMN IF NOT EXISTS program String
+""",
 )
-"""Step n brings a store from version n to n + 1. Steps are never changed once released, only added. Each statement can
-be repeated, so a step that was cut off is simply done again."""
+"""Which steps were taken, when, from which file, by which version of this program. Stores of before 0.1.0 knew only the
+first two columns."""

@@ -63,30 +63,3 @@ UPLINK_REFUSED_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Column of the table `uplink_refused`: ClickHouse type."""
-
-
-def tables(durable: str, arrival_ms_range: tuple[int, int]) -> tuple[str, ...]:
-    """Return the statements that make the tables.
-
-    Args:
-        durable: settings of every table. arrival_ms_range: times of arrival that our own clock can have shown.
-    """
-    columns = ", ".join(f"{name} {kind} CODEC({codec})" for name, (kind, codec) in UPLINK_COLUMNS.items())
-    refused = ", ".join(f"{name} {kind}" for name, kind in UPLINK_REFUSED_COLUMNS.items())
-    return (
-        f"""
-CREATE TABLE IF NOT EXISTS uplink (
-    {columns},
-    CONSTRAINT vehicle_known CHECK vehicle_id > 0,
-    CONSTRAINT arrival_sane CHECK arrival_ms >= {arrival_ms_range[0]} AND arrival_ms < {arrival_ms_range[1]}
-) ENGINE = ReplacingMergeTree
--- The number is one node's: two nodes may have heard a car in one millisecond.
-ORDER BY (vehicle_id, arrival_ms, sequence, node)
-PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(arrival_ms, 'UTC'))
-SETTINGS {durable}
-""",
-        f"""
-CREATE TABLE IF NOT EXISTS uplink_refused ({refused})
-ENGINE = ReplacingMergeTree(refused_ms) ORDER BY (terminal, sequence, node) SETTINGS {durable}
-""",
-    )
