@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import trio
 
+    from actors.detection import Detection
     from actors.replay import Ground as ReplayGround
     from actors.replay import Progress
     from api.parts import Ground, Parts
@@ -531,7 +532,7 @@ class Node:
         self.counts = Counts()
         position = Position()
         last_fix = last_fix_in(self.table)
-        command_room = CommandRoom()
+        self.command_room = command_room = CommandRoom()
 
         done = position.done
 
@@ -848,7 +849,7 @@ class Node:
             ]
 
         cars = LiveCars(self.table, is_online, logged_in=online)
-        reader = Reader(self.eventlog.database, self.store, cars.last_positions)
+        self.reader = reader = Reader(self.eventlog.database, self.store, cars.last_positions)
         return Parts(
             node=config.node,
             version=VERSION,
@@ -882,6 +883,7 @@ class Node:
     def metrics(self) -> "Metrics":
         """Return every figure of the node."""
         from actors.vehicle import COUNTS
+        from core import limits
         from core.intake import loop
         from core.metrics import Metrics
         from storage.media import MEDIA_COUNTS
@@ -889,7 +891,10 @@ class Node:
 
         metrics = Metrics()
         metrics.array("intake", self.intake.state[loop.COUNT :], loop.COUNTERS, gauges=loop.GAUGES)
+        for name, help_, read in self.intake.gauges():
+            metrics.gauge(f"intake_{name}", help_, read)
         metrics.gauge("journal_bytes", "Bytes of sealed journal segments.", self.journal.size)
+        metrics.gauge("journal_needed_bytes", "Of them those that some reader has not done with.", self.journal.needed)
         metrics.gauge(
             "journal_sequence",
             "Last journal record that is synced.",
@@ -933,6 +938,8 @@ class Node:
                 ("swaps", "Times that what detection judges by was changed."),
                 ("alarms", "Reports with an alarm bit shown while the journal took nothing."),
                 ("alarms_unjudged", "Of them those that more recent ones displaced before they were judged."),
+                ("unreadable", "Locations inside frames that could not be read."),
+                ("mailboxes_full", "Times a command waited for room in its car's mailbox."),
             ),
             gauges=("sequence", "conversation_sequence", "detection_sequence", "vehicles", "held", "commands_open"),
         )
@@ -969,7 +976,6 @@ class Node:
             (*MEDIA_COUNTS, ("bytes", "Bytes of media files.")),
             gauges=("bytes",),
         )
-        metrics.gauge("media_bytes_max", "Most bytes of media files.", lambda: self.media.bytes_max)
         metrics.statistics(
             "media",
             self.keeper.statistics,
@@ -1046,13 +1052,80 @@ class Node:
                 ("refused", "Events of other processes that the log would not take."),
             ),
         )
+        show_process(metrics, self.config)
+        for name in self.detection.statistics():
+            # The highest of each is a place up to which state is kept, and grows like a counter.
+            words = name.replace(".", ": ").replace("_", " ")
+            read = functools.partial(_detected, self.detection, name)
+            metrics.counted(f"detection_{name.replace('.', '_')}", f"Detection: {words}.", read)
+        access = (
+            ("written", "Rows of the access log written."),
+            ("batches", "Transactions of the access log."),
+            ("refused", "Reads of positions refused because their row could not be written."),
+            ("waiting", "Reads of positions that wait for their row."),
+        )
+        metrics.statistics("access", lambda: self.reader.statistics(), access, gauges=("waiting",))
+        metrics.gauge("reception_waiting", "Frames of unknown terminals that wait.", self.reception.waiting)
+        room = self.command_room
+        metrics.gauge("vehicle_commands_bytes", "Bytes of the fields of open commands.", lambda: room.bytes)
+        metrics.gauge("vehicle_transfers", "Long messages on their way to cars.", lambda: room.transfers)
         knocking = self.reception.knocking
         metrics.gauge("reception_knocking", "Refused terminals remembered.", lambda: len(knocking))
         metrics.counted("reception_put_out", "Refused terminals forgotten for others.", lambda: knocking.put_out)
         for name in COUNTS:
             text = f"Conversation: {name.replace('_', ' ')}."
             metrics.counted(f"vehicle_{name}", text, lambda name=name: self.counts[name])  # type: ignore[misc]
+        for name, bound in (
+            ("intake_links_live", limits.LINKS_MAX),
+            ("intake_admissions", loop.ADMISSIONS_MAX * 3 // 4),
+            ("intake_send_chunks", limits.SEND_POOL_CHUNKS),
+            ("intake_command_bytes", limits.COMMAND_QUEUE_BYTES),
+            ("journal_needed_bytes", self.journal.bytes_max),
+            ("log_waiting", limits.LOG_BACKLOG_EVENTS_MAX),
+            ("log_waiting_safety", limits.LOG_BACKLOG_EVENTS_MAX),
+            ("fleet_vehicles", limits.VEHICLES_MAX),
+            ("fleet_terminals", limits.TERMINALS_MAX),
+            ("reception_waiting", limits.RECEPTION_FRAMES_MAX),
+            ("reception_knocking", limits.KNOCKING_MAX),
+            ("vehicle_commands_bytes", limits.COMMANDS_OPEN_BYTES_MAX),
+            ("vehicle_transfers", limits.TRANSFERS_MAX),
+            ("media_bytes", self.media.bytes_max),
+            ("media_held_bytes", limits.MEDIA_MEMORY_BYTES_MAX),
+            ("access_waiting", limits.ACCESS_WAITING_MAX),
+        ):
+            metrics.bound(name, bound)
         return metrics
+
+
+def _detected(detection: "Detection", name: str) -> int:
+    return detection.statistics()[name]
+
+
+def show_process(metrics: "Metrics", config: "Config") -> None:
+    """Show what the process takes of its machine, and what its actors and its log go through."""
+    from core import process
+    from core.actor import ACTORS
+    from core.logging import lines_let_go
+
+    metrics.gauge("process_resident_bytes", "Memory of the process.", process.resident_bytes)
+    metrics.counted("process_cpu_seconds", "Processor time of all threads.", process.cpu_s)
+    metrics.gauge("process_descriptors", "Files and sockets open.", process.descriptors)
+    metrics.bound("process_descriptors", process.descriptors_max)
+    for name, path in (("data", config.data_path), ("journal", config.journal_path)):
+        # The journal's directory may be a volume of its own, and is there once the journal is opened.
+        metrics.gauge(
+            f"disk_{name}_used_bytes",
+            f"Bytes used on the volume of {name}.",
+            lambda path=path: process.disk(path).used_bytes,  # type: ignore[misc]
+        )
+        metrics.bound(f"disk_{name}_used_bytes", lambda path=path: process.disk(path).bytes)  # type: ignore[misc]
+    actors = (
+        ("running", "Actors running or about to start again."),
+        ("starts", "Starts of actors."),
+        ("failures", "Failures of actors; each was started again."),
+    )
+    metrics.statistics("actor", ACTORS.totals, actors, gauges=("running",))
+    metrics.counted("log_lines_let_go", "Lines of the operator's log past their bound.", lines_let_go)
 
 
 async def cancel_at(event: "trio.Event", scope: "trio.CancelScope") -> None:
@@ -1153,6 +1226,7 @@ def serve_api(config: "Config") -> int:
         media = Path(config.media) if config.media else here
         metrics = Metrics()
         metrics.statistics("people", stores.people.statistics, PEOPLE_COUNTS)
+        show_process(metrics, config)
         parts = stores.parts(
             node=config.node,
             version=VERSION,

@@ -153,6 +153,10 @@ class Reception:
         """Put a frame into the mailbox; False when it is full and the frame stays with the caller."""
         return self.mailbox.put_nowait(frame)
 
+    def waiting(self) -> int:
+        """Return how many frames wait."""
+        return self.mailbox.statistics().waiting
+
     async def run(self) -> None:
         """Receive until cancelled. Started again after a failure, it leaves out the batch it failed at."""
         for frame in self._batch:

@@ -1,5 +1,6 @@
 """The application: its resources, its guard, its answers to faults. `create_app(parts)` is all a server needs."""
 
+from collections import Counter
 from typing import Final
 
 from litestar import Litestar, Router
@@ -18,6 +19,7 @@ from api import (
     keys,
     live,
     media,
+    metrics,
     rules,
     sessions,
     stores,
@@ -71,6 +73,16 @@ def create_app(parts: Parts) -> Litestar:
     hashing = Hashing(parts.people)
     hub = live.LiveHub(parts.live)
     readiness = Readiness(parts.faults)
+    streams = Streams(parts)
+    principals = Principals(parts)
+    problems: Counter[str] = Counter()
+    metrics.show(
+        parts.metrics,
+        problems=problems,
+        streams=streams.statistics,
+        hashing=lambda: hashing.waiting,
+        principals=lambda: principals.known,
+    )
     hub.show(parts.metrics)
     return Litestar(
         route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES))],
@@ -78,9 +90,10 @@ def create_app(parts: Parts) -> Litestar:
         state=State(
             {
                 "parts": parts,
-                "principals": Principals(parts),
+                "principals": principals,
                 "hashing": hashing,
-                "streams": Streams(parts),
+                "streams": streams,
+                "problems": problems,
                 "live": hub,
                 "readiness": readiness,
             }

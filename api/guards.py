@@ -201,6 +201,11 @@ class Principals:
         self._known: dict[str, tuple[float, Principal]] = {}
         self._changes = parts.people.changes
 
+    @property
+    def known(self) -> int:
+        """How many are remembered."""
+        return len(self._known)
+
     async def by_session(self, token: str) -> Principal | None:
         """Return whose session it is, None for one that has ended."""
         return await self._ask(self._people.by_session, token)

@@ -376,6 +376,7 @@ class LiveHub:
         # One app a process shows its feeds; a second one over the same parts (tests make such) does not count twice.
         if f"live_{FIGURES[0][0]}" not in {figure.name for figure in metrics.figures()}:
             metrics.statistics("live", self.statistics, FIGURES, gauges=("feeds",))
+            metrics.bound("live_feeds", LIVE_FEEDS_MAX)
 
 
 FIGURES: Final = (

@@ -36,6 +36,11 @@ class Hashing:
         self._waiting = 0
         self._people = people
 
+    @property
+    def waiting(self) -> int:
+        """How many are hashed or wait for it."""
+        return self._waiting
+
     async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Run what hashes a password, and return what it returns.
 

@@ -157,6 +157,7 @@ class Problem(HTTPException):
 
 def answer_problem(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
     """Return a Problem as its response."""
+    request.app.state.problems[error.code] += 1
     detail = "" if error.detail == error.title else error.detail
     content = ProblemDocument(
         type="about:blank",

@@ -66,6 +66,11 @@ class Actors:
             for kind in sorted(self._starts)
         )
 
+    def totals(self) -> dict[str, int]:
+        """Return counts over all kinds: `running`, `starts`, `failures`."""
+        counts = {"running": self._running, "starts": self._starts, "failures": self._failures}
+        return {name: sum(counter.values()) for name, counter in counts.items()}
+
     def _entered(self, kind: str) -> None:
         self._running[kind] += 1
 

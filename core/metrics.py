@@ -30,6 +30,14 @@ class Figure(msgspec.Struct, frozen=True):
     read: Callable[[], float]
 
 
+class Fill(msgspec.Struct, frozen=True):
+    """A gauge and the bound that it may reach."""
+
+    name: str
+    read: Callable[[], float]
+    bound: Callable[[], float]
+
+
 class Counter:
     """A count that one thread adds to."""
 
@@ -48,6 +56,7 @@ class Metrics:
     def __init__(self) -> None:
         self.started_s = time.time()
         self._figures: dict[str, Figure] = {}
+        self._bounds: dict[str, Callable[[], float]] = {}
         self._lock = threading.Lock()
 
     def counter(self, name: str, help: str) -> Counter:
@@ -96,6 +105,23 @@ class Metrics:
         for name, help_ in table:
             kind: Kind = "gauge" if name in gauges else "counter"
             self._add(Figure(f"{prefix}_{name}", help_, kind, functools.partial(_statistic, source, name)))
+
+    def bound(self, name: str, bound: float | Callable[[], float]) -> None:
+        """Say how far a gauge can go, as a gauge of its own, NAME_max: so that its share can be drawn and warned of.
+
+        Raises:
+            ValueError: there is no such gauge.
+        """
+        figure = self._figures.get(name)
+        if figure is None or figure.kind != "gauge":
+            raise ValueError(f"no gauge to bound: {name}")
+        read = bound if callable(bound) else functools.partial(float, bound)
+        self._add(Figure(f"{name}_max", f"The bound of {name}.", "gauge", read))
+        self._bounds[name] = read
+
+    def fills(self) -> list[Fill]:
+        """Return every gauge that has a bound, in the order in which the bounds were said."""
+        return [Fill(name, self._figures[name].read, bound) for name, bound in self._bounds.items()]
 
     def _add(self, figure: Figure) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*[a-z0-9]", figure.name) or figure.name.endswith("_total"):

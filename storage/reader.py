@@ -589,4 +589,5 @@ class AccessLog:
 
     def statistics(self) -> Mapping[str, int]:
         """Return counts: rows written, transactions, reads refused because theirs could not be."""
-        return {"written": self._written, "batches": self._batches, "refused": self._refused}
+        counts = {"written": self._written, "batches": self._batches, "refused": self._refused}
+        return {**counts, "waiting": len(self._waiting)}

@@ -43,6 +43,35 @@ class Shown(NamedTuple):
     alarming: bool
 
 
+class Filled(NamedTuple):
+    """How full something is that has a bound."""
+
+    name: str
+    """Its metric."""
+    value: float
+    bound: float
+
+    @property
+    def share(self) -> float:
+        """0 to 1; what is past its bound is full."""
+        return min(1.0, max(0.0, self.value / self.bound)) if self.bound else 0.0
+
+    @property
+    def state(self) -> str:
+        """One of STATES."""
+        return next(name for name, least in STATES.items() if self.share >= least)
+
+    @property
+    def percent(self) -> str:
+        """Its share as people read it: 0, <1, 42, 100; never rounded up to full."""
+        percent = 100 * self.share
+        return "0" if not self.value else "<1" if percent < 1 else f"{int(percent)}"
+
+
+STATES: Final[Mapping[str, float]] = {"full": 1.0, "near": 0.9, "filling": 0.7, "room": 0.0}
+"""From which share on something is called so. Alerts go by the same (docs/grafana/alerts.yml)."""
+
+
 class Samples:
     """The last quarter of an hour of the figures on the page, taken on the API's loop."""
 
@@ -128,11 +157,36 @@ async def system_page(request: Request[Any, Any, Any]) -> Response[Any]:
         block="figures" if request.headers.get("hx-target", "").endswith("#figures") else "",
         faults=faults,
         groups=groups,
+        fills=filled(parts.metrics),
+        amount=amount,
         node=parts.node,
         version=parts.version,
         started_ms=int(parts.metrics.started_s * 1000),
         minutes=round(SAMPLES * SAMPLE_S / 60),
     )
+
+
+def filled(metrics: Metrics) -> list[Filled]:
+    """Return everything that has a bound, what is fullest first, else in the order of the node."""
+    found = [Filled(fill.name, fill.read(), fill.bound()) for fill in metrics.fills()]
+    volumes = {one.name: one[1:] for one in found if one.name.startswith("disk_")}
+    if volumes.get("disk_journal_used_bytes") == volumes.get("disk_data_used_bytes"):
+        # One volume is one bar.
+        found = [one for one in found if one.name != "disk_journal_used_bytes"]
+    # By state and not by share: a page that renews itself must not shuffle its bars at each look.
+    order = list(STATES)
+    return sorted(found, key=lambda one: order.index(one.state))
+
+
+def amount(value: float, name: str) -> str:
+    """Return how much that is, as people read it: bytes of a metric named so in MB, GB; all else in thousands."""
+    if not name.endswith("_bytes"):
+        return f"{value:,.0f}"
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1024:
+            return f"{value:,.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} TB"
 
 
 GROUPS: Final[Mapping[str, tuple[Figure, ...]]] = {

@@ -222,6 +222,27 @@ class Intake:
         """Native ids of the threads by name; empty before `start`."""
         return {thread.name: thread.native_id for thread in self._threads if thread.native_id}
 
+    def gauges(self) -> list[tuple[str, str, Callable[[], int]]]:
+        """Return name, meaning and reading of what fills inside the loop; see LINKS_MAX for the connections."""
+        s = self.state
+        return [
+            (
+                "admissions",
+                "Terminals admitted on a connection beside its first.",
+                lambda: int(s[loop.ADMISSIONS_USED]),
+            ),
+            (
+                "send_chunks",
+                "Chunks of the pool for unsent bytes in use.",
+                lambda: SEND_POOL_CHUNKS - int(s[loop.POOL_TOP]),
+            ),
+            (
+                "command_bytes",
+                "Bytes of commands on their way to the loop.",
+                lambda: int(s[loop.COMMAND_TAIL]) - int(s[loop.COMMAND_HEAD]),
+            ),
+        ]
+
     @property
     def turns(self) -> int:
         """A number that changes each second while the loop turns or waits for the journal, and when it has ended."""

@@ -274,6 +274,12 @@ class Journal:
         with self._lock:
             return sum(segment.size for segment in self.segments)
 
+    def needed(self) -> int:
+        """Return the bytes of sealed segments that some reader has not done with: the rest is archive, and may go."""
+        done = min((position.sequence for position in self.positions.values()), default=0)
+        with self._lock:
+            return sum(segment.size for segment in self.segments if segment.last_sequence > done)
+
     # --- for the intake's housekeeping thread ---
 
     def attach(self, state: Any) -> None:

@@ -134,7 +134,8 @@ def test_a_fault_is_a_page_for_people_and_a_problem_for_programs(asking: TestCli
     assert asking.get("/api/v1/nothing").json()["code"] == "not_found"
 
 
-def test_an_unwell_node_says_why(lived: Node, asking: TestClient[Litestar]) -> None:
+def test_an_unwell_node_says_why(lived: Node, asking: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.health.READY_KNOWN_S", 0.0)
     assert 'class="badge good"' in asking.get("/system").text
     lived.faults.append(f"store: {HOSTILE}")
     page = asking.get("/system").text

@@ -5,6 +5,7 @@ Whoever adds a constant there, or a field of core/config.py with a least or a gr
 - to BOUNDS, its name and the test that goes one past it. That test shows what the constant's docstring states: what
   happens there, what counts it, and that nobody else is harmed. It names the bound: the constant itself, the parameter
   that takes its place (`links_max=2`), or the string by which it is made small (`monkeypatch.setattr(limits, "…", 3)`).
+  In tests/project/meters.py it is named beside the figure of /metrics that moves there.
 - or to NOT_BOUNDS, with the few words why nothing from outside can be past it: it is a pace, a size, a default.
 """
 
@@ -20,6 +21,7 @@ import msgspec
 import pytest
 
 from core.config import FIELDS
+from tests.project.meters import METERS, UNMETERED
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = ROOT / "core" / "limits.py"
@@ -362,3 +364,13 @@ def test_no_bound_is_without_use() -> None:
             seen.update(re.findall(r"\b[A-Z][A-Z0-9_]+\b", file.read_text(encoding="utf-8")))
     # Once where it stands; more than once where something reads it.
     assert not [name for name in limits() if seen[name] < 2]
+
+
+def test_every_bound_has_a_figure_or_the_reason_why_it_needs_none() -> None:
+    metered = {name for names in METERS.values() for name in names.split()}
+    assert not metered & set(UNMETERED)
+    bounds = {name for name in limits() if name not in NOT_BOUNDS}
+    unshown = sorted(bounds - metered - set(UNMETERED))
+    assert not unshown, f"{unshown}: name each in tests/project/meters.py, beside the figure that moves"
+    gone = sorted((metered | set(UNMETERED)) - set(limits()))
+    assert not gone, f"{gone} stand in tests/project/meters.py and are gone from core/limits.py"
