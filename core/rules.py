@@ -134,7 +134,7 @@ class CrashRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """An acceleration that is looked at; its grade rises from 0 here ..."""
     jolt_full_mg: Annotated[int, Meta(ge=20_001, le=60_000)] = 25_000
     """... to 1 here."""
-    change_from_mg: Annotated[int, Meta(ge=1_500, le=8_000)] = 5_500
+    change_from_mg: Annotated[int, Meta(ge=1_500, le=8_000)] = 6_000
     """A change of speed counts from such a peak on, and in full ..."""
     change_full_mg: Annotated[int, Meta(ge=8_001, le=30_000)] = 9_000
     """... from this: what dents a wheel is shorter than what dents a car, and rarely as hard."""

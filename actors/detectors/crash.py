@@ -13,7 +13,7 @@ from core.rules import RuleSet
 from core.vehicle_table import VehicleTable
 
 NAME: Final = "crash"
-VERSION: Final = 1
+VERSION: Final = 2
 """Goes up when the same reports would give other facts."""
 SAYS: Final = "detection"
 """Who says what detectors find: the actor of their events' ids."""

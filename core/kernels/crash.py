@@ -13,7 +13,8 @@ they weigh 1 - (1 - w g)(1 - w g)…: noisy-OR, each an independent cause to bel
     collision, rollover, item   the terminal says so: bit 29 or 30 of the alarm word goes up, or its maker's own item
     acceleration   the largest acceleration since the report before, up to what the car's own speed can bring: a car at
                    10 km/h cannot hit harder than 5.6 g, so a terminal that is dropped in a standing car is no crash
-    speed_change   within two seconds of such a blow the speed changed by more than braking or driving off in traffic
+    speed_change   within two seconds of such a blow the speed changed by more than braking or driving off in traffic;
+                   of a car that stood, by which its blow is then measured: it is pushed on
     deceleration   the same without an accelerometer, in reports at most dense_ms apart
     stopped        was driving, stands within stop_s of the impact and stands for stopped_s
     stayed         and for stayed_s
@@ -258,12 +259,15 @@ SPARSE_MS: Final = 2_000
 STOP_FIRST_MS: Final = 60_000
 
 G_MPS2: Final = 9.80665
-BRAKE_KMH10_PER_MS: Final = 0.2 * G_MPS2 * 36 / 1000
-"""Braking in traffic, 0.2 g: what a speed falls by in this way speaks for nothing. Harder braking in the very second of
-such a blow is rare but in a crash, behind which a car slides at 0.4 to 0.7 g."""
+BRAKE_KMH10_PER_MS: Final = 0.1 * G_MPS2 * 36 / 1000
+"""A speed that falls by as much in the blow's own second speaks for nothing: cars slow down before they meet anything.
+Behind a crash a car slides at 0.4 to 0.7 g ..."""
+BRAKE_LATER_KMH10_PER_MS: Final = 0.075 * G_MPS2 * 36 / 1000
+"""... but its driver may have begun to brake by then: so much more is allowed with each second behind the blow, or over
+which nobody saw the speed."""
 LAUNCH_KMH10_PER_MS: Final = 0.25 * G_MPS2 * 36 / 1000
 """Driving off briskly."""
-CHANGE_SHARE: Final = 0.2
+CHANGE_SHARE: Final = 0.15
 """Of the least change of speed that a peak can mean: so much beyond braking is a grade of 1."""
 MG_PER_KMH10_PER_MS: Final = 1000 / 36 / G_MPS2 * 1000
 GRADE_STANDING: Final = 0.92
@@ -873,9 +877,11 @@ def judge_crashes(  # type: ignore[no-untyped-def]
                     factor *= GRADE_IGNITION_OFF
                 span_mg = numbers[chosen, _JOLT_FULL] - numbers[chosen, _JOLT]
                 grade = factor * _clamp((own_mg - numbers[chosen, _JOLT]) / span_mg)
+                # A car that stands is struck as hard as another drives: the next second shows how it is pushed on.
+                pushable = not off and acceleration_mg >= numbers[chosen, _CHANGE_FROM]
                 take = False
                 if car.phase == PHASE_NONE:
-                    if grade > 0:
+                    if grade > 0 or pushable:
                         _begin(
                             car,
                             episode,
@@ -896,7 +902,7 @@ def judge_crashes(  # type: ignore[no-untyped-def]
                     signalled = episode.grade[COLLISION] > 0 or episode.grade[ROLLOVER] > 0 or episode.grade[ITEM] > 0
                     if car.phase == PHASE_PENDING and not signalled:
                         # A harder blow than the one that is pending: the episode begins with it.
-                        if grade > 0:
+                        if grade > 0 or pushable:
                             _begin(
                                 car,
                                 episode,
@@ -966,8 +972,12 @@ def judge_crashes(  # type: ignore[no-untyped-def]
                 and speed_kmh10 >= 0
                 and time_ms - episode.jolt_ms <= JOLT_MS
             ):
-                # A car that stood and is pushed on shows only now how hard it was struck.
-                pushed_mg = min(float(episode.jolt_mg), peak_of_change_mg(speed_kmh10, numbers[chosen, _PULSE]))
+                # A car that stood and is pushed on shows only now how hard it was struck. In the blow's own second its
+                # speed is a mean that begins before it: of a push it shows half, as a rule.
+                pushed_kmh10 = speed_kmh10
+                if time_ms == episode.jolt_ms and 0 <= before_kmh10 < standing_kmh10:
+                    pushed_kmh10 *= 2
+                pushed_mg = min(float(episode.jolt_mg), peak_of_change_mg(pushed_kmh10, numbers[chosen, _PULSE]))
                 episode.jolt_own_mg = max(episode.jolt_own_mg, np.int64(pushed_mg))
                 span_mg = numbers[chosen, _CHANGE_FULL] - numbers[chosen, _CHANGE_FROM]
                 ramp = _clamp((episode.jolt_own_mg - numbers[chosen, _CHANGE_FROM]) / span_mg)
@@ -981,7 +991,9 @@ def judge_crashes(  # type: ignore[no-untyped-def]
                         if from_kmh10 < 0 or from_ms >= time_ms:
                             continue
                         took_ms = time_ms - from_ms
-                        fell = from_kmh10 - speed_kmh10 - BRAKE_KMH10_PER_MS * took_ms
+                        later_ms = max(time_ms - episode.jolt_ms, took_ms - 1000)
+                        brake = BRAKE_KMH10_PER_MS + BRAKE_LATER_KMH10_PER_MS * later_ms / 1000
+                        fell = from_kmh10 - speed_kmh10 - brake * took_ms
                         rose = speed_kmh10 - from_kmh10 - LAUNCH_KMH10_PER_MS * took_ms
                         grade = ramp * _clamp(max(fell, rose) / need_kmh10)
                         _add(episode, SPEED_CHANGE, grade, abs(from_kmh10 - speed_kmh10), time_ms)
@@ -1020,7 +1032,8 @@ def judge_crashes(  # type: ignore[no-untyped-def]
                         episode.against |= AGAINST_TOWED
                 if car.phase == PHASE_PENDING and episode.driven_m > 0 and after_ms >= JOLT_MS:
                     on = speed_kmh10 >= driving_kmh10 and speed_kmh10 >= BUMP_SHARE * episode.was_kmh10
-                    if on or episode.driven_m >= BUMP_M:
+                    enough = weigh_percent(episode, numbers, chosen) >= numbers[chosen, _SUSPECT]
+                    if not enough and (on or episode.driven_m >= BUMP_M):
                         car.phase = PHASE_NONE
                         counters[COUNT_BUMPS] += 1
 

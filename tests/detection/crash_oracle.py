@@ -15,7 +15,7 @@ from protocols.report import ACCELERATION_NONE_MG, FLAG_CLOCK, FLAG_CRASH_ITEM, 
 from protocols.report import FLAGS_NO_POSITION as NO_POSITION
 
 G = 9.80665
-BRAKE_G, LAUNCH_G = 0.2, 0.25
+BRAKE_G, BRAKE_LATER_G, LAUNCH_G = 0.1, 0.075, 0.25
 Found = tuple[str, int, int, int, int]
 """kind, first report, report, confidence, late."""
 
@@ -186,7 +186,7 @@ class Oracle:
         grade *= min(1.0, max(0.0, (own - rule.jolt_mg) / (rule.jolt_full_mg - rule.jolt_mg)))
         episode = self.episode
         if episode is None or (not episode.suspected and not episode.signalled and 0 < episode.jolt_mg < peak_mg):
-            if grade <= 0:
+            if grade <= 0 and (off or peak_mg < rule.change_from_mg):
                 return
             episode = self._begin(seen, before)
         elif episode.jolt_ms == 0:
@@ -232,18 +232,21 @@ class Oracle:
         if not episode.jolt_ms or seen.time_ms - episode.jolt_ms > k.JOLT_MS:
             return
         assert seen.speed is not None
-        pushed = seen.speed / 36 * math.pi / 2 / (rule.pulse_ms / 1000) / G * 1000 + 1000
+        stood = before is not None and before.speed is not None and before.speed < 10 * rule.standing_kmh
+        push = seen.speed * (2 if stood and seen.time_ms == episode.jolt_ms else 1)
+        pushed = push / 36 * math.pi / 2 / (rule.pulse_ms / 1000) / G * 1000 + 1000
         episode.own_mg = max(episode.own_mg, int(min(episode.jolt_mg, pushed)))
         ramp = (episode.own_mg - rule.change_from_mg) / (rule.change_full_mg - rule.change_from_mg)
         ramp = min(1.0, max(0.0, ramp)) * (k.GRADE_IGNITION_OFF if episode.ignition_off else 1.0)
         if ramp <= 0:
             return
-        need = 0.2 * (2 / math.pi) * episode.own_mg / 1000 * G * rule.pulse_ms / 1000 * 36
+        need = 0.15 * (2 / math.pi) * episode.own_mg / 1000 * G * rule.pulse_ms / 1000 * 36
         for start in (episode.before, before):
             if start is None or start.speed is None or start.time_ms >= seen.time_ms:
                 continue
             took_s = (seen.time_ms - start.time_ms) / 1000
-            fell = start.speed - seen.speed - BRAKE_G * G * took_s * 36
+            brake_g = BRAKE_G + BRAKE_LATER_G * max((seen.time_ms - episode.jolt_ms) / 1000, took_s - 1)
+            fell = start.speed - seen.speed - brake_g * G * took_s * 36
             rose = seen.speed - start.speed - LAUNCH_G * G * took_s * 36
             episode.add("speed_change", ramp * min(1.0, max(0.0, max(fell, rose) / need)))
 
@@ -296,7 +299,7 @@ class Oracle:
         if not episode.suspected and episode.driven_m > 0 and seen.time_ms - episode.impact_ms >= k.JOLT_MS:
             speed = -1 if seen.speed is None else seen.speed
             on = speed >= 10 * self.rule.driving_kmh and speed >= k.BUMP_SHARE * episode.was
-            if on or episode.driven_m >= k.BUMP_M:
+            if (on or episode.driven_m >= k.BUMP_M) and self.weigh(episode) < self.rule.suspect_percent:
                 self.episode = None
 
     def weigh(self, episode: Episode) -> int:

@@ -88,8 +88,32 @@ def test_the_weights_are_combined_as_independent_causes() -> None:
 @pytest.mark.parametrize("peak_mg", [4_500, 8_000, 14_000, 30_000])
 def test_a_car_that_drives_on_over_a_pot_hole_or_a_kerb_is_no_crash(peak_mg: int) -> None:
     assert judged(*at(drive(*ON_AND_ON), 10, acceleration_mg=peak_mg)) == []
-    # Nor when it is slower afterwards by what brakes do.
-    assert judged(*at(drive(50, 50, 50, 50, 40, 34, *[34] * 20), 4, acceleration_mg=min(peak_mg, 20_000))) == []
+    # Nor when it slows down over it, or brakes behind it.
+    assert judged(*at(drive(50, 50, 50, 47, 44, 40, 36, *[34] * 20), 4, acceleration_mg=min(peak_mg, 20_000))) == []
+
+
+def test_a_wheel_that_is_dented_by_a_kerb_while_the_car_brakes_is_no_crash() -> None:
+    for peak_mg in (4_500, 7_000, 8_000):
+        assert judged(*at(drive(50, 50, 50, 50, 40, 34, *[34] * 20), 4, acceleration_mg=peak_mg)) == []
+
+
+def test_a_car_struck_from_behind_while_it_stands_shows_by_how_it_is_pushed_on() -> None:
+    # At 30 km/h: in the blow's own second it has hardly moved, then it is pushed on, and brakes.
+    for speeds in ([0, 0, 0, 0, 1, 24, 8], [0, 0, 0, 0, 14, 12, 0]):
+        events = judged(*at(drive(*speeds, *[0] * 80), 4, acceleration_mg=11_500))
+        assert events[0].type == "crash.suspected"
+        assert {"acceleration", "speed_change"} >= kinds(events[0]) >= {"speed_change"}
+    # A terminal that falls in a standing car is not pushed anywhere, nor in one that then drives off.
+    assert judged(*at(drive(*[0] * 90), 4, acceleration_mg=25_000)) == []
+    assert judged(*at(drive(0, 0, 0, 0, 0, 4, 12, 20, 28, *[35] * 60), 4, acceleration_mg=25_000)) == []
+    # A parked one is knocked at by whoever parks beside it: the terminal's own bit says more.
+    assert judged(*at(drive(*[0] * 90, status=OFF), 4, acceleration_mg=11_500)) == []
+
+
+def test_a_car_struck_from_behind_at_speed_is_not_taken_for_one_that_drove_over_something() -> None:
+    # Pushed from 46 to 60, then braking hard while it is still fast.
+    events = judged(*at(drive(46, 46, 46, 46, 54, 60, 41, 22, 4, *[0] * 80), 4, acceleration_mg=11_000))
+    assert (events[0].type, events[0].payload.report_id) == ("crash.suspected", f"{5006:016x}")
 
 
 def test_an_emergency_stop_is_no_crash_with_or_without_an_accelerometer() -> None:
