@@ -183,6 +183,7 @@ class Detection:
             group=self._table.group_of(vehicle_id),
             store=int(self._table.store[vehicle_id]) if 0 <= vehicle_id < self._table.capacity else 0,
             actor=ACTOR,
+            correlation=finding.story,
             purpose=self._purposes[finding.type],
             payload=finding.payload,
         )

@@ -110,12 +110,13 @@ class CrashDetector:
             return Finding("crash.suspected", key, CrashSuspected(**said), version=2)
         suspected = f"{int(dossier['suspected_report']):016x}"
         reports = [first] if suspected == first else [first, suspected]
-        said["suspicion"] = derive_id(SAYS, "crash.suspected", self.version, reports, key)
+        said["suspicion"] = suspicion = derive_id(SAYS, "crash.suspected", self.version, reports, key)
         said["after_s"] = int(dossier["after_s"])
         if kind == crash.KIND_CONFIRMED:
-            return Finding("crash.confirmed", key, CrashConfirmed(**said))
+            return Finding("crash.confirmed", key, CrashConfirmed(**said), story=suspicion)
         reason = "drove_on" if against & crash.AGAINST_DROVE_ON else "alone"
-        return Finding("crash.cleared", key, CrashCleared(**said, reason=reason, driven_m=int(dossier["driven_m"])))
+        cleared = CrashCleared(**said, reason=reason, driven_m=int(dossier["driven_m"]))
+        return Finding("crash.cleared", key, cleared, story=suspicion)
 
     def _evidence(self, dossier: Any, rule: Any) -> tuple[CrashEvidence, ...]:
         """Return what spoke for it, the weightiest first."""

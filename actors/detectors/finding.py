@@ -22,6 +22,8 @@ class Finding(NamedTuple):
     payload: msgspec.Struct
     version: int = 1
     """Of the event: which Struct of core.events.EVENTS the payload is."""
+    story: str = ""
+    """Id of the event with which the story began that this goes on with; empty: it begins one."""
 
 
 class Kept(Protocol):

@@ -230,7 +230,10 @@ def _read_event(parts: Parts, principal: Principal, seq: int) -> tuple[Event, li
     event = parts.reader.event(principal, seq)
     if event is None:
         return None
-    story = parts.reader.story(principal, event.correlation or suspicion_of(event), STORY_EVENTS_MAX)
+    # Of a crash settled before its stages had one correlation the story stands under its suspicion all the same.
+    mine = suspicion_of(event)
+    began = mine if mine != event.id else event.correlation or event.id
+    story = parts.reader.story(principal, began, STORY_EVENTS_MAX)
     if event.seq not in {one.seq for one in story}:
         story = sorted([event, *story], key=lambda one: one.seq)
     vehicles, fences = wanted_names(story)

@@ -229,6 +229,13 @@ def test_what_stays_alone_is_cleared_in_the_end() -> None:
     assert events[1].payload.reason == "alone"
 
 
+def test_all_stages_of_one_crash_are_one_story() -> None:
+    for made in (at(drive(*HIT), 3, alarm=ROLLOVER), at(drive(*[50] * 60), 3, alarm=COLLISION)):
+        first, second = judged(*made)
+        assert (first.correlation, second.correlation) == ("", first.id)
+        assert second.payload.suspicion == first.id
+
+
 def test_a_new_crash_after_one_that_was_cleared_is_another() -> None:
     made = at(at(drive(*[50] * 120), 3, alarm=COLLISION), 80, alarm=COLLISION)
     events = judged(*made)
