@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from bench import machine
-from bench.faults import Fault, Outcome, clocks, full, links, power, process, readers, stores
+from bench.faults import Fault, Outcome, abuse, clocks, full, links, power, process, readers, stores
 from bench.faults.world import World
 from bench.machine import say
 from bench.servers import BenchError
@@ -138,6 +138,7 @@ FAULTS: Final = (
     *stores.ROWS,
     *links.ROWS,
     *readers.ROWS,
+    *abuse.ROWS,
 )
 """All there is to try, in the order in which it is tried."""
 
