@@ -7,6 +7,7 @@ trusted.
 """
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from core.limits import (
     FRAMES_PER_S_MAX,
     LINKS_PER_ADDRESS_MAX,
     LINKS_PER_ADDRESS_MINUTE_MAX,
+    LOGIN_S_MAX,
     LOGINS_AT_ONCE_MAX,
     RATE_AT_ONCE_S,
     REFUSALS_PER_LINK_MAX,
@@ -172,6 +174,48 @@ def connections(world: World) -> None:
         waiting = world.figure("carillon_intake_links_waiting")
         world.promise(waiting <= addresses * STRANGERS_PER_ADDRESS_MAX, "strangers are bounded by address")
         for one in held:
+            one.close()
+
+
+def slowloris(world: World) -> None:
+    """Connections held open without a login: silent ones, half-open ones (our FIN sent), a byte of a frame a second."""
+    begin(world)
+    number, addresses = world.times(3_000, 300), 6
+    patience_s = LOGIN_S_MAX + 15
+    # Longer than anybody is waited for, at a byte a second.
+    registration = Register(44, 300, "CARIL", "SLOW", "SLOW", 1, "粤B" + "0" * 100)
+    frame = Caller(0, "13900000000", "").frame(REGISTER, registration)
+    with attack(world, number) as grown:
+        held: list[tuple[socket.socket, int]] = []
+        for k in range(number):
+            one = socket.create_connection(
+                ("127.0.0.1", world.server.port), timeout=CAN_WAIT_S, source_address=(stranger(k % addresses), 0)
+            )
+            one.setblocking(False)
+            held.append((one, k % 3))
+            if k % 3 == 1:
+                one.shutdown(socket.SHUT_WR)
+        poll = select.poll()
+        by_file = {one.fileno(): one for one, _ in held}
+        for file in by_file:
+            poll.register(file, select.POLLIN)
+        began = time.monotonic()
+        for second in range(int(patience_s)):
+            for one, way in held:
+                if way == 2 and one.fileno() in by_file:
+                    with contextlib.suppress(OSError):
+                        one.send(frame[second : second + 1])
+            until = began + second + 1
+            # Nothing is ever answered here: what can be read is the end.
+            while by_file and (left_s := until - time.monotonic()) > 0:
+                for file, _ in poll.poll(1000 * left_s):
+                    poll.unregister(file)
+                    del by_file[file]
+            if not by_file:
+                break
+        world.note(shown_out=grown("intake_links_nobody_total"), longest_s=round(time.monotonic() - began, 1))
+        world.promise(not by_file, f"nobody holds a connection for {patience_s:.0f} s without a login")
+        for one, _ in held:
             one.close()
 
 
@@ -440,4 +484,5 @@ ROWS: Final = (
     Fault("flood", "terminals that send all they can", flood),
     Fault("forged", "forged and replayed codes, one terminal for another", forged),
     Fault("forwarding", "10,000 phones on one connection, one floods", forwarding),
+    Fault("slowloris", "strangers that hold connections open", slowloris),
 )

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import zipfile
+from collections import Counter
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
@@ -72,7 +73,7 @@ def browser() -> Any:
     app = Litestar(
         [cars_page],
         guards=[as_node],
-        state=State({"parts": type("Parts", (), {"demo": False, "ground": Ground()})()}),
+        state=State({"parts": type("Parts", (), {"demo": False, "ground": Ground()})(), "problems": Counter()}),
         exception_handlers={Problem: as_page(answer_problem)},
         openapi_config=None,
     )

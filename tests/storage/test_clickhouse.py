@@ -242,7 +242,7 @@ def test_a_store_of_a_later_version_is_refused(store: ReportStore, store_dsn: st
     assert count(store, "store_ping") == 1
     assert store.ensure_schema() == SCHEMA_VERSION
     with store._written_by() as client:
-        client.command("INSERT INTO schema_version VALUES (99, 0)")
+        client.command("INSERT INTO schema_version (version, applied_ms) VALUES (99, 0)")
     try:
         with pytest.raises(StoreNewerError, match="99"):
             store.ensure_schema()

@@ -269,7 +269,7 @@ def test_what_cannot_be_logged_is_not_shown(log: EventLog, reader: Reader) -> No
         # SQLite says that its file has no such table, PostgreSQL that our statement is wrong.
         with pytest.raises((StorageError, ProgrammingError), match="access"):
             look()
-    assert reader.statistics() == {"written": 0, "batches": 0, "refused": 3}
+    assert reader.statistics() == {"written": 0, "batches": 0, "refused": 3, "waiting": 0}
     with log.database.write() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO access"))
     assert reader.track(NODE, 1, 0, 9)

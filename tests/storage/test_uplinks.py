@@ -71,7 +71,7 @@ def test_a_store_of_the_version_before_gets_the_table_and_keeps_its_reports(stor
         client.command("DROP TABLE uplink")
         client.command("DROP TABLE uplink_refused")
         client.command("DELETE FROM schema_version WHERE version > 1")
-        client.command("INSERT INTO schema_version VALUES (1, 0)")
+        client.command("INSERT INTO schema_version (version, applied_ms) VALUES (1, 0)")
     try:
         store.ensure_schema()
         assert store.insert_uplinks([uplink(1)], "n1:1") == Stored(1, 0)
