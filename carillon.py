@@ -120,7 +120,7 @@ def read_options(options: argparse.Namespace) -> "Options":
     return load_options(given, file=getattr(options, "config", None))
 
 
-def usable(options: "Options", names: Sequence[str] = ("data", "journal", "media")) -> "Config":
+def usable(options: "Options", names: Sequence[str] = ("data", "journal", "media", "keys")) -> "Config":
     """Return the configuration once its directories are made and may be written to.
 
     Raises:
@@ -130,7 +130,13 @@ def usable(options: "Options", names: Sequence[str] = ("data", "journal", "media
 
     config = options.config
     faults = []
-    for name, path in (("data", config.data_path), ("journal", config.journal_path), ("media", config.media_path)):
+    paths = {
+        "data": config.data_path,
+        "journal": config.journal_path,
+        "media": config.media_path,
+        "keys": config.keys_path,
+    }
+    for name, path in paths.items():
         if name not in names or (name != "data" and not getattr(config, name)):
             continue
         try:
@@ -1179,7 +1185,8 @@ def rows_of(positions: "Sequence[Any]") -> "Any":
 
 def run_part(options: argparse.Namespace) -> int:
     """Run one part as a process of its own, over stores that several processes can share."""
-    config = usable(read_options(options), ("data",) if options.command == "api" else ("data", "journal", "media"))
+    names = ("data", "keys") if options.command == "api" else ("data", "journal", "media", "keys")
+    config = usable(read_options(options), names)
     if fault := sharing_fault(config):
         return complain(f"{options.command}: {fault}", EXIT_REFUSED)
     if options.command == "ingest":

@@ -92,6 +92,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             description="Most bytes of pictures, sounds and films. At the bound new ones are refused; none is deleted.",
         ),
     ] = MEDIA_STORE_BYTES
+    keys: Annotated[
+        str,
+        Meta(
+            description="Directory of the keys that secrets and personal columns are sealed under, for a volume and a "
+            "backup of their own; empty: `keys` in `data`."
+        ),
+    ] = ""
     idle_s: Annotated[
         # Terminals are commonly set to a heartbeat of 60 s or less (parameter 0x0001). Three in a row lost in a
         # tunnel are a dead connection; the terminal reconnects and re-sends, so being wrong costs one login.
@@ -243,6 +250,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def media_path(self) -> Path:
         return Path(self.media) if self.media else self.data_path / "media"
+
+    @property
+    def keys_path(self) -> Path:
+        return Path(self.keys) if self.keys else self.data_path / "keys"
 
     @property
     def reports(self) -> str:

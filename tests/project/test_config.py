@@ -135,7 +135,7 @@ WRONG: dict[str, object] = {
     "demo_history_h": 25, "areas_max": 0, "metrics": "x", "map_style_url": "x", "map_tiles_url": "x",
     "map_hosts": "x", "drain_s": 601, "log_level": "x", "log_format": "x",
 }  # fmt: skip
-TAKE_ANY_TEXT = {"journal", "media", "node_data", "map_attribution", "map_approval"}
+TAKE_ANY_TEXT = {"journal", "media", "keys", "node_data", "map_attribution", "map_approval"}
 """Directories are looked at by the program that uses them; two texts are shown as they are."""
 
 

@@ -141,7 +141,7 @@ def until_it_says_that_it_is_stopping(http: str) -> None:
     assert said == (503, ["node: it is stopping"])
 
 
-@pytest.mark.parametrize("name", ["data", "journal", "media"])
+@pytest.mark.parametrize("name", ["data", "journal", "media", "keys"])
 def test_a_directory_that_is_none_is_named_with_its_option(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
