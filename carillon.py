@@ -387,6 +387,7 @@ class Node:
         from actors.alerting import TYPES, Alerting
         from actors.areas import TYPES as AREA_TYPES
         from actors.areas import Areas
+        from actors.business import BUSINESS
         from actors.commands import CommandRoom, last_fix_in
         from actors.credentials import Credentials
         from actors.detection import Detection
@@ -408,6 +409,7 @@ class Node:
         from actors.uplinks import KEPT_BYTES
         from actors.vehicle import Counts, Epochs, Vehicle
         from api.server import ServerError
+        from core.business import Business
         from core.clock import wall_ms
         from core.doorbell import Bell, topic_of
         from core.follow import Errand, Follower
@@ -430,6 +432,7 @@ class Node:
         from storage.people import People
         from storage.query import QueryServer
         from storage.registry import Registry
+        from storage.timers import Clock
 
         self.config = config
         self.data = data
@@ -444,9 +447,17 @@ class Node:
             self.fenced = error
             stop.set()
 
+        self.business = Business(BUSINESS)
         self.eventlog = EventLog(
-            config.business, owner=config.node, on_fenced=lambda error: token.run_sync_soon(fence, error)
+            config.business,
+            owner=config.node,
+            business=self.business,
+            on_fenced=lambda error: token.run_sync_soon(fence, error),
         )
+        catching_up = ProgressLine()
+        self.eventlog.catch_up(catching_up.caught_up)
+        catching_up.end()
+        self.clock = Clock(self.eventlog)
         moving = Inbox(self.eventlog)
         self.inbox_statistics = moving.statistics
         self.alerting = Alerting(self.eventlog)
@@ -459,6 +470,7 @@ class Node:
         self.errands: dict[str, Errand] = {
             # An empty look costs 0.1 ms in a worker thread; who does not know our doorbell waits for it.
             "inbox": Errand(moving.move, look_s=0.5),
+            "clock": Errand(self.clock.step, look_s=0.5),
             "guarding": Errand(self.guarding.step, sorted({topic_of(type_) for type_ in THEFT_TYPES})),
             "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
             "evidence": Errand(self.evidence.step, [topic_of(type_) for type_ in EVIDENCE_TYPES]),
@@ -1611,6 +1623,15 @@ class ProgressLine:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(progress.arrival_ms / 1000))
         said = f"replay: {progress.share:4.0%}  {at}  {progress.reports:,} reports"
         print(said, end=self._ending, file=sys.stderr, flush=True)
+
+    def caught_up(self, folded: int, head: int) -> None:
+        """Say how far the business has come in a log that it had not heard, if that was not said just now."""
+        import time
+
+        now_s = time.monotonic()
+        if now_s - self._said_s >= self._every_s and head > folded:
+            self._said_s = now_s
+            print(f"business: event {folded:,} of {head:,}", end=self._ending, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Leave the line."""

@@ -52,6 +52,8 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "method_not_allowed": (405, "This address does not take this method"),
     "approval_needless": (409, "This command needs no approval"),
     "approval_twice": (409, "You have approved it already"),
+    "intent_refused": (409, "The business refuses this"),
+    "intent_waiting": (409, "Nobody has decided this yet"),
     "vehicle_in_use": (409, "The car is being driven: arm it once it is parked"),
     "suspicion_none": (409, "Nothing is suspected of this car"),
     "guard_invalid": (422, "The car cannot be armed like this"),

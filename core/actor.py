@@ -5,8 +5,9 @@ right, or it is a bug and comes here:
 
     run_actor       a bug in one actor: logged, counted, the actor starts again after a pause; others never feel it.
     until_it_holds  a store that cannot be reached or is full: the same call again after a pause, without end.
+    failure_of      a rule of the business: whoever ran it parks what it was about, and goes on.
 
-Neither catches what is not an `Exception`: trio.Cancelled and KeyboardInterrupt go through, and so does an
+None of them catches what is not an `Exception`: trio.Cancelled and KeyboardInterrupt go through, and so does an
 ExceptionGroup that holds one of them. Both end at once when their nursery is cancelled, also in the middle of a pause.
 """
 
@@ -149,3 +150,18 @@ async def until_it_holds(
             say("call.repeated", call=name, pause_s=pause_s, fault=repr(error))
         await trio.sleep(pause_s)
         pause_s = min(pause_s * 2, RETRY_S_MAX)
+
+
+def failure_of(run: Callable[[], object], *, unless: tuple[type[Exception], ...] = ()) -> Exception | None:
+    """Return what `run` raises; None when it ends well.
+
+    Args:
+        unless: errors that are not the fault of what is run: raised to the caller.
+    """
+    try:
+        run()
+    except unless:
+        raise
+    except Exception as error:
+        return error
+    return None

@@ -621,3 +621,24 @@ ARMED_RADIUS_M_MIN: Final = 50
 ARMED_RADIUS_M_MAX: Final = 5_000
 """How far an armed car may be from its place. Below, a receiver among high buildings would leave it by itself; above,
 it is a geofence that is wanted."""
+
+# --- The business -----------------------------------------------------------------------------------------------------
+
+BUSINESS_CACHE_ROWS_MAX: Final = 400_000
+"""Rows of business tables remembered between transactions, by halves: at about 500 bytes 200 MB, and all that rules ask
+for again and again of 100,000 cars with their owners. What is let go is read again."""
+FIND_ROWS_MAX: Final = 1_000
+"""Rows of one question of a rule by equal columns. Past it the key is parked: who must look at more asks by the wrong
+key."""
+EMITTED_EVENTS_MAX: Final = 256
+"""Events said by one rule in answer to one: a withdrawal reaches dozens. Past it the key is parked, and nothing of it
+is said: a loop, or a table that has grown past what one decision may touch."""
+WAITING_EVENTS_RELEASED_MAX: Final = 2_000
+"""Events that waited for a parked key and are handled by one release: at 0.1 ms each a transaction of 0.2 s, beside
+which nobody else writes. Past it the key is parked again, and released again."""
+PARKED_REASON_CHARACTERS_MAX: Final = 400
+"""Of why a key is parked: an error's words; the rest is cut off."""
+CATCH_UP_EVENTS: Final = 512
+"""Events folded in one transaction where a log is caught up with: 50 ms, with one sync."""
+TIMERS_AT_ONCE: Final = 256
+"""Timers said to be due in one transaction; the next look takes the next ones."""

@@ -18,9 +18,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from core import limits
-from core.events import EVENTS, Event
+from core.business import Business
+from core.clock import wall_ms
+from core.events import EVENTS, Event, derive_id
+from core.events.spine import ActorJoined
+from storage.business import SqlTables
 from storage.database import Database
-from storage.errors import AnsweredTwiceError, OwnerFencedError
+from storage.errors import AnsweredTwiceError, OwnerFencedError, StorageError
 
 _LOG: Final = "event"
 
@@ -97,6 +101,8 @@ class LogTransaction:
         """Number of the last event, those appended here included."""
         self.types: Final[set[str]] = set()
         """Types of the events appended here."""
+        self.fresh: list[Event] = []
+        """Events appended here that the business has not been handed yet, as they stand in the log."""
         self._placeholder = placeholder
 
     def append(self, events: Sequence[Event]) -> list[int]:
@@ -129,11 +135,16 @@ class LogTransaction:
                 self.head += 1
                 seq = known[event.id] = self.head
                 self.types.add(event.type)
+                stands = msgspec.structs.replace(
+                    event, seq=seq, arrival_ms=arrival_ms, key=event.key or event.subject,
+                    correlation=event.correlation or event.id,
+                )  # fmt: skip
+                self.fresh.append(stands)
                 rows.append(
                     (
                         seq, event.id, event.type, event.version, event.time_ms, arrival_ms, event.subject,
-                        event.key or event.subject, event.group, event.store, event.actor, event.cause,
-                        event.correlation or event.id, event.answers or None, event.depth, event.purpose,
+                        stands.key, event.group, event.store, event.actor, event.cause,
+                        stands.correlation, event.answers or None, event.depth, event.purpose,
                         _ENCODER.encode(event.payload).decode(),
                     )
                 )  # fmt: skip
@@ -149,6 +160,26 @@ class LogTransaction:
         for first in range(0, len(ids), limits.EVENTS_STATEMENT_MAX):
             numbers |= self._known("id", ids[first : first + limits.EVENTS_STATEMENT_MAX])
         return numbers
+
+    def answered(self, intents: Sequence[str]) -> set[str]:
+        """Return which of these intents, at most EVENTS_STATEMENT_MAX, have a decision."""
+        return set(self._known("answers", intents))
+
+    def at(self, seqs: Sequence[int]) -> list[Event]:
+        """Return the events with these numbers, in their order."""
+        found: list[Event] = []
+        for first in range(0, len(seqs), limits.EVENTS_STATEMENT_MAX):
+            some = seqs[first : first + limits.EVENTS_STATEMENT_MAX]
+            signs = ", ".join([self._placeholder] * len(some))
+            sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE seq IN ({signs}) ORDER BY seq"
+            found += [event_of(row) for row in self.connection.exec_driver_sql(sql, tuple(some))]
+        return found
+
+    def after(self, seq: int, limit: int) -> list[Event]:
+        """Return the events behind a number, in order, those appended here included."""
+        sign = self._placeholder
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE seq > {sign} ORDER BY seq LIMIT {sign}"
+        return [event_of(row) for row in self.connection.exec_driver_sql(sql, (seq, limit))]
 
     def set_position(self, reader: str, seq: int) -> None:
         """Store up to which event a reader has read."""
@@ -179,6 +210,17 @@ def _set_position(connection: Connection, sign: str, reader: str, seq: int) -> N
     )
 
 
+def _joined(name: str) -> Event:
+    return Event(
+        id=derive_id("spine", "join", 1, (), name),
+        type="actor.joined",
+        time_ms=wall_ms(),
+        subject=f"actor:{name}",
+        actor="spine",
+        payload=ActorJoined(actor=name),
+    )
+
+
 class EventLog:
     """The log of one dealer group."""
 
@@ -187,6 +229,7 @@ class EventLog:
         database: Database | str,
         owner: str = "",
         *,
+        business: Business | None = None,
         on_fenced: Callable[[OwnerFencedError], object] = lambda error: None,
         on_committed: OnCommitted = lambda first, last, types: None,
     ) -> None:
@@ -194,6 +237,8 @@ class EventLog:
         Args:
             database: or its DSN; then `close` closes it.
             owner: how this process calls itself in `log_owner`, for people; host and process number where empty.
+            business: its actors hear every event within the transaction that appends it, and what they say is
+                appended with it. None: events are appended and no more, and whoever brings the business catches up.
             on_fenced: called, in the thread that wrote, before OwnerFencedError is raised to the writer. Writers try
                 again what a store does not take; this is for whoever can end the process.
             on_committed: called, in the thread that wrote, after each committed transaction that appended something:
@@ -206,6 +251,9 @@ class EventLog:
         self.on_committed = on_committed
         self._epoch = 0
         self._claiming = threading.Lock()
+        self._writing = threading.Lock()
+        self.business: Final = business
+        self._tables = SqlTables(self.database.placeholder)
 
     def claim(self) -> int:
         """Become the owner, fencing whoever was before; return the epoch. The first append does it by itself."""
@@ -229,24 +277,137 @@ class EventLog:
         if self._epoch == 0:
             self.claim()
         sign = self.database.placeholder
-        with self.database.write() as connection:
+        with self._turn(), self.database.write() as connection:
             # PostgreSQL must hold the row, or a new owner could number beside us; SQLite has one writer anyway.
             lock = "" if self.database.is_sqlite else " FOR UPDATE"
             row = connection.exec_driver_sql(
-                f"SELECT epoch, head, owner FROM log_owner WHERE log = {sign}{lock}",
+                f"SELECT epoch, head, owner, folded FROM log_owner WHERE log = {sign}{lock}",
                 (_LOG,),
             ).one()
             self._check(row[0], row[2])
             transaction = LogTransaction(connection, sign, row[1])
             yield transaction
+            folded = self._fold(transaction, row[3])
             updated = connection.exec_driver_sql(
-                f"UPDATE log_owner SET head = {sign} WHERE log = {sign} AND epoch = {sign} AND head = {sign}",
-                (transaction.head, _LOG, self._epoch, row[1]),
+                f"UPDATE log_owner SET head = {sign}, folded = {sign} "
+                f"WHERE log = {sign} AND epoch = {sign} AND head = {sign}",
+                (transaction.head, folded, _LOG, self._epoch, row[1]),
             ).rowcount
             if updated != 1:
                 self._fenced("the event log's position row changed under its owner")
         if transaction.head > row[1]:
             self.on_committed(row[1] + 1, transaction.head, frozenset(transaction.types))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for this process's other writers; forget what the business remembers of what is rolled back.
+
+        In turn, and not by the database alone: it lets one in as soon as another has rolled back, which would then be
+        handed rows that never came to be.
+        """
+        if not self._writing.acquire(timeout=limits.DATABASE_TIMEOUT_S):
+            raise StorageError(f"another transaction of this process has lasted {limits.DATABASE_TIMEOUT_S:.0f} s")
+        try:
+            yield
+        except BaseException:
+            if self.business is not None:
+                self.business.forget()
+            raise
+        finally:
+            self._writing.release()
+
+    def _fold(self, transaction: LogTransaction, folded: int, events_max: int | None = None) -> int:
+        """Have the business hear what stands behind `folded`, and what follows from it; return how far it has come.
+
+        Args:
+            events_max: of what was there before this transaction; all, and all that follows from it, where None.
+        """
+        if self.business is None:
+            return folded
+        self._tables.connection = transaction.connection
+        while folded < transaction.head and events_max != 0:
+            if transaction.fresh and transaction.fresh[0].seq == folded + 1:
+                events, transaction.fresh = transaction.fresh, []
+            else:
+                events = transaction.after(folded, events_max or limits.CATCH_UP_EVENTS)
+                transaction.fresh = [event for event in transaction.fresh if event.seq > events[-1].seq]
+            self.business.fold(events, transaction, self._tables)
+            folded = events[-1].seq
+            if events_max is not None:
+                events_max = max(0, events_max - len(events))
+        return folded
+
+    def catch_up(self, progress: Callable[[int, int], object] = lambda folded, head: None) -> None:
+        """Have the business hear what it has not heard: a log written without it, or actors that are new to it.
+
+        Call it before anything else is appended: a log that is long is folded in many transactions here, and would be
+        in one otherwise. What was done stays done when it is interrupted.
+
+        Args:
+            progress: called with how far the business has come, and the number of the last event.
+        """
+        if self.business is None:
+            return
+        for actor in self.business.actors:
+            self._join(actor.name, progress)
+        while True:
+            with self._catching_up() as (transaction, folded):
+                reached = self._fold(transaction, folded, limits.CATCH_UP_EVENTS)
+                self._set_folded(transaction, reached)
+            progress(reached, transaction.head)
+            if reached == transaction.head:
+                return
+
+    def _join(self, name: str, progress: Callable[[int, int], object]) -> None:
+        """Have an actor that this log has not had before hear its past: what others have heard without it."""
+        assert self.business is not None
+        sign = self.database.placeholder
+        while True:
+            with self._catching_up() as (transaction, folded):
+                sql = f"SELECT seq, heard FROM joined WHERE actor = {sign}"
+                found = transaction.connection.exec_driver_sql(sql, (name,)).first()
+                joined, heard = (0, 0) if found is None else (found[0], found[1])
+                if found is None and folded:
+                    [joined] = transaction.append([_joined(name)])
+                    transaction.fresh.clear()
+                past = transaction.after(heard, limits.CATCH_UP_EVENTS) if heard < joined else []
+                past = [event for event in past if event.seq < joined]
+                if past:
+                    self._tables.connection = transaction.connection
+                    self.business.fold(past, transaction, self._tables, only=name)
+                    transaction.fresh.clear()
+                heard = past[-1].seq if past else joined
+                transaction.connection.exec_driver_sql(
+                    f"INSERT INTO joined (actor, seq, heard) VALUES ({sign}, {sign}, {sign}) "
+                    "ON CONFLICT (actor) DO UPDATE SET heard = excluded.heard",
+                    (name, joined, heard),
+                )
+                self._set_folded(transaction, folded)
+            if not past:
+                return
+            progress(heard, joined)
+
+    @contextmanager
+    def _catching_up(self) -> Iterator[tuple[LogTransaction, int]]:
+        """Hold a transaction of the owner that folds nothing by itself; yields it, and how far the business is."""
+        if self._epoch == 0:
+            self.claim()
+        sign = self.database.placeholder
+        with self._turn(), self.database.write() as connection:
+            lock = "" if self.database.is_sqlite else " FOR UPDATE"
+            sql = f"SELECT epoch, head, owner, folded FROM log_owner WHERE log = {sign}{lock}"
+            row = connection.exec_driver_sql(sql, (_LOG,)).one()
+            self._check(row[0], row[2])
+            transaction = LogTransaction(connection, sign, row[1])
+            yield transaction, row[3]
+        if transaction.head > row[1]:
+            self.on_committed(row[1] + 1, transaction.head, frozenset(transaction.types))
+
+    def _set_folded(self, transaction: LogTransaction, folded: int) -> None:
+        sign = self.database.placeholder
+        transaction.connection.exec_driver_sql(
+            f"UPDATE log_owner SET head = {sign}, folded = {sign} WHERE log = {sign}", (transaction.head, folded, _LOG)
+        )
 
     def _check(self, epoch: int, owner: str) -> None:
         if epoch != self._epoch:

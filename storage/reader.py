@@ -205,6 +205,13 @@ class Reader:
         where.add(f"correlation = {where.sign}", correlation)
         return self._events(principal, where, limit)
 
+    def decision(self, intent: str) -> Event | None:
+        """Return the decision of an intent, for whoever asked for it; None while there is none."""
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE answers = {self.database.placeholder}"
+        with self.database.read() as connection:
+            row = connection.exec_driver_sql(sql, (intent,)).first()
+        return None if row is None else event_of(row)
+
     def head(self) -> int:
         """Return the number of the last event of the log, whosever it is; 0 for an empty log."""
         with self.database.read() as connection:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from core.events import audit, consent, garage, identity, organisation, spine
 from core.events.crash import CrashCleared, CrashConfirmed, CrashEvidence, CrashJudged, CrashSuspected
 from core.events.detection import AlarmSeen, FenceCrossed, FenceMissed
 from core.events.driving import OdometerAdvanced, OverspeedSeen, ProximityRisked, TripClosed, TripOpened
@@ -181,5 +182,11 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         ("recording.uploaded", 1): RecordingUploaded,
         ("upgrade.finished", 1): UpgradeFinished,
         ("alarm.files.announced", 1): AlarmFilesAnnounced,
+        **spine.EVENTS,
+        **organisation.EVENTS,
+        **garage.EVENTS,
+        **identity.EVENTS,
+        **consent.EVENTS,
+        **audit.EVENTS,
     }
 )

@@ -59,6 +59,8 @@ LOG_OWNER: Final = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("owner", Text, nullable=False),
     Column("head", BigInteger, nullable=False),
+    # Up to which event the business has been folded: the head, but for a log that is being caught up with.
+    Column("folded", BigInteger, nullable=False, server_default="0"),
 )
 
 POSITION: Final = Table(

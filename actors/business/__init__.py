@@ -1,0 +1,11 @@
+"""The actors of the business: one file of rules each. They meet on the event log and nowhere else.
+
+A new one is its file, a row here, its events (core/events/), its tables (storage/tables/). See docs/business.md.
+"""
+
+from typing import Final
+
+from core.business import SPINE, BusinessActor
+
+BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE,)
+"""In the order in which they hear an event."""

@@ -1,0 +1,8 @@
+"""Tables of the actor identity."""
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    pass

@@ -1,0 +1,8 @@
+"""Tables of the actor consent."""
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    pass

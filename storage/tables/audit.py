@@ -1,0 +1,1 @@
+"""Tables of the actor audit: the rows that its rules keep. See core/business.py."""

@@ -1,0 +1,1 @@
+"""Tables of the actor garage: the rows that its rules keep. See core/business.py."""

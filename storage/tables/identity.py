@@ -1,0 +1,1 @@
+"""Tables of the actor identity: the rows that its rules keep. See core/business.py."""

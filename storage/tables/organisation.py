@@ -1,0 +1,1 @@
+"""Tables of the actor organisation: the rows that its rules keep. See core/business.py."""
