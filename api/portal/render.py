@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 from api.guards import visitor_of
 from api.messages import LANGUAGES, MESSAGES, language_of, text
 from api.portal.assets import asset_url, island_of
+from api.portal.navigation import FOLDED_COOKIE, allows, navigation_for
 from core.rights import Principal
 
 POLICY: Final = (
@@ -46,34 +47,6 @@ LANGUAGE_COOKIE: Final = "carillon_language"
 THEME_COOKIE: Final = "carillon_theme"
 COOKIE_S: Final = 365 * 86_400
 ZONE_DEFAULT: Final = "Asia/Shanghai"
-
-NAVIGATION: Final[tuple[tuple[tuple[str, str, str, str, str], ...], ...]] = (
-    # (path, icon, message, right, key after `g`); a line between the groups.
-    (
-        ("/", "map", "nav_map", "positions.read", "m"),
-        ("/vehicles", "car", "nav_vehicles", "vehicles.read", "v"),
-        ("/events", "event", "nav_events", "events.read", "e"),
-        ("/geofences", "fence", "nav_geofences", "geofences.read", "f"),
-        ("/guards", "lock", "nav_guards", "vehicles.read", "l"),
-    ),
-    (
-        ("/approvals", "shield", "nav_approvals", "commands.approve", "a"),
-        ("/terminals", "terminal", "nav_terminals", "terminals.read", "t"),
-        ("/quality", "target", "nav_quality", "vehicles.read", "q"),
-        ("/rules", "sliders", "nav_rules", "rules.read", "r"),
-        ("/people", "people", "nav_people", "people.read", "p"),
-        ("/outbox", "outbox", "nav_outbox", "outbox.read", "o"),
-    ),
-    (
-        ("/system", "system", "nav_system", "system.read", "s"),
-        ("/explain", "explain", "nav_explain", "self", "x"),
-        ("/docs", "docs", "nav_docs", "public", "d"),
-    ),
-)
-"""The pages one goes to, in their groups. A page that the reader has no right to is not shown."""
-
-_TABS: Final = 4
-"""Pages in the bar at the foot of a phone; the others stand behind `more`."""
 
 AGO: Final[tuple[tuple[int, int, str], ...]] = (
     (60, 1, "ago_seconds"),
@@ -227,8 +200,7 @@ def render(
         "path": request.url.path,
         "lang": LANGUAGES[words.language],
         "theme": theme_of(request),
-        "navigation": navigation_for(principal),
-        "tabs": _TABS,
+        "navigation": navigation_for(principal, request.url.path, request.cookies.get(FOLDED_COOKIE, "")),
         "address_with": functools.partial(address_with, request),
         "demo": request.app.state.parts.demo,
         **context,
@@ -326,21 +298,6 @@ def address_with(request: Request[Any, Any, Any], **changes: object) -> str:
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
     kept += [(name, str(value)) for name, value in changes.items() if value not in (None, "")]
     return request.url.path + ("?" + urlencode(kept) if kept else "")
-
-
-def allows(principal: Principal | None, right: str) -> bool:
-    """Tell whether this reader may open a route that declares this right."""
-    return right == "public" or (principal is not None and (right == "self" or principal.may(right)))
-
-
-def navigation_for(principal: Principal | None) -> list[list[tuple[str, str, str, str, str]]]:
-    """Return the navigation's groups with only what this reader may open."""
-    shown = []
-    for group in NAVIGATION:
-        allowed = [page for page in group if allows(principal, page[3])]
-        if allowed:
-            shown.append(allowed)
-    return shown
 
 
 # --- templates --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 from api.portal import happenings
 from api.portal.assets import DIRECTORY, SOURCES, manifest
-from api.portal.render import NAVIGATION
+from api.portal.navigation import ENTRIES
 
 STYLE = (SOURCES / "portal.css").read_text()
 TOKENS = {
@@ -67,5 +67,5 @@ def test_every_icon_that_is_asked_for_is_in_the_sprite() -> None:
     api = Path(happenings.__file__).parent
     templates = "\n".join(path.read_text() for path in (api / "templates").glob("*.html"))
     asked = set(re.findall(r"""icon\(["']([a-z]+)["']\)""", templates))
-    asked |= {look.icon for look in happenings.LOOKS.values()} | {page[1] for group in NAVIGATION for page in group}
+    asked |= {look.icon for look in happenings.LOOKS.values()} | {entry.icon for entry in ENTRIES}
     assert not asked - there

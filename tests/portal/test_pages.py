@@ -177,14 +177,3 @@ def test_a_frame_is_explained_byte_by_byte(asking: TestClient[Litestar]) -> None
         headers={"Sec-Fetch-Site": "same-origin"},
     )
     assert both.text.count('class="card explained"') == len(EXAMPLES)
-
-
-def test_pages_show_only_what_the_reader_may_open(node: Node) -> None:
-    from api.portal.render import NAVIGATION, navigation_for
-    from core.rights import ROLES, Principal
-
-    viewer = [page[0] for group in navigation_for(Principal(rights=ROLES["viewer"])) for page in group]
-    assert "/people" not in viewer
-    assert "/system" not in viewer
-    assert "/events" in viewer
-    assert navigation_for(None) == [[NAVIGATION[2][2]]]

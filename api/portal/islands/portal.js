@@ -173,8 +173,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   const choice = button.dataset.themeChoice;
   root.dataset.theme = choice;
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `carillon_theme=${choice}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  keepCookie("carillon_theme", choice);
   for (const one of document.querySelectorAll("[data-theme-choice]"))
     one.setAttribute("aria-pressed", String(one.dataset.themeChoice === choice));
   document.dispatchEvent(new CustomEvent("theme"));
@@ -208,6 +207,11 @@ document.addEventListener(
   true,
 );
 
+function keepCookie(name, value) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+}
+
 // The language stays in a cookie; in the address it would follow a shared link.
 const address = new URL(location.href);
 if (address.searchParams.has("lang") || address.searchParams.has("theme")) {
@@ -216,17 +220,43 @@ if (address.searchParams.has("lang") || address.searchParams.has("theme")) {
   history.replaceState(history.state, "", address);
 }
 
-// What waits on a page (approvals) stands beside its name, wherever that is; asked for once for all of them.
+// --- navigation -------------------------------------------------------------------------------------------------------
+
+// What is folded stays folded, by a cookie: the server sends the next page as it will stand. See navigation.py.
+document.addEventListener("click", (event) => {
+  const group = event.target.closest(".side .group > summary")?.parentElement;
+  if (!group) return;
+  const cookie = document.cookie.match(/(?:^|; )carillon_folded=([a-z.]*)/)?.[1] ?? "";
+  const folded = new Set(cookie.split(".").filter(Boolean));
+  // The click comes before it opens or closes.
+  if (group.open) folded.add(group.dataset.group);
+  else folded.delete(group.dataset.group);
+  keepCookie("carillon_folded", [...folded].join("."));
+});
+
+// What waits on a page (approvals) stands beside its name, wherever that is; asked for once for all of them. A folded
+// group and the phone's `more` show the sum of theirs.
 const TALLY_MS = 30_000;
 async function tally() {
-  const places = document.querySelectorAll("[data-tally]");
+  const places = [...document.querySelectorAll("[data-tally]")];
   if (!places.length || document.hidden) return;
-  try {
-    const answer = await fetch(places[0].dataset.tally, { headers: { Accept: "text/html", "HX-Request": "true" } });
-    const text = answer.ok ? await answer.text() : "";
-    for (const place of places) place.innerHTML = text;
-  } catch {
-    // The server is away: whatever else the page does says so.
+  await Promise.all(
+    [...new Set(places.map((place) => place.dataset.tally))].map(async (address) => {
+      try {
+        const answer = await fetch(address, { headers: { Accept: "text/html", "HX-Request": "true" } });
+        const text = answer.ok ? await answer.text() : "";
+        for (const place of places) if (place.dataset.tally === address) place.innerHTML = text;
+      } catch {
+        // The server is away: whatever else the page does says so.
+      }
+    }),
+  );
+  for (const sum of document.querySelectorAll("[data-waiting]")) {
+    const within = sum.closest(".group") ?? document.querySelector(".side");
+    const waiting = [...within.querySelectorAll("[data-tally]")].map((place) => Number(place.textContent) || 0);
+    const total = waiting.reduce((one, other) => one + other, 0);
+    sum.className = total ? "tally" : "";
+    sum.textContent = total || "";
   }
 }
 document.addEventListener("tally", tally);
