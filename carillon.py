@@ -1063,6 +1063,19 @@ class Node:
             told = (("sent", "Messages delivered."), ("failed", "Messages that were not."))
             metrics.statistics(f"adapter_{outlet.name}", outlet.statistics, told)
         metrics.statistics(
+            "business",
+            self.business.statistics,
+            (
+                ("handled", "Events that an actor's rules have handled"),
+                ("said", "Events that rules have said in answer"),
+                ("parked", "Times a rule failed and its actor stopped at one key (the portal's page of parked keys)"),
+                ("waited", "Events that wait, or waited, because their key was parked"),
+            ),
+        )
+        metrics.statistics(
+            "timers", self.clock.statistics, (("said", "Timers of the business that were said to be due"),)
+        )
+        metrics.statistics(
             "inbox",
             self.inbox_statistics,
             (

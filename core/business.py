@@ -505,8 +505,9 @@ class Counts(msgspec.Struct):
     handled: int = 0
     said: int = 0
     parked: int = 0
-    """Times a key was parked, and an event that met a parked key."""
+    """Times a key was parked."""
     waited: int = 0
+    """Events that met a parked key, those that parked it among them."""
 
 
 class Business:
@@ -578,6 +579,11 @@ class Business:
         """Return who decides intents of a type; empty where no business actor does."""
         actor = self._decider.get(type_)
         return "" if actor is None else actor.name
+
+    def statistics(self) -> dict[str, int]:
+        """Return counts over all actors: events handled, said, that met a parked key, and keys parked."""
+        names = ("handled", "said", "parked", "waited")
+        return {name: sum(getattr(one, name) for one in self.counts.values()) for name in names}
 
     def forget(self) -> None:
         """Forget what rows are remembered: what was written has been rolled back, or there is another owner."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-NEWEST: Final = "0004"
+NEWEST: Final = "0010"
 """Version of the business database that this program reads and writes."""
 
 

@@ -253,6 +253,7 @@ class EventLog:
         self._claiming = threading.Lock()
         self._writing = threading.Lock()
         self.business: Final = business
+        self._caught_up = business is None
         self._tables = SqlTables(self.database.placeholder)
 
     def claim(self) -> int:
@@ -276,6 +277,8 @@ class EventLog:
         """
         if self._epoch == 0:
             self.claim()
+        if not self._caught_up:
+            self.catch_up()
         sign = self.database.placeholder
         with self._turn(), self.database.write() as connection:
             # PostgreSQL must hold the row, or a new owner could number beside us; SQLite has one writer anyway.
@@ -340,8 +343,8 @@ class EventLog:
     def catch_up(self, progress: Callable[[int, int], object] = lambda folded, head: None) -> None:
         """Have the business hear what it has not heard: a log written without it, or actors that are new to it.
 
-        Call it before anything else is appended: a log that is long is folded in many transactions here, and would be
-        in one otherwise. What was done stays done when it is interrupted.
+        The first transaction does it by itself; whoever wants to see how far it is does it before. It takes many
+        transactions where the log is long, and what was done stays done when it is interrupted.
 
         Args:
             progress: called with how far the business has come, and the number of the last event.
@@ -356,6 +359,7 @@ class EventLog:
                 self._set_folded(transaction, reached)
             progress(reached, transaction.head)
             if reached == transaction.head:
+                self._caught_up = True
                 return
 
     def _join(self, name: str, progress: Callable[[int, int], object]) -> None:

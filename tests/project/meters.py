@@ -4,6 +4,8 @@ Whoever adds a bound to core/limits.py that somebody outside can reach names it 
 """
 
 METERS = {
+    "business_parked_total": "FIND_ROWS_MAX EMITTED_EVENTS_MAX WAITING_EVENTS_RELEASED_MAX",
+    "timers_said_total": "TIMERS_AT_ONCE",
     "log_lines_let_go_total": "LOG_LINES_PER_MINUTE_MAX",
     # Connections and frames.
     "intake_links_live": "LINKS_MAX",
@@ -113,6 +115,9 @@ METERS = {
 """Figure, without `carillon_` -> the bounds it tells of."""
 
 UNMETERED = {
+    "BUSINESS_CACHE_ROWS_MAX": "what is let go is read again",
+    "PARKED_REASON_CHARACTERS_MAX": "the reason is cut; the log and /metrics say that the key is parked",
+    "CATCH_UP_EVENTS": "the next transaction goes on; the start says how far it is",
     "TRUSTED_NETWORKS_MAX": "the operator is told at the start",
     "ALIVE_S_MAX": "/health/live says so, and the process is ended",
     "READY_KNOWN_S": "how old an answer of /health may be",
