@@ -12,7 +12,7 @@ intent gets exactly one decision, from the one actor that decides its type, or a
 says `Refused` has decided too.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
@@ -58,8 +58,6 @@ class Kept(NamedTuple):
         return tuple(getattr(row, name) for name in self.key)
 
 
-Emit = Callable[[Event, list[Event]], object]
-"""(event, what was said in answer to it)."""
 Run = Callable[[Event, "State"], None]
 Reads = Callable[[Event], Iterable[tuple[type[msgspec.Struct], Key]]]
 
@@ -517,17 +515,25 @@ class Business:
         actors: in the order in which they hear an event; SPINE is added in front.
         parked: (actor, id of the event) -> must be parked there, with this reason, whatever the rule would do now. For
             a replay, which repeats what the log says was parked.
+        pinned: (actor, rule) -> the version in force, whatever is adopted: a replay's as well.
 
     Raises:
         ValueError: two actors share a name, a table, or an intent; a rule or event is declared wrongly.
     """
 
     def __init__(
-        self, actors: Sequence[BusinessActor], *, parked: Mapping[tuple[str, str], str] = MappingProxyType({})
+        self,
+        actors: Sequence[BusinessActor],
+        *,
+        parked: Mapping[tuple[str, str], str] = MappingProxyType({}),
+        pinned: Mapping[tuple[str, str], int] = MappingProxyType({}),
     ) -> None:
         self.actors: Final = (SPINE, *(actor for actor in actors if actor is not SPINE))
         self.counts: Final = {actor.name: Counts() for actor in self.actors}
         self._parked_before = parked
+        self._pinned = pinned
+        self._decided: set[str] = set()
+        """Intents that have got their decision since the last flush: the log does not know yet."""
         self._rows = _Rows()
         self._kept: dict[tuple[str, type], Kept] = {}
         self._by_table: dict[str, Kept] = {}
@@ -588,16 +594,9 @@ class Business:
     def forget(self) -> None:
         """Forget what rows are remembered: what was written has been rolled back, or there is another owner."""
         self._rows.forget()
+        self._decided.clear()
 
-    def fold(
-        self,
-        events: Sequence[Event],
-        log: Log,
-        tables: Tables,
-        *,
-        only: str = "",
-        emit: Emit | None = None,
-    ) -> None:
+    def fold(self, events: Sequence[Event], log: Log, tables: Tables, *, only: str = "") -> None:
         """Run all rules over events that stand in the log, in its order; append what they say behind them.
 
         What they write is in `tables` when it returns. On an error from outside (a store that is away) nothing counts:
@@ -605,39 +604,49 @@ class Business:
 
         Args:
             only: one actor alone: one that has just joined.
-            emit: called with (event, what was said in answer) in place of appending, event by event: a replay's.
         """
-        rows = self._rows
-        rows.tables = tables
-        if len(events) > 1:
-            self._prefetch(events, only)
+        self.begin(events, tables)
         said: list[Event] = []
-        decided: set[str] = set()
         for event in events:
-            answers: list[Event] = []
-            if event.type == "timer.due" and not self._due(event):
-                continue
-            for actor, rules in self._rules.get(event.type, ()):
-                if only in ("", actor.name):
-                    self._hear(actor, rules, event, log, decided, answers)
-            if event.type in self._decider and not only:
-                self._check_heard(event, answers)
-            if event.type == "ops.released" and not only:
-                self._release(event, log, decided, answers)
-            if emit is None:
-                said += answers
-            else:
-                emit(event, answers)
-        rows.flush(self._by_table)
+            said += self.hear(event, log, only=only)
+        self.flush()
         if said:
             log.append(said)
 
-    def _prefetch(self, events: Sequence[Event], only: str) -> None:
+    def begin(self, events: Sequence[Event], tables: Tables) -> None:
+        """Say where rows are read and written from here on, and fetch what the rules will ask for of these events."""
+        self._rows.tables = tables
+        if len(events) > 1:
+            self._prefetch(events)
+
+    def flush(self) -> None:
+        """Write what rules have put since the last time."""
+        self._rows.flush(self._by_table)
+        self._decided.clear()
+
+    def hear(self, event: Event, log: Log, *, only: str = "", without: Collection[str] = frozenset()) -> list[Event]:
+        """Run the rules of all actors over one event; return what they say, not appended.
+
+        Args:
+            only: one actor alone.
+            without: actors that do not hear it: those that had not joined yet.
+        """
+        answers: list[Event] = []
+        if event.type == "timer.due" and not self._due(event):
+            return answers
+        for actor, rules in self._rules.get(event.type, ()):
+            if only in ("", actor.name) and actor.name not in without:
+                self._hear(actor, rules, event, log, answers)
+        if event.type in self._decider and not only:
+            self._check_heard(event, answers)
+        if event.type == "ops.released" and not only:
+            self._release(event, log, answers)
+        return answers
+
+    def _prefetch(self, events: Sequence[Event]) -> None:
         wanted: dict[str, tuple[Kept, set[Key]]] = {}
         for event in events:
             for actor, rules in self._rules.get(event.type, ()):
-                if only not in ("", actor.name):
-                    continue
                 wanted.setdefault(PARKED.table, (PARKED, set()))[1].add((actor.name, event.key))
                 if not actor.always:
                     places = wanted.setdefault(MODULE.table, (MODULE, set()))[1]
@@ -655,7 +664,6 @@ class Business:
         rules: Sequence[Rule],
         event: Event,
         log: Log,
-        decided: set[str],
         answers: list[Event],
     ) -> None:
         """Have one actor handle one event, unless it is switched off, or its key is parked."""
@@ -666,9 +674,7 @@ class Business:
         if self._rows.get(PARKED, (actor.name, event.key)) is not None:
             self._wait(actor, event)
             return
-        reason = self._parked_before.get((actor.name, event.id)) or self._handle(
-            actor, rules, event, log, decided, answers
-        )
+        reason = self._parked_before.get((actor.name, event.id)) or self._handle(actor, rules, event, log, answers)
         if reason:
             self._park(actor, event, reason, answers)
 
@@ -678,7 +684,6 @@ class Business:
         rules: Sequence[Rule],
         event: Event,
         log: Log,
-        decided: set[str],
         answers: list[Event],
     ) -> str:
         """Run the rules of one actor over one event; return why it must be parked, empty when all went well."""
@@ -702,9 +707,11 @@ class Business:
         decisions = [one.answers for one in state.emitted if one.answers]
         if decides and not state.waits and decisions.count(event.id) != 1:
             return f"{decisions.count(event.id)} decisions of {event.type}, where there must be one"
-        if len(set(decisions)) != len(decisions) or (decisions and (decided & {*decisions} or log.answered(decisions))):
+        if len(set(decisions)) != len(decisions) or (
+            decisions and (self._decided & {*decisions} or log.answered(decisions))
+        ):
             return "an intent would be decided twice"
-        decided.update(decisions)
+        self._decided.update(decisions)
         for table, changes in state.layer.items():
             kept = self._by_table[table]
             for key, row in changes.items():
@@ -718,6 +725,8 @@ class Business:
     def _version(self, group: int, actor: str, rule: Rule) -> int:
         versions = rule.versions
         if len(versions) > 1:
+            if pinned := self._pinned.get((actor, rule.name)):
+                return pinned
             adopted = cast("Adopted | None", self._rows.get(ADOPTED, (group, actor, rule.name)))
             if adopted is not None:
                 return adopted.version
@@ -788,7 +797,7 @@ class Business:
             )
         )
 
-    def _release(self, released: Event, log: Log, decided: set[str], answers: list[Event]) -> None:
+    def _release(self, released: Event, log: Log, answers: list[Event]) -> None:
         """Handle what has waited for a key, in order, until all is done or one fails again."""
         payload = released.payload
         assert isinstance(payload, KeyReleased)
@@ -811,7 +820,7 @@ class Business:
             rules = next((rules for one, rules in self._rules.get(event.type, ()) if one is actor), ())
             # Parked again under the release's own id: the log tells both apart.
             reason = self._parked_before.get((actor.name, f"{released.id}:{event.id}")) or self._handle(
-                actor, rules, event, log, decided, answers
+                actor, rules, event, log, answers
             )
             if reason:
                 self._park_again(actor, event, released, reason, answers)

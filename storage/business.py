@@ -42,6 +42,10 @@ class _Codec:
         self._select: Final = f"SELECT {columns} FROM {kept.table} WHERE "
         self._one: Final = "(" + " AND ".join(f"{name} = {sign}" for name in kept.key) + ")"
         self._order: Final = f" ORDER BY {', '.join(kept.key)} LIMIT {sign}"
+        collation = "BINARY" if sign == "?" else '"C"'
+        texts = {field.name for field in fields if field.type is str}
+        order = ", ".join(f"{name} COLLATE {collation}" if name in texts else name for name in kept.key)
+        self.everything: Final = f"SELECT {columns} FROM {kept.table} ORDER BY {order}"
         self.upsert: Final = (
             f"INSERT INTO {kept.table} ({columns}) VALUES ({signs}) ON CONFLICT ({', '.join(kept.key)}) "
             + (f"DO UPDATE SET {update}" if others else "DO NOTHING")
@@ -129,6 +133,14 @@ class SqlTables:
         with self._cursor() as cursor:
             cursor.execute(sql, [*values, limit])
             return [codec.decode(row) for row in cursor.fetchall()]
+
+    def all(self, kept: Kept) -> Iterator[msgspec.Struct]:
+        """Return every row by its key, texts in the order of their bytes."""
+        codec = self._codec(kept)
+        with self._cursor() as cursor:
+            cursor.execute(codec.everything)
+            while rows := cursor.fetchmany(1_000):
+                yield from map(codec.decode, rows)
 
     def write(self, kept: Kept, rows: Sequence[msgspec.Struct], gone: Sequence[Key]) -> None:
         """Insert or replace rows, and delete those with these keys."""

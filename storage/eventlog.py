@@ -210,14 +210,14 @@ def _set_position(connection: Connection, sign: str, reader: str, seq: int) -> N
     )
 
 
-def _joined(name: str) -> Event:
+def _joined(name: str, through: int) -> Event:
     return Event(
         id=derive_id("spine", "join", 1, (), name),
         type="actor.joined",
         time_ms=wall_ms(),
         subject=f"actor:{name}",
         actor="spine",
-        payload=ActorJoined(actor=name),
+        payload=ActorJoined(actor=name, through=through),
     )
 
 
@@ -368,28 +368,26 @@ class EventLog:
         sign = self.database.placeholder
         while True:
             with self._catching_up() as (transaction, folded):
-                sql = f"SELECT seq, heard FROM joined WHERE actor = {sign}"
+                sql = f"SELECT through, heard FROM joined WHERE actor = {sign}"
                 found = transaction.connection.exec_driver_sql(sql, (name,)).first()
-                joined, heard = (0, 0) if found is None else (found[0], found[1])
+                through, heard = (folded, 0) if found is None else (found[0], found[1])
                 if found is None and folded:
-                    [joined] = transaction.append([_joined(name)])
-                    transaction.fresh.clear()
-                past = transaction.after(heard, limits.CATCH_UP_EVENTS) if heard < joined else []
-                past = [event for event in past if event.seq < joined]
+                    transaction.append([_joined(name, folded)])
+                past = transaction.after(heard, min(limits.CATCH_UP_EVENTS, through - heard)) if heard < through else []
                 if past:
                     self._tables.connection = transaction.connection
                     self.business.fold(past, transaction, self._tables, only=name)
                     transaction.fresh.clear()
-                heard = past[-1].seq if past else joined
+                heard += len(past)
                 transaction.connection.exec_driver_sql(
-                    f"INSERT INTO joined (actor, seq, heard) VALUES ({sign}, {sign}, {sign}) "
+                    f"INSERT INTO joined (actor, through, heard) VALUES ({sign}, {sign}, {sign}) "
                     "ON CONFLICT (actor) DO UPDATE SET heard = excluded.heard",
-                    (name, joined, heard),
+                    (name, through, heard),
                 )
                 self._set_folded(transaction, folded)
-            if not past:
+            if heard == through:
                 return
-            progress(heard, joined)
+            progress(heard, through)
 
     @contextmanager
     def _catching_up(self) -> Iterator[tuple[LogTransaction, int]]:

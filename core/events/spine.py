@@ -90,9 +90,11 @@ class RuleAdopted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActorJoined(msgspec.Struct, frozen=True, kw_only=True):
-    """A business actor that this log has not had before has heard all of it up to here."""
+    """A business actor is new to this log. It hears its past alone, and what comes behind it with the others."""
 
     actor: str
+    through: int
+    """Number of the last event of that past."""
 
 
 EVENTS: Final[dict[tuple[str, int], type[msgspec.Struct]]] = {

@@ -87,9 +87,9 @@ BUSINESS_COUNTER: Final = Table(
 JOINED: Final = Table(
     "joined",
     METADATA,
-    # Which actors have heard this log from its beginning, and, while one that is new is catching up, how far it is.
+    # Which actors hear this log, and how far one that is new has come in the past that it hears alone.
     Column("actor", Text, primary_key=True),
-    # Number of its event actor.joined; 0: it was there from the first event on.
-    Column("seq", BigInteger, nullable=False),
+    # Number of the last event of that past; 0: it was there from the first event on.
+    Column("through", BigInteger, nullable=False),
     Column("heard", BigInteger, nullable=False),
 )

@@ -78,7 +78,7 @@ def parking() -> None:
     op.create_table(
         "joined",
         sa.Column("actor", sa.Text, nullable=False),
-        sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("through", sa.BigInteger, nullable=False),
         sa.Column("heard", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("actor", name="pk_joined"),
     )
