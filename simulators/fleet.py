@@ -5,8 +5,9 @@ became of the links. Then `busy` holds the terminals that may want bytes sent (`
 (`Terminal.hang_up`), and `dialling` those that want one. run.py puts sockets to it, tests a scripted platform.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,20 @@ WAYBILL_EVERY: Final = 20
 """... and every so many-th has papers, said when it starts ..."""
 LIVELY_MAX: Final = 10
 """... but all cars together no more of these in one second. What is over goes unsaid."""
+
+
+WISHES_MAX: Final = 1_000
+"""What people want and no car has done yet; the oldest is forgotten. A car a second is much for a city to watch."""
+
+
+class Wish(NamedTuple):
+    """What somebody in a car wants of it."""
+
+    what: Literal["drive", "sos"]
+    number: int
+    """Of the car."""
+    kerb: int = -1
+    """Where to drive to: 0 to n - 1 are the stores."""
 
 
 class Wheel:
@@ -114,6 +129,8 @@ class Fleet:
         self._wheel = Wheel(count, start_ms)
         self._wires: dict[int, Wire] = {}
         self._storm_ms = start_ms + scenario.storm_s * 1000 if scenario.storm_s else NEVER
+        self.wishes: deque[Wish] = deque(maxlen=WISHES_MAX)
+        """What people in the cars want done; another thread may put something here. Waits for the end of a past."""
         self.storm = False
         """Set when all links are to break at once; whoever breaks them sets it back."""
         rng = np.random.default_rng([seed, 0xF1EE7])
@@ -140,6 +157,8 @@ class Fleet:
     def turn(self, now_ms: int) -> None:
         """Bring everything up to now."""
         world = self.world
+        while self.wishes and not self.hurrying:
+            self._grant(self.wishes.popleft(), now_ms)
         while world.now_ms + 1000 <= now_ms:
             changed, pressed, shaded = world.step()
             for number in pressed.tolist():
@@ -174,6 +193,16 @@ class Fleet:
                 terminal.tick(now_ms)
                 self.busy.add(number)
             self._wheel.put(number, min(terminal.report_due_ms, terminal.due_ms))
+
+    def _grant(self, wish: Wish, now_ms: int) -> None:
+        """Do in a car what somebody in it wants."""
+        if wish.what == "drive":
+            self.world.traffic.send(wish.number, wish.kerb)
+        elif wish.what == "sos":
+            self.terminals[wish.number].press_sos()
+            # Pressed now, reported now.
+            self.terminals[wish.number].report_due_ms = now_ms
+            self._wheel.put(wish.number, now_ms)
 
     def _live(self, changed: list[int]) -> None:
         """Let happen in this second what happens in cars: see Scenario.lively."""

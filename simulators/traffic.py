@@ -57,6 +57,8 @@ PATIENCE_S: Final = 90
 TRIP_S: Final = 520
 """What a trip takes on average, measured: how long cars stay parked follows from it and the share that drives."""
 TANK_L: Final = 52.0
+REDIRECT_MPS: Final = 8.0
+"""A car this slow stops within 22 m: no goal that it is given is nearer."""
 EDGES_AHEAD: Final = 8
 
 GREEN: Final = 0
@@ -453,6 +455,7 @@ class Traffic:
         self.cars = np.zeros(cars, CAR)
         self._tails = np.full(city.lanes, -1, np.int32)
         self._claims = np.zeros(city.lanes, CLAIM)
+        self._sent: dict[int, int] = {}
         self._claims["at_s"] = -2
         self._kerb_edge = np.ascontiguousarray(city.kerbs["edge"], dtype=np.int32)
         parked_s = TRIP_S * (1 - driving_share) / max(driving_share, 1e-3)
@@ -523,6 +526,31 @@ class Traffic:
             now_s,
         )
         self.now_s += 1
+        if self._sent:
+            self._redirect()
+
+    def send(self, number: int, kerb: int) -> None:
+        """Let a car drive to a kerb. A parked one leaves now; one on the road turns there as soon as it is slow."""
+        if self.cars[number]["lane"] < 0:
+            self.cars[number]["depart_s"] = self.now_s
+        self._sent[number] = kerb
+
+    def is_at(self, number: int, kerb: int) -> bool:
+        """Tell whether a car is parked at a kerb."""
+        return bool(self.cars[number]["lane"] < 0 and self.cars[number]["goal"] == kerb)
+
+    def _redirect(self) -> None:
+        """Give those that were sent somewhere their goal, where they can still brake for it as anybody does."""
+        for number, kerb in list(self._sent.items()):
+            car, edge = self.cars[number], int(self._kerb_edge[kerb])
+            if car["lane"] < 0 or car["speed_mps"] > REDIRECT_MPS or car["edge"] >> 1 == edge >> 1:
+                continue
+            car["goal"] = kerb
+            # Not nearer than 22 m to either end, as for any other trip.
+            car["goal_m"] = 22.0 + (float(self.city.edges["length_m"][edge]) - 44.0) * chance(
+                self.seed, number, kerb, 10
+            )
+            del self._sent[number]
 
     def crash(self, number: int) -> None:
         """Let a car crash in this second: it stops where it is, and stands for as long as any that crashes."""

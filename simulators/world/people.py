@@ -562,6 +562,8 @@ TWICE_SHARE: Final = 0.04
 """Of web forms that are sent a second time, for the first seemed not to go."""
 OFFLINE_SHARE: Final = 0.05
 """Of counters and events: written on a tablet without a network."""
+DRAWS: Final = 16
+"""Chances in what is written down once."""
 PER_PERSON: Final = 1.9
 """Captures of a person, on average; more of whoever has a car."""
 
@@ -595,7 +597,7 @@ def captures(world: People, seed: int = 1, *, per_person: float = PER_PERSON, si
     again = np.r_[np.zeros(total, bool), np.ones(len(twice), bool)]
     after_ms = np.r_[np.zeros(total, np.int64), rng.integers(2_000, 90_000, size=len(twice))]
     arrival_ms = time_ms[row] + after_ms + wait_ms[row]
-    draws = rng.random((total, 16))
+    draws = rng.random((total, DRAWS))
     order = np.lexsort((again, row, arrival_ms))
     order = order[(time_ms[row] + after_ms)[order] >= since_ms]
     sent: dict[int, int] = {}
@@ -611,7 +613,7 @@ def captures(world: People, seed: int = 1, *, per_person: float = PER_PERSON, si
         repeats = sent.get(n, -1) if is_again else -1
         if not is_again and source[n] == 0:
             sent[n] = number
-        yield _capture(
+        yield written_down(
             world,
             world.persons[who[n]],
             sources[source[n]],
@@ -624,17 +626,23 @@ def captures(world: People, seed: int = 1, *, per_person: float = PER_PERSON, si
         )
 
 
-def _capture(
+def written_down(
     world: People,
     person: Person,
     source: Source,
     time_ms: int,
     draws: list[float],
-    number: int,
-    after_ms: int,
-    arrival_ms: int,
-    repeats: int,
+    number: int = 0,
+    after_ms: int = 0,
+    arrival_ms: int = 0,
+    repeats: int = -1,
 ) -> Capture:
+    """Return what a source writes down of a person.
+
+    Args:
+        time_ms: what was true of them then; it is written down `after_ms` later.
+        draws: DRAWS numbers in [0, 1): chance is all in them.
+    """
     habit = HABITS[source]
     faults: list[str] = []
     name = phone = id_number = vin = plate = address = company = ""
@@ -675,7 +683,7 @@ def _capture(
         source=source,
         store=person.other_store if elsewhere else person.store,
         time_ms=time_ms + after_ms,
-        arrival_ms=arrival_ms,
+        arrival_ms=max(arrival_ms, time_ms + after_ms),
         name=name,
         phone=phone,
         id_number=id_number,

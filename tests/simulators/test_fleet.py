@@ -11,7 +11,7 @@ from protocols.jt808.framing import unwrap
 from protocols.jt808.messages import Location, Satellites
 from simulators import roads
 from simulators.faults import End, Pause
-from simulators.fleet import SLOT_MS, Fleet, Wheel
+from simulators.fleet import SLOT_MS, WISHES_MAX, Fleet, Wheel, Wish
 from simulators.scenarios import SCENARIOS, Scenario, World
 from simulators.terminals import ALARM_COLLISION, ALARM_SOS, NEVER, ONLINE, STATUS_FIXED, Ledger
 from tests.simulators.scripted import Platform
@@ -414,3 +414,25 @@ def test_a_lively_demo_has_cards_papers_engines_passengers_and_pictures_and_not_
     for platform in bench.platforms:
         cards = [one for frame in platform.of(0x0702) if (one := getattr(frame.body, "state", None))]
         assert all(one != two for one, two in itertools.pairwise(cards))
+
+
+def test_people_drive_to_a_store_and_press_the_button(city: roads.City) -> None:
+    bench = Bench(city, 20, SCENARIOS["steady"])
+    bench.run(60)
+    parked = int(np.flatnonzero(bench.fleet.world.traffic.cars["lane"] < 0)[0])
+    pressed = next(n for n in range(20) if n != parked)
+    bench.fleet.wishes += [Wish("drive", parked, 2), Wish("sos", pressed)]
+    bench.run(30)
+    assert not bench.fleet.wishes
+    assert bench.fleet.world.traffic.cars["lane"][parked] >= 0
+    assert bench.fleet.world.traffic.cars["goal"][parked] == 2
+    after = [frame.body for frame in bench.platforms[pressed].of(0x0200) if frame.body.time_ms >= START_MS + 60_000]
+    assert any(location.alarm & ALARM_SOS for location in after)
+
+
+def test_past_a_thousand_wishes_the_oldest_is_forgotten(city: roads.City) -> None:
+    fleet = Fleet(city, 1, SCENARIOS["steady"], 1, START_MS, Ledger())
+    for number in range(WISHES_MAX + 1):
+        fleet.wishes.append(Wish("drive", number, 0))
+    assert len(fleet.wishes) == WISHES_MAX
+    assert fleet.wishes[0].number == 1

@@ -143,3 +143,31 @@ def test_ten_thousand_cars_keep_moving(city: roads.City) -> None:
     assert 0.4 < driving.mean() < 0.8
     assert world.cars["speed_mps"][driving].mean() * 3.6 > 25
     assert world.cars["waited_s"].max() < 400
+
+
+def test_a_car_that_is_sent_somewhere_gets_there(city: roads.City) -> None:
+    world, twin = (Traffic(city, 200, 1, driving_share=0.5) for _ in range(2))
+    for _ in range(5):
+        world.step()
+    parked = int(np.flatnonzero(world.cars["lane"] < 0)[0])
+    driving = int(np.flatnonzero(world.cars["lane"] >= 0)[0])
+    for number in (parked, driving):
+        world.send(number, 3)
+    arrived: dict[int, int] = {}
+    fastest_brake = 0.0
+    before = world.cars["speed_mps"].copy()
+    for second in range(2400):
+        world.step()
+        fastest_brake = max(fastest_brake, float((before - world.cars["speed_mps"])[[parked, driving]].max()))
+        before = world.cars["speed_mps"].copy()
+        for number in (parked, driving):
+            if number not in arrived and world.is_at(number, 3):
+                arrived[number] = second
+        if len(arrived) == 2:
+            break
+    assert set(arrived) == {parked, driving}
+    # It turns there as any driver does: nobody brakes as in a crash.
+    assert fastest_brake < 6.0
+    for _ in range(5):
+        twin.step()
+    assert not twin.is_at(parked, 3)
