@@ -42,10 +42,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildServer]:
 
 @pytest.fixture(scope="package")
 def lived(demo: ChildServer) -> ChildServer:
-    """The demo once its past is over: there is a crash to look at, and a track."""
+    """The demo once its past is over and stored: there is a crash to look at, and a track."""
     deadline = time.monotonic() + PAST_S_MAX
-    while not demo.ask("GET", "/api/v1/events?type=crash&limit=1")[1]["items"] or "real time from" not in demo.log_end(
-        LOG_LINES_MAX
+    while not (
+        demo.ask("GET", "/api/v1/events?type=crash&limit=1")[1]["items"]
+        and "real time from" in demo.log_end(LOG_LINES_MAX)
+        and demo.query("SELECT vehicle_id FROM report LIMIT 1")
     ):
         assert time.monotonic() < deadline, demo.log_end()
         time.sleep(0.2)
