@@ -642,3 +642,21 @@ CATCH_UP_EVENTS: Final = 512
 """Events folded in one transaction where a log is caught up with: 50 ms, with one sync."""
 TIMERS_AT_ONCE: Final = 256
 """Timers said to be due in one transaction; the next look takes the next ones."""
+
+# --- the garage -------------------------------------------------------------------------------------------------------
+
+LINKS_OF_CAR_MAX: Final = 200
+"""People ever linked to one car: ten owners with a family and a fleet's drivers each. Their ends are at most so many
+events in answer to one sale (EMITTED_EVENTS_MAX). One more is refused (links_full)."""
+MERGES_FOLLOWED_MAX: Final = 32
+"""How often a person was merged into another one who was merged again: each step a row. Past it two links count as two
+persons'."""
+ODOMETER_M_MAX: Final = 3_000_000_000
+"""What an odometer can show, in metres: the car with most kilometres on earth came 5.2 million, a lorry's instrument
+ends at 2,999,999 km or before. More is refused (odometer_unfit)."""
+HELD_PAGE_MAX: Final = 200
+ENTRIES_PAGE_MAX: Final = 500
+"""Held readings, and entries of a health record, on one page: 100 KB; the next page goes on behind."""
+ENTRIES_PROVED_MAX: Final = 20_000
+"""Entries of one record that are reckoned over for one answer, 6 us each: 0.12 s. Past it the answer says up to which
+entry it was reckoned over, and still whether the newest is what the log was told."""

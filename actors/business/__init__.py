@@ -5,7 +5,8 @@ A new one is its file, a row here, its events (core/events/), its tables (storag
 
 from typing import Final
 
+from actors.business.garage import GARAGE
 from core.business import SPINE, BusinessActor
 
-BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE,)
+BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE, GARAGE)
 """In the order in which they hear an event."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 from markupsafe import Markup
 
+from api.portal.garage_words import Garaged, garage_said, word_said
 from api.portal.render import Words
 from api.portal.terms import choice_name, is_declared, message_name
 from core.events import (
@@ -122,6 +123,8 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
     """Return in a few words what exactly happened; empty where the type says it all."""
     t = words.t
     fields = fields_of(event)
+    if isinstance(event.payload, Garaged):
+        return garage_said(event.payload, words)
     match event.payload:
         case FenceCrossed(fence_id=fence, speed_kmh10=speed, stay_ms=stay_ms, reason=reason, inferred=inferred):
             name = names.fences.get(fence, t("event_fence_numbered", n=fence))
@@ -283,7 +286,8 @@ def pairs_of(event: Event, names: Names, words: Words, map_open: bool) -> list[t
     for name, value in fields.items():
         if name in _HIDDEN or (name in _ON_THE_CARD and isinstance(event.payload, CrashJudged)):
             continue
-        pairs.append((words.or_text(f"event_field_{name}", name), _said(name, value, names, words)))
+        word = word_said(event.payload, name, value, words) or _said(name, value, names, words)
+        pairs.append((words.or_text(f"event_field_{name}", name), word))
     return pairs
 
 
@@ -417,6 +421,12 @@ LOOKS: Final[dict[str, Look]] = {
     "message": Look("outbox", "quiet"),
     "trip": Look("route", "quiet"),
     "odometer": Look("speed", "quiet"),
+    "odometer.held": Look("speed", "warn"),
+    "odometer.corrected": Look("speed", "warn"),
+    "health": Look("shield", "quiet"),
+    "vehicle.person": Look("user", "info"),
+    "vehicle.person.ended": Look("user", "quiet"),
+    "vehicle.state": Look("car", "info"),
     "overspeed": Look("speed", "warn"),
     "overspeed.ended": Look("speed", "quiet"),
     "proximity": Look("target", "quiet"),
@@ -445,7 +455,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "media": ("media.",),
     "session": ("terminal.session.",),
     "terminal": ("terminal.",),
-    "vehicle": ("vehicle.",),
+    "vehicle": ("vehicle.", "health."),
     "geofence": ("geofence.",),
     "rules": ("rules.",),
     "driver": ("driver.", "waybill.", "question.", "information.", "passengers."),

@@ -99,6 +99,7 @@ METERS = {
     "FENCE_SPEED_S_MAX FENCES_MAX AREA_CORNERS_MAX AREA_ROUTE_WIDTH_M_MAX AREA_ROUTE_POINTS_MAX AREA_MS_MIN "
     "AREA_MS_END AREAS_PER_GROUP_MAX GEOJSON_FEATURES_MAX GEOJSON_CORNERS_MAX GEOJSON_REFUSALS_MAX KML_DEPTH_MAX "
     "KML_ELEMENTS_MAX KMZ_MEMBERS_MAX KMZ_RATIO_MAX",
+    "api_problem_intent_refused_total": "LINKS_OF_CAR_MAX ODOMETER_M_MAX",
     "api_problem_rules_full_total": "RULE_GROUPS_MAX RULE_VERSIONS_MAX",
     "api_problem_guard_invalid_total": "ARMED_RADIUS_M_MIN ARMED_RADIUS_M_MAX",
     "api_problem_keys_full_total": "KEYS_PER_ACCOUNT_MAX",
@@ -136,6 +137,10 @@ UNMETERED = {
     "QUERY_REQUEST_S": "the asker on this machine is told",
     "QUERY_BACKLOG": "the asker on this machine waits in connect()",
     "BINDINGS_READ_MAX": "only the newest are shown",
+    "MERGES_FOLLOWED_MAX": "two links stand where one would; the person's page shows both",
+    "HELD_PAGE_MAX": "a page; the next one follows",
+    "ENTRIES_PAGE_MAX": "a page; the next one follows",
+    "ENTRIES_PROVED_MAX": "the answer says how many entries it has reckoned over",
     "REPLAY_ROWS": "a page; the next one follows",
     "REPLAY_LISTED_MAX": "the answer says how many more there are",
     "OUTLINES_MAX": "the answer counts the others in cells",

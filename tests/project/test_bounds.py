@@ -228,6 +228,12 @@ BOUNDS = {
     "ACCOUNT_STORES_MAX": "tests/api/test_bounds.py::test_an_account_is_given_so_many_stores_and_no_more",
     "ARMED_RADIUS_M_MIN": "tests/api/test_bounds.py::test_an_armed_cars_reach_ends_at_its_bounds",
     "ARMED_RADIUS_M_MAX": "tests/api/test_bounds.py::test_an_armed_cars_reach_ends_at_its_bounds",
+    "LINKS_OF_CAR_MAX": "tests/business/test_garage.py::test_a_car_holds_so_many_links_and_one_more_is_refused",
+    "MERGES_FOLLOWED_MAX": "tests/business/test_garage.py::test_merges_are_followed_so_far_and_no_farther",
+    "ODOMETER_M_MAX": "tests/business/test_garage.py::test_a_program_signs_no_correction",
+    "HELD_PAGE_MAX": "tests/storage/test_garage.py::test_pages_end_at_their_bound_and_go_on_behind_it",
+    "ENTRIES_PAGE_MAX": "tests/storage/test_garage.py::test_pages_end_at_their_bound_and_go_on_behind_it",
+    "ENTRIES_PROVED_MAX": "tests/storage/test_garage.py::test_a_record_longer_than_is_reckoned_at_once_says_how_far_it_holds",
     # core/config.py
     "links_per_address_max": "tests/intake/test_abuse.py::test_an_address_has_so_many_connections_and_another_is_served",
     "links_per_address_minute_max": "tests/intake/test_abuse.py::test_an_address_opens_so_many_connections_a_minute",
