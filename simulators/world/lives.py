@@ -177,6 +177,10 @@ def plan(world: People, person: Person, day: int, pace: float = 1.0) -> tuple[Ac
     often *= np.array([_inclination(what, like, bool(cars)) for what in WHATS])
     counts = np.minimum(rng.poisson(often), ACTS_MAX)
     weights = np.array(JOBS[like.job].hours, dtype=float)
+    weights /= weights.sum()
+    # At a pace of a day an hour every hour has a whole day in it.
+    whole = min(1.0, pace / 24)
+    weights = weights * (1.0 - whole) + whole / 24
     hours = rng.choice(24, size=int(counts.sum()), p=weights / weights.sum())
     told: list[tuple[int, What]] = []
     at = 0

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from simulators.group import vin_of
+from simulators.group import store_of, vin_of
 from simulators.terminals import identity
 from simulators.world.names import ALIKE_GIVEN, ALIKE_SURNAMES, ERAS, GIVEN, ONE_CHARACTER, SOUNDS, SURNAMES
 
@@ -240,7 +240,11 @@ def people(
     head = np.arange(persons) - place
     born, sex, role = _ages(rng, place, head)
     surnames, given = _names(rng, place, head, born, sex, role)
+    homes = _homes(rng, sizes, start_ms, now_ms)
+    owned, home = _cars(rng, sizes, role, cars, start_ms, now_ms)
     store = rng.integers(stores, size=len(sizes))
+    # Whoever has a car goes where it is looked after; the last of `home` to be set is that of the first car.
+    store[home[::-1]] = np.array([store_of(number, stores) for number in range(len(home))], dtype=np.int64)[::-1]
     other = np.where(
         rng.random(len(sizes)) < 0.08, (store + 1 + rng.integers(max(1, stores - 1), size=len(sizes))) % stores, -1
     )
@@ -283,8 +287,6 @@ def people(
         one if one.has_phone else msgspec.structs.replace(one, numbers=made[first].numbers)
         for one, first in zip(made, head.tolist(), strict=True)
     )
-    homes = _homes(rng, sizes, start_ms, now_ms)
-    owned = _cars(rng, sizes, role, cars, start_ms, now_ms)
     cars_of: dict[int, list[int]] = {}
     for car in owned:
         for id_ in dict.fromkeys(holding.person for holding in car.holdings):
@@ -454,8 +456,8 @@ def _homes(rng: np.random.Generator, sizes: np.ndarray, start_ms: int, now_ms: i
 
 def _cars(
     rng: np.random.Generator, sizes: np.ndarray, role: np.ndarray, wanted: int | None, start_ms: int, now_ms: int
-) -> tuple[Car, ...]:
-    """Return the cars and who owns and drives them over time.
+) -> tuple[tuple[Car, ...], np.ndarray]:
+    """Return the cars and who owns and drives them over time, and the household that each was first bought by.
 
     A household has none, one or two. One car in eight has changed hands in these years, to another household; one in
     twenty-five is a firm's, and whoever drives it is all that the group knows of it.
@@ -512,7 +514,7 @@ def _cars(
         made.append(
             Car(number, vin_of(number), identity(number).plate, FIRMS[of_firm] if of_firm >= 0 else "", tuple(holdings))
         )
-    return tuple(made)
+    return tuple(made), home
 
 
 # --- what the group was told ------------------------------------------------------------------------------------------

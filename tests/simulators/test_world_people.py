@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from simulators.group import vin_of
+from simulators.group import store_of, vin_of
 from simulators.world.people import (
     FAULTS,
     NOW_MS,
@@ -94,6 +94,15 @@ def test_a_car_has_one_owner_at_a_time_and_takes_its_vin_along(world: People) ->
             assert before.to_ms == after.from_ms
             assert world.person(before.person).household != world.person(after.person).household
     assert 0.08 < sold / len(world.cars) < 0.16
+
+
+def test_whoever_has_a_car_goes_to_the_store_that_has_it_in_its_books(world: People) -> None:
+    firsts: dict[int, int] = {}
+    for car in world.cars:
+        firsts.setdefault(world.person(car.holdings[0].person).household, car.number)
+    for household, number in firsts.items():
+        for member in world.households[household].members:
+            assert world.person(member).store == store_of(number, 6)
 
 
 @pytest.mark.parametrize("cars", [0, 10, 500, 5_000])
