@@ -424,7 +424,7 @@ class Node:
         from protocols.jt808.kernels import KERNELS as JT808
         from storage import migrate
         from storage.clickhouse import ReportStore
-        from storage.errors import AnsweredTwiceError, OwnerFencedError
+        from storage.errors import AnsweredTwiceError, OwnerFencedError, StorageError
         from storage.eventlog import EventLog
         from storage.geofences import Judged
         from storage.inbox import Inbox
@@ -439,7 +439,11 @@ class Node:
         self.stopping = False
         self.hurried = trio.Event()
         self.store = ReportStore(config.reports)
-        self.store.ensure_schema()
+        self.store_begun, self.store_fault = False, ""
+        self.table = VehicleTable()
+        self.begin_store()
+        if self.store_fault and config.reports.startswith("chdb:"):
+            raise StorageError(self.store_fault)
         migrate(config.business)
         self.fenced: OwnerFencedError | None = None
 
@@ -471,6 +475,7 @@ class Node:
             # An empty look costs 0.1 ms in a worker thread; who does not know our doorbell waits for it.
             "inbox": Errand(moving.move, look_s=0.5),
             "clock": Errand(self.clock.step, look_s=0.5),
+            "store": Errand(self.begin_store),
             "guarding": Errand(self.guarding.step, sorted({topic_of(type_) for type_ in THEFT_TYPES})),
             "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
             "evidence": Errand(self.evidence.step, [topic_of(type_) for type_ in EVIDENCE_TYPES]),
@@ -497,8 +502,6 @@ class Node:
         self.journal = Journal(
             config.journal_path, keep_ms=config.journal_keep_h * 3_600_000, bytes_max=config.journal_bytes_max
         )
-        self.table = VehicleTable()
-        self.table.update_positions(rows_of(self.store.last_positions()))
         self.fences = Judged(self.registry.geofences)
         self.fences_changed: set[int] = set()
         self.fences_asked = trio.Event()
@@ -613,6 +616,33 @@ class Node:
         self._token = token
         # Last: whoever is woken is there.
         self.bell.subscribe(lambda seq, topics: token.run_sync_soon(self._rung, seq, topics))
+
+    def begin_store(self) -> int:
+        """Bring the store's tables up to date and load last positions, if that was not done. Returns 0: an errand.
+
+        A ClickHouse server that is away keeps no node from starting: cars are answered from the journal, and crashes
+        seen. Positions that come late are older than what the cars have told since, and change nothing of that. Blocks.
+
+        Raises:
+            StoreNewerError: the store is of a later version.
+        """
+        from core.logging import say
+        from storage.errors import StorageError, StoreNewerError
+
+        if self.store_begun:
+            return 0
+        try:
+            self.store.ensure_schema()
+            self.table.update_positions(rows_of(self.store.last_positions()))
+        except StoreNewerError:
+            raise
+        except StorageError as error:
+            if not self.store_fault:
+                say("store.away", fault=str(error))
+            self.store_fault = str(error)
+        else:
+            self.store_begun, self.store_fault = True, ""
+        return 0
 
     def _rung(self, seq: int, topics: frozenset[str]) -> None:
         for follower in self.followers.values():
@@ -823,8 +853,8 @@ class Node:
         # A segment that cannot be prepared is no fault yet while another is ready; both are said.
         if fault := self.intake.fault or self.journal.last_error:
             faults.append(f"journal: {fault}")
-        if self.recorder.fault:
-            faults.append(f"store: {self.recorder.fault}")
+        if fault := self.recorder.fault or self.store_fault:
+            faults.append(f"store: {fault}")
         try:
             self.eventlog.ping_write()
         except StorageError as error:
@@ -1219,7 +1249,8 @@ def run_part(options: argparse.Namespace) -> int:
     if options.command == "api":
         return serve_api(config)
     return complain(
-        f"{options.command}: there are no business actors yet; facts are in the event log (GET /api/v1/events)",
+        f"{options.command}: the business is folded by the node that owns the event log (carillon up or "
+        "carillon ingest), in the transaction that appends; a process of its own would not be quicker",
         EXIT_REFUSED,
     )
 

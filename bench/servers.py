@@ -246,6 +246,7 @@ def start_carillon(
     tcp: int = 0,
     registration: str = "open",
     environment: dict[str, str] | None = None,
+    health: bool = True,
     **settings: object,
 ) -> ChildServer:
     """Start `carillon up` on free ports of loopback, and wait until it is healthy.
@@ -253,10 +254,13 @@ def start_carillon(
     Args:
         environment: further variables, as LD_PRELOAD.
         part: or `ingest`, which has no API: it is waited for until it takes terminals.
+        health: wait for terminals to be taken only, where False: a store is away.
     """
     command = [sys.executable, str(REPOSITORY / "carillon.py"), part, "--registration", registration]
     options = _environment(ack_after, ack_window_ms, {"http": "127.0.0.1:0", **settings})
-    return ChildServer(command, data, tcp=tcp, environment={**options, **(environment or {})}, health=part == "up")
+    return ChildServer(
+        command, data, tcp=tcp, environment={**options, **(environment or {})}, health=health and part == "up"
+    )
 
 
 def start_intake(

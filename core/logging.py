@@ -68,6 +68,7 @@ OCCURRENCES: Final[Mapping[str, Occurrence]] = {
     "log.let_go": Occurrence(WARNING, "{lines} more lines of {occurrence} in the last minute were not written"),
     "rules.beyond": Occurrence(ERROR, "group {group} has thresholds of its own and is judged by the defaults"),
     "rules.misread": Occurrence(WARNING, "rule {detector} version {version} of group {group}: {fault}"),
+    "store.away": Occurrence(WARNING, "the store cannot be reached; reports wait in the journal: {fault}"),
     "store.left_behind": Occurrence(WARNING, "the store did not take everything; the rest waits in the journal"),
     "streams.waiting": Occurrence(WARNING, "the event streams wait: {fault}"),
     "thread.failed": Occurrence(ERROR, "thread {thread} has ended"),

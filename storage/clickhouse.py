@@ -343,6 +343,7 @@ class ReportStore:
         self._newest: list[np.ndarray] = []
         self._mileage: list[np.ndarray] = []
         self._writing = threading.Lock()
+        self._unprepared = False
         self._block = BlockRoom()
         self._encoding = threading.Lock()
         self._readers: list[Any] = []
@@ -397,6 +398,8 @@ class ReportStore:
             if self._writer is None:
                 self._writer = self._connect()
             with _store_errors():
+                if self._unprepared:
+                    self._prepare(self._writer)
                 yield self._writer
 
     @contextmanager
@@ -441,29 +444,35 @@ class ReportStore:
 
         Raises:
             StoreNewerError: the store is of a later version.
+            StorageError: it is away. Then the next call that writes does this first.
         """
-        with self._written_by() as client:
-            client.command(f"CREATE DATABASE IF NOT EXISTS {self._address.database}", use_database=False)
-            for statement in SCHEMA_VERSION_TABLE:
-                client.command(statement)
-            version = int(client.command("SELECT max(version) FROM schema_version"))
-            if version > SCHEMA_VERSION:
-                raise StoreNewerError(
-                    f"the reports are of version {version}, this program knows {SCHEMA_VERSION}: a later one has "
-                    "written them; start that, or restore a copy of before"
-                )
-            settings = DURABLE + "".join(f", {name} = {value}" for name, value in TUNING.items() if _has(client, name))
-            for step in STEPS[version:]:
-                for statement in step.statements:
-                    client.command(statement.replace(DURABLE, settings))
-                client.command(
-                    "INSERT INTO schema_version (version, applied_ms, name, sha256, program) VALUES "
-                    f"({step.version}, {time.time_ns() // 1_000_000}, '{step.name}', '{step.sha256}', '{VERSION}')",
-                    settings={"async_insert": 0},
-                )
-            if 0 < version < SCHEMA_VERSION:
-                say("node.migrated", what="the reports", before=version, version=SCHEMA_VERSION)
-        return SCHEMA_VERSION
+        self._unprepared = True
+        with self._written_by():
+            return SCHEMA_VERSION
+
+    def _prepare(self, client: Any) -> None:
+        """Bring the tables to this program's version, holding the writing client."""
+        client.command(f"CREATE DATABASE IF NOT EXISTS {self._address.database}", use_database=False)
+        for statement in SCHEMA_VERSION_TABLE:
+            client.command(statement)
+        version = int(client.command("SELECT max(version) FROM schema_version"))
+        if version > SCHEMA_VERSION:
+            raise StoreNewerError(
+                f"the reports are of version {version}, this program knows {SCHEMA_VERSION}: a later one has "
+                "written them; start that, or restore a copy of before"
+            )
+        settings = DURABLE + "".join(f", {name} = {value}" for name, value in TUNING.items() if _has(client, name))
+        for step in STEPS[version:]:
+            for statement in step.statements:
+                client.command(statement.replace(DURABLE, settings))
+            client.command(
+                "INSERT INTO schema_version (version, applied_ms, name, sha256, program) VALUES "
+                f"({step.version}, {time.time_ns() // 1_000_000}, '{step.name}', '{step.sha256}', '{VERSION}')",
+                settings={"async_insert": 0},
+            )
+        if 0 < version < SCHEMA_VERSION:
+            say("node.migrated", what="the reports", before=version, version=SCHEMA_VERSION)
+        self._unprepared = False
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

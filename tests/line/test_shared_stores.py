@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 import carillon
+from bench.faults.proxy import Proxy
 from bench.servers import start_carillon
 from core.events import Event
 from storage.eventlog import EventLog
@@ -51,6 +52,31 @@ def test_up_keeps_judges_and_answers_over_servers(servers: tuple[str, str], tmp_
         server.stop()
     assert not (tmp_path / "data" / "clickhouse").exists()
     assert not (tmp_path / "data" / "carillon.db").exists()
+
+
+def test_a_node_starts_and_judges_while_its_store_is_away_and_stores_once_it_is_there(
+    servers: tuple[str, str], tmp_path: Path
+) -> None:
+    """A fresh database: its tables are made as soon as the server can be reached."""
+    reports, _ = servers
+    with Proxy(int(reports.rpartition(":")[2])) as proxy:
+        proxy.set("refuse")
+        dsn = f"{reports.rpartition(':')[0]}:{proxy.port}/late"
+        with start_carillon(tmp_path / "data", report_dsn=dsn, health=False) as server:
+            line = Line(server)
+            terminal = line.terminal(PHONE).login()
+            terminal.report(place(1))
+            terminal.report(place(2, alarm=1))
+            until(lambda: line.events("sos."))
+            status, health = server.ask("GET", "/health")
+            assert status == 503
+            assert "store: " in str(health)
+            proxy.set("pass")
+            until(lambda: server.ask("GET", "/health")[0] == 200)
+            rows = until(lambda: rows if len(rows := line.stored(PHONE)) == 2 else None)
+            assert [row["time_ms"] for row in rows] == [START_MS + 1000, START_MS + 2000]
+            line.close()
+            server.stop()
 
 
 def test_a_node_whose_log_is_taken_over_stops_and_loses_nothing(servers: tuple[str, str], tmp_path: Path) -> None:

@@ -61,13 +61,13 @@ def test_stores_that_cannot_be_shared_are_refused_with_the_reason(
     assert "business_dsn is sqlite" in capsys.readouterr().err
 
 
-def test_what_there_is_not_yet_is_refused_with_the_reason(
+def test_a_part_that_is_no_process_of_its_own_is_refused_with_the_reason(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CARILLON_REPORT_DSN", "clickhouse://127.0.0.1:1")
     monkeypatch.setenv("CARILLON_BUSINESS_DSN", "postgresql+psycopg://127.0.0.1:1/x")
     assert carillon.main(["business", "--data", str(tmp_path)]) == 3
-    assert "no business actors yet" in capsys.readouterr().err
+    assert "folded by the node that owns the event log" in capsys.readouterr().err
 
 
 def test_a_store_that_is_away_at_the_start_is_said_plainly(tmp_path: Path) -> None:
