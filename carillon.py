@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from storage.eventlog import EventLog
     from storage.people import People
     from storage.registry import Registry
+    from storage.replay import Replayed
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -45,6 +46,8 @@ EXIT_REFUSED: Final = 3
 """This version cannot do that yet, or not with these stores; the reason is on standard error."""
 EXIT_FENCED: Final = 4
 """Another process has taken over the event log. To start again would take it back: whoever supervises must not."""
+EXIT_DIFFERS: Final = 5
+"""What was compared is not equal."""
 
 EXPLAIN_LINE_BYTES_MAX: Final = 64 * 1024
 """A line of `explain -`. The largest frame is 4,096 bytes, 8,192 digits; spaces may treble that."""
@@ -1526,6 +1529,12 @@ def run_replay(options: argparse.Namespace) -> int:
     from storage.query import ask_reports
     from storage.registry import Registry
 
+    if options.what == "business":
+        return run_replay_business(options)
+    if options.into or options.adopt:
+        return complain("replay: --into and --adopt are for `replay business`", EXIT_USAGE)
+    if not options.detector:
+        return complain("replay: give --detector NAME, or `replay business`", EXIT_USAGE)
     config = read_config(options)
     try:
         types_of(options.detector)
@@ -1586,6 +1595,76 @@ def run_replay(options: argparse.Namespace) -> int:
     else:
         print(outcome_text(outcome))
     return EXIT_OK
+
+
+def run_replay_business(options: argparse.Namespace) -> int:
+    """Fold the business's log again from empty and print what differs. A server may be running.
+
+    The exit status says what was found: 0 where events and tables are equal, and 5 where something differs by the
+    rules that are in force. Under rules of `--adopt` differences are what was asked for.
+    """
+    import tempfile
+    from pathlib import Path
+
+    import msgspec
+
+    from actors.business import BUSINESS
+    from core.data_directory import running_process
+    from storage.database import Database
+    from storage.errors import StorageError
+    from storage.replay import replay
+
+    config = read_config(options)
+    if options.set or options.detector:
+        return complain("replay business: --detector and --set are for reports; see --adopt", EXIT_USAGE)
+    adopt: dict[tuple[str, str], int] = {}
+    for text in options.adopt or ():
+        rule, _, version = text.partition("=")
+        actor, _, name = rule.partition(".")
+        if not (actor and name and version.isdecimal()):
+            return complain(f"replay business: --adopt takes ACTOR.RULE=VERSION, got {text!r}", EXIT_USAGE)
+        adopt[actor, name] = int(version)
+    if running_process(config.data_path) is None and not (config.data_path / "version").exists():
+        return complain(f"replay business: there is no data in {config.data_path}", EXIT_FAILED)
+    shown = ProgressLine()
+    with tempfile.TemporaryDirectory(prefix="carillon-replay-") as scratch:
+        try:
+            database = Database(config.business)
+            try:
+                into = Path(options.into) if options.into else Path(scratch) / "business.db"
+                found = replay(database, into, BUSINESS, adopt=adopt, progress=shown.caught_up)
+            finally:
+                database.close()
+                shown.end()
+        except ValueError as fault:
+            return complain(f"replay business: {fault}", EXIT_USAGE)
+        except (StorageError, OSError) as error:
+            return complain(f"replay business: {error}", EXIT_FAILED)
+    if options.json:
+        print(msgspec.json.encode({**msgspec.to_builtins(found), "equal": found.equal}).decode())
+    else:
+        print(replayed_text(found))
+    return EXIT_OK if found.equal or adopt else EXIT_DIFFERS
+
+
+def replayed_text(found: "Replayed") -> str:
+    """Return what a replay of the business found, as a person reads it."""
+    lines = [
+        f"{found.events:,} events folded, {found.handled:,} times a rule ran; {found.rows_compared:,} rows compared"
+    ]
+    if found.equal:
+        return "\n".join([*lines, "equal: every event and every row comes out as it stands"])
+    lines.append(
+        f"events: {found.said:,} would be said, {found.unsaid:,} would not, {found.changed:,} with other words; "
+        f"rows that differ: {found.rows:,}"
+    )
+    for one in found.differences:
+        lines.append(f"{one.what:8} {one.name}  {one.about}")
+        lines += [f"    {sign} {words}" for sign, words in (("-", one.before), ("+", one.now)) if words]
+    told = len(found.differences)
+    if (there := found.said + found.unsaid + found.changed + found.rows) > told:
+        lines.append(f"… and {there - told:,} more")
+    return "\n".join(lines)
 
 
 def arming_of(registry: "Registry", capacity: int) -> "Arming":
@@ -1833,7 +1912,23 @@ def add_user(command: argparse.ArgumentParser) -> None:
 
 def add_replay(command: argparse.ArgumentParser) -> None:
     add_data(command)
-    command.add_argument("--detector", required=True, metavar="NAME", help="whose facts: geofence, crash …")
+    command.add_argument(
+        "what",
+        nargs="?",
+        choices=("reports", "business"),
+        default="reports",
+        help="stored reports by a detector (default), or the whole business from the first event of its log",
+    )
+    command.add_argument("--detector", default="", metavar="NAME", help="reports: whose facts: geofence, crash …")
+    command.add_argument(
+        "--into", default="", metavar="PATH", help="business: keep the tables made anew in this file (default: do not)"
+    )
+    command.add_argument(
+        "--adopt",
+        action="append",
+        metavar="ACTOR.RULE=VERSION",
+        help="business: this version of a rule from the first event on; again for more (default: as the log says)",
+    )
     command.add_argument(
         "--from",
         dest="since",
@@ -1890,7 +1985,7 @@ COMMANDS: Final = (
     Command("query", "ask the stored reports in SQL", add_query, run_query),
     Command("frames", "print the raw frames of a terminal from the journal", add_frames, run_frames),
     Command("user", "enter a user, or make a new one-time link for one", add_user, run_user),
-    Command("replay", "judge stored reports again by other rules", add_replay, run_replay),
+    Command("replay", "judge stored reports again, or fold the business again, by other rules", add_replay, run_replay),
     Command("config", "show every option, its value and where it comes from", add_up, run_config),
     Command("warm", "compile the kernels into numba's cache, once on a machine", add_nothing, run_warm),
 )

