@@ -217,6 +217,7 @@ def run_node(config: "Config", *, with_api: bool) -> int:
         import trio
 
         from api.server import ServerError
+        from core.envelope import KeyringError, SealBrokenError
         from core.intake.journal import JournalError
         from storage.errors import OwnerFencedError, StorageError
 
@@ -226,7 +227,7 @@ def run_node(config: "Config", *, with_api: bool) -> int:
         except* OwnerFencedError as failed:
             fault = f"{failed.exceptions[0]}; this node has stopped, what it acknowledged is in its journal"
             status = EXIT_FENCED
-        except* (JournalError, ServerError, StorageError) as failed:
+        except* (JournalError, KeyringError, SealBrokenError, ServerError, StorageError) as failed:
             fault, status = "; ".join(str(error) for error in failed.exceptions), EXIT_FAILED
     return complain(fault, status) if status else EXIT_OK
 
@@ -390,6 +391,7 @@ class Node:
         from actors.alerting import TYPES, Alerting
         from actors.areas import TYPES as AREA_TYPES
         from actors.areas import Areas
+        from actors.auditing import Auditing
         from actors.business import BUSINESS
         from actors.commands import CommandRoom, last_fix_in
         from actors.credentials import Credentials
@@ -418,7 +420,7 @@ class Node:
         from core.follow import Errand, Follower
         from core.intake.intake import Intake, listen
         from core.intake.journal import Journal
-        from core.limits import LINKS_MAX
+        from core.limits import AUDIT_SEAL_S, LINKS_MAX
         from core.log import LogWriter
         from core.position import Position
         from core.rules import Rules
@@ -431,6 +433,7 @@ class Node:
         from storage.eventlog import EventLog
         from storage.geofences import Judged
         from storage.inbox import Inbox
+        from storage.keys import seal_clear
         from storage.media import MediaStore
         from storage.people import People
         from storage.query import QueryServer
@@ -458,9 +461,14 @@ class Node:
         self.eventlog = EventLog(
             config.business,
             owner=config.node,
+            keys=config.keys_path,
             business=self.business,
             on_fenced=lambda error: token.run_sync_soon(fence, error),
         )
+        # Text of before there were seals, and the first word with the ring: a wrong one must be told before anything
+        # is taken in.
+        self.eventlog.database.keys.check()
+        seal_clear(self.eventlog.database)
         catching_up = ProgressLine()
         self.eventlog.catch_up(catching_up.caught_up)
         catching_up.end()
@@ -471,6 +479,7 @@ class Node:
         self.media = MediaStore(self.eventlog, config.media_path, config.media_bytes_max)
         self.keeper = Keeper(self.media)
         self.evidence = Evidence(self.eventlog, self.media)
+        self.auditing = Auditing(self.eventlog)
         self.guarding = Guarding(self.eventlog)
         self.tracking = Tracking(self.eventlog)
         self.outlets = [Outlet(adapter, self.eventlog) for adapter in ADAPTERS]
@@ -479,6 +488,7 @@ class Node:
             "inbox": Errand(moving.move, look_s=0.5),
             "clock": Errand(self.clock.step, look_s=0.5),
             "store": Errand(self.begin_store),
+            "auditing": Errand(self.auditing.step, look_s=AUDIT_SEAL_S),
             "guarding": Errand(self.guarding.step, sorted({topic_of(type_) for type_ in THEFT_TYPES})),
             "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
             "evidence": Errand(self.evidence.step, [topic_of(type_) for type_ in EVIDENCE_TYPES]),
@@ -1033,6 +1043,15 @@ class Node:
             (("held_bytes", "Bytes of media half received."), ("failures", "Calls of the media store repeated.")),
             gauges=("held_bytes",),
         )
+        metrics.statistics(
+            "audit",
+            self.auditing.statistics,
+            (
+                ("sealed", "Seals of the audit log put into the event log."),
+                ("alerts", "Readers of persons beyond their measure told of."),
+                ("rewrapped", "Data keys wrapped anew after a rotation."),
+            ),
+        )
         metrics.statistics("evidence", self.evidence.statistics, (("linked", "Media whose links changed."),))
         metrics.statistics(
             "tracking",
@@ -1287,7 +1306,8 @@ def serve_api(config: "Config") -> int:
     supervisor = Supervisor()
     with DataDirectory(config.data_path) as data:
         run = Path(config.node_data) / "run" if config.node_data else None
-        stores = SharedStores(config.reports, config.business, idle_s=config.idle_s, run=run)
+        keys = Path(config.node_data) / "keys" if config.node_data and not config.keys else config.keys_path
+        stores = SharedStores(config.reports, config.business, idle_s=config.idle_s, run=run, keys=keys)
         here = Path(config.node_data) / "media" if config.node_data else None
         media = Path(config.media) if config.media else here
         metrics = Metrics()
@@ -1478,6 +1498,7 @@ def run_user(options: argparse.Namespace) -> int:
 
     from api.invitations import welcome_link
     from core.data_directory import DataDirectory, running_process
+    from core.envelope import KeyringError, SealBrokenError
     from core.rights import NODE
     from storage import migrate
     from storage.database import Database
@@ -1492,7 +1513,7 @@ def run_user(options: argparse.Namespace) -> int:
             stack.enter_context(DataDirectory(config.data_path))
         try:
             migrate(config.business)
-            database = Database(config.business)
+            database = Database(config.business, config.keys_path)
             stack.callback(database.close)
             people = People(database)
             if options.action == "reset":
@@ -1502,12 +1523,95 @@ def run_user(options: argparse.Namespace) -> int:
                 _, token = people.create_account(
                     NODE, login=options.login, name=options.name, role=options.role, stores=stores
                 )
-        except (PeopleError, StorageError) as error:
+        except (PeopleError, StorageError, KeyringError, SealBrokenError) as error:
             return complain(f"user {options.action}: {error}", EXIT_FAILED)
     base = config.public_url or f"http://{(running and running.http) or config.http}"
     print(welcome_link(base, token))
     print("Whoever opens this first, within 72 hours, sets the password: bring it to its owner alone.", file=sys.stderr)
     return EXIT_OK
+
+
+def run_keys(options: argparse.Namespace) -> int:
+    """Show the ring of keys, or rotate it: a new key wraps from now on, and everything is wrapped by it."""
+    import contextlib
+    import datetime
+
+    from core.data_directory import DataDirectory, DataDirectoryError
+    from core.envelope import KeyringError, SealBrokenError
+    from core.limits import KEY_GRACE_S
+    from storage import migrate
+    from storage.database import Database
+    from storage.errors import StorageError
+    from storage.keys import retire, rewrap, wrapped_by
+
+    config = usable(read_options(options), ("data", "keys"))
+    with contextlib.ExitStack() as stack:
+        try:
+            alone = config.business.startswith("sqlite")
+            try:
+                stack.enter_context(DataDirectory(config.data_path))
+            except DataDirectoryError:
+                alone = False
+            migrate(config.business)
+            database = Database(config.business, config.keys_path)
+            stack.callback(database.close)
+            database.keys.check()
+            ring = database.keyring
+            if options.action == "rotate":
+                # One that was cut off is ended first; else a key would be added at every try.
+                number = ring.current if len(ring.numbers) > 1 else ring.rotate()
+                done = rewrap(database)
+                print(f"key {number} wraps from now on; {done} keys were wrapped anew")
+                for old in retire(database, grace_s=0 if alone else KEY_GRACE_S):
+                    print(f"key {old} is destroyed")
+                for old in ring.numbers[:-1]:
+                    print(
+                        f"key {old} still opens, for whoever wrapped by it a moment ago: a running node destroys it "
+                        f"in {KEY_GRACE_S // 60} minutes; without one, do this again then"
+                    )
+            counts = wrapped_by(database)
+            for number in ring.numbers:
+                made = datetime.datetime.fromtimestamp(ring.made_ms(number) / 1000, datetime.UTC)
+                now = "current" if number == ring.current else "opens only"
+                print(f"key {number}: made {made:%Y-%m-%d %H:%M} UTC, {now}, wraps {counts.get(number, 0)} data keys")
+        except (KeyringError, SealBrokenError, StorageError) as error:
+            return complain(f"keys {options.action}: {error}", EXIT_FAILED)
+    return EXIT_OK
+
+
+def run_audit(options: argparse.Namespace) -> int:
+    """Verify the audit log from its beginning; say the first broken row. A server may be running."""
+    import contextlib
+
+    import msgspec
+
+    from core.envelope import KeyringError, SealBrokenError
+    from storage.audit import verify
+    from storage.database import Database
+    from storage.errors import StorageError
+
+    config = read_config(options)
+    with contextlib.ExitStack() as stack:
+        try:
+            if config.business.startswith("sqlite") and not (config.data_path / "version").exists():
+                raise StorageError(f"there is no data in {config.data_path}")
+            database = Database(config.business, config.keys_path)
+            stack.callback(database.close)
+            shown = ProgressLine()
+            found = verify(database, progress=shown.verified)
+            shown.end()
+        except (KeyringError, SealBrokenError, StorageError) as error:
+            return complain(f"audit verify: {error}", EXIT_FAILED)
+    if options.json:
+        print(msgspec.json.encode(found).decode())
+    elif found.broken is None:
+        print(
+            f"the audit log holds: {found.rows:,} rows, {found.seals:,} seals agree, the last at row {found.sealed_to}"
+        )
+    else:
+        seal = f" (event {found.broken.seal})" if found.broken.seal else ""
+        print(f"the audit log is BROKEN at row {found.broken.id}: {found.broken.fault}{seal}; {found.rows:,} rows hold")
+    return EXIT_OK if found.broken is None else EXIT_FAILED
 
 
 def run_replay(options: argparse.Namespace) -> int:
@@ -1576,7 +1680,7 @@ def run_replay(options: argparse.Namespace) -> int:
                 store = ReportStore(config.reports)
                 stack.callback(store.close)
                 read = store.journal_order
-            database = Database(config.business)
+            database = Database(config.business, config.keys_path)
             stack.callback(database.close)
             log = EventLog(database)
             ground = replay_ground(Registry(log), log, read)
@@ -1756,6 +1860,15 @@ class ProgressLine:
             self._said_s = now_s
             print(f"business: event {folded:,} of {head:,}", end=self._ending, file=sys.stderr, flush=True)
 
+    def verified(self, rows: int) -> None:
+        """Say how many rows of the audit log hold, if that was not said just now."""
+        import time
+
+        now_s = time.monotonic()
+        if now_s - self._said_s >= self._every_s:
+            self._said_s = now_s
+            print(f"audit: {rows:,} rows hold so far", end=self._ending, file=sys.stderr, flush=True)
+
     def end(self) -> None:
         """Leave the line."""
         if self._ending == "\r" and self._said_s:
@@ -1910,6 +2023,21 @@ def add_user(command: argparse.ArgumentParser) -> None:
     add_data(command)
 
 
+def add_keys(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "action",
+        choices=["show", "rotate"],
+        help="show: which keys there are, and how much each wraps; rotate: a new key, and everything wrapped by it",
+    )
+    add_data(command)
+
+
+def add_audit(command: argparse.ArgumentParser) -> None:
+    command.add_argument("action", choices=["verify"], help="verify: look at every row, its chain and its seals")
+    command.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    add_data(command)
+
+
 def add_replay(command: argparse.ArgumentParser) -> None:
     add_data(command)
     command.add_argument(
@@ -1985,6 +2113,8 @@ COMMANDS: Final = (
     Command("query", "ask the stored reports in SQL", add_query, run_query),
     Command("frames", "print the raw frames of a terminal from the journal", add_frames, run_frames),
     Command("user", "enter a user, or make a new one-time link for one", add_user, run_user),
+    Command("keys", "show or rotate the keys that secrets and personal columns are sealed under", add_keys, run_keys),
+    Command("audit", "verify the audit log: who looked at what and who did what", add_audit, run_audit),
     Command("replay", "judge stored reports again, or fold the business again, by other rules", add_replay, run_replay),
     Command("config", "show every option, its value and where it comes from", add_up, run_config),
     Command("warm", "compile the kernels into numba's cache, once on a machine", add_nothing, run_warm),

@@ -41,11 +41,14 @@ class SharedStores:
         business: DSN of a PostgreSQL database.
         idle_s: a car heard within that many seconds counts as online: sessions are another process's.
         run: DATA/run of the node that owns the log, if it is on this machine: then its doorbell is heard.
+        keys: directory of the ring that the database was written with.
     """
 
-    def __init__(self, reports: str, business: str, *, idle_s: float, run: Path | None = None) -> None:
+    def __init__(
+        self, reports: str, business: str, *, idle_s: float, run: Path | None = None, keys: Path | None = None
+    ) -> None:
         self._store = ReportStore(reports)
-        self._log = InboxLog(business)
+        self._log = InboxLog(business, keys=keys)
         self._ear = Ear(run)
         if run is not None:
             self._log.on_committed = lambda first, last, types: knock(run)

@@ -660,3 +660,29 @@ ENTRIES_PAGE_MAX: Final = 500
 ENTRIES_PROVED_MAX: Final = 20_000
 """Entries of one record that are reckoned over for one answer, 6 us each: 0.12 s. Past it the answer says up to which
 entry it was reckoned over, and still whether the newest is what the log was told."""
+# --- Keys, the audit log, exports -------------------------------------------------------------------------------------
+
+REWRAP_ROWS: Final = 500
+"""Data keys wrapped anew in one transaction: at 10 us each 5 ms, in which nobody else writes."""
+KEY_GRACE_S: Final = 900
+"""How long a key of the ring goes on opening after the next one was made, in seconds. A process that wrapped by it just
+before has committed by then: no transaction lasts minutes."""
+OUTBOX_SEARCHED_MAX: Final = 5_000
+"""Messages looked through for a word, newest first: their texts are sealed, and opening so many takes 0.1 s. Older ones
+are not found; narrow the time."""
+AUDIT_SEAL_S: Final = 60.0
+"""The audit log is sealed this often, if anything was written to it: half a million events in a busy year, and what
+somebody who has the database but not the keys could change unseen is a minute old at most."""
+AUDIT_VERIFIED_MAX: Final = 100_000
+"""Rows of the audit log that a page verifies: a second. `carillon audit verify` verifies all of them."""
+ACT_CHARACTERS_MAX: Final = 200
+"""Of one act's detail in the audit log: parameters of its path; the rest is cut off."""
+EXPORT_FREE_ROWS: Final = 1_000
+"""Rows of an export that nobody else must approve: a day's work list of a store, and not its customers."""
+EXPORT_APPROVAL_S: Final = 86_400
+"""An export that nobody has judged for a day is denied."""
+EXPORTS_WAITING_MAX: Final = 20
+"""Exports of one account that wait for approval or to be fetched; one more is refused."""
+PERSONS_HOUR_MAX: Final = 500
+"""Persons whose data one account or key reads in an hour before security is told: 62 are a busy agent's calls. Who has
+read as many in an hour of the last four weeks is told of beyond one and a half times that."""

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from threading import local
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from core import limits
+from core.envelope import Keyring, KeyringError, SealBrokenError
 from core.logging import say
 from storage.errors import StorageError, StoreNewerError
+from storage.sealed import DataKeys, unlock
 
 DIALECTS: Final = ("sqlite", "postgresql")
 
@@ -29,6 +33,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute(f"PRAGMA busy_timeout = {int(limits.DATABASE_TIMEOUT_S * 1000)}")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # What is deleted or sealed is overwritten in the file: a key that was destroyed must not be found in a free page.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 
@@ -48,15 +54,21 @@ def _store_errors() -> Iterator[None]:
         if error.connection_invalidated:
             raise StorageError(" ".join(str(error).split())[: limits.REFUSED_REASON_CHARACTERS_MAX]) from error
         raise
+    except StatementError as error:
+        # What a sealed column met: its own words, without the statement around them.
+        if isinstance(error.orig, KeyringError | SealBrokenError):
+            raise error.orig from error
+        raise
 
 
 class Database:
     """One business database. Everything blocks: call it from worker threads, one hop a unit of work."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, keys: Path | None = None) -> None:
         """
         Args:
             dsn: sqlite:////absolute/path or postgresql+psycopg://user:password@host/database.
+            keys: directory of the ring that sealed columns need; None: `keys` beside a file of SQLite, else none.
 
         Raises:
             ValueError: the DSN is neither.
@@ -75,6 +87,20 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        if keys is None and self.is_sqlite and url.database:
+            keys = Path(url.database).parent / "keys"
+        self._thread = local()
+        self.keys: Final = DataKeys(keys, self.read, lambda: getattr(self._thread, "writing", None), self.write)
+        unlock(self._engine.dialect, self.keys)
+
+    @property
+    def keyring(self) -> Keyring:
+        """The ring of keys: for data keys that others keep, and blind tokens.
+
+        Raises:
+            KeyringError: no directory was named, or it cannot be used.
+        """
+        return self.keys.ring
 
     @property
     def placeholder(self) -> str:
@@ -89,7 +115,12 @@ class Database:
             StorageError: the database is away, locked for too long, or full.
         """
         with _store_errors(), self._engine.connect() as connection, connection.begin():
-            yield connection
+            before = getattr(self._thread, "writing", None)
+            self._thread.writing = connection
+            try:
+                yield connection
+            finally:
+                self._thread.writing = before
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -100,6 +131,19 @@ class Database:
             connection.execution_options(reading=True).begin(),
         ):
             yield connection
+
+    def checkpoint(self) -> None:
+        """Have SQLite bring its write-ahead log into the file and empty it: what was overwritten is gone from both.
+
+        Elsewhere nothing happens: there the server's own vacuum and archive say how long it stays.
+        """
+        if not self.is_sqlite:
+            return
+        connection = self._engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close all connections."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from os import getpid
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -229,6 +230,7 @@ class EventLog:
         database: Database | str,
         owner: str = "",
         *,
+        keys: Path | None = None,
         business: Business | None = None,
         on_fenced: Callable[[OwnerFencedError], object] = lambda error: None,
         on_committed: OnCommitted = lambda first, last, types: None,
@@ -237,6 +239,7 @@ class EventLog:
         Args:
             database: or its DSN; then `close` closes it.
             owner: how this process calls itself in `log_owner`, for people; host and process number where empty.
+            keys: with a DSN: see Database.
             business: its actors hear every event within the transaction that appends it, and what they say is
                 appended with it. None: events are appended and no more, and whoever brings the business catches up.
             on_fenced: called, in the thread that wrote, before OwnerFencedError is raised to the writer. Writers try
@@ -245,7 +248,7 @@ class EventLog:
                 number of the first and of the last event, and the types among them. Must be quick and not fail.
         """
         self._owns_database = isinstance(database, str)
-        self.database: Final = Database(database) if isinstance(database, str) else database
+        self.database: Final = Database(database, keys) if isinstance(database, str) else database
         self._owner = owner or f"{socket.gethostname()}:{getpid()}"
         self._on_fenced = on_fenced
         self.on_committed = on_committed

@@ -4,9 +4,6 @@ The scope (group, stores, purposes) stands in the SQL of every query. What remai
 principal's precision allows, and every read of positions is in table `access` before it is answered.
 """
 
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,9 +16,9 @@ from core.events import PURPOSES, CommandRequested, Event
 from core.quality import marks_of
 from core.rights import PRECISION_1E7, Precision, Principal, Scope
 from protocols.report import REPORT
+from storage.audit import AuditLog, line_of
 from storage.clickhouse import LastPosition, ReportsFound, ReportStore, TrackDay, TrackPoint
 from storage.database import Database
-from storage.errors import StorageError
 from storage.eventlog import EVENT_COLUMNS, HEAD_SQL, considered, event_of, type_condition
 
 LastPositions = Callable[[Sequence[int]], Sequence[LastPosition]]
@@ -84,7 +81,7 @@ class Reader:
         self.database: Final = database
         self.reports: Final = store
         self._last_positions = last_positions or store.last_positions
-        self._access = AccessLog(database)
+        self._access = AuditLog(database)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -361,25 +358,44 @@ class Reader:
         )
 
     def note(
-        self, principal: Principal, what: str, *, vehicle: int = 0, from_ms: int = 0, to_ms: int = 0, rows: int = 0
+        self,
+        principal: Principal,
+        what: str,
+        *,
+        vehicle: int = 0,
+        from_ms: int = 0,
+        to_ms: int = 0,
+        rows: int = 0,
+        subject: str = "",
+        persons: int = 0,
     ) -> None:
-        """Write a read of positions to the access log; returns once it is on disk. Call it before answering.
+        """Write a look to the audit log; returns once it is on disk. Call it before answering.
 
         Args:
-            what: positions, live, track, frames, messages, search, export.
+            what: one of storage.audit.LOOKS.
             vehicle: 0: not one vehicle's.
             from_ms, to_ms: of which time; 0: of now.
-            rows: how many positions were read.
+            rows: how many positions, or rows of something else, were read.
+            subject: `person:12` for one person's data; empty for a list, or where the vehicle says it.
+            persons: of how many persons names, numbers or the like were read.
 
         Raises:
-            StorageError: it cannot be written: then the positions must not be shown.
+            StorageError: it cannot be written: then nothing must be shown.
         """
         self._access.write(
-            (
-                time.time_ns() // 1_000_000, principal.scope.group, principal.account, principal.api_key, what, vehicle,
-                from_ms, to_ms, rows, principal.address,
+            line_of(
+                principal, what, vehicle=vehicle, from_ms=from_ms, to_ms=to_ms, rows=rows, subject=subject,
+                persons=persons,
             )
         )  # fmt: skip
+
+    def act(self, principal: Principal | None, what: str, *, address: str = "", **about: Any) -> None:
+        """Write to the audit log what somebody did: fields of storage.audit.Line. Returns once it is on disk.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self._access.write(line_of(principal, what, address, **about))
 
     def statistics(self) -> Mapping[str, int]:
         """Return counts of the access log: written, batches, refused."""
@@ -511,90 +527,3 @@ def _coarse(point: Any, step: int) -> Any:
     if step == 1:
         return point
     return point._replace(lat_1e7=rounded(point.lat_1e7, step), lon_1e7=rounded(point.lon_1e7, step))
-
-
-# --- the access log ---------------------------------------------------------------------------------------------------
-
-_ACCESS_COLUMNS: Final = (
-    "time_ms", "group_id", "account", "api_key", "what", "vehicle", "from_ms", "to_ms", "rows", "address",
-)  # fmt: skip
-
-
-class _Entry:
-    """One row, and what became of it."""
-
-    __slots__ = ("done", "error", "row")
-
-    def __init__(self, row: tuple[object, ...]) -> None:
-        self.row = row
-        self.done = False
-        self.error: StorageError | None = None
-
-
-class AccessLog:
-    """Rows of table `access`, many readers to a transaction: the first to come writes for all who wait behind it."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._waiting: deque[_Entry] = deque()
-        self._guard = threading.Lock()
-        self._writing = threading.Lock()
-        self._written = 0
-        self._batches = 0
-        self._refused = 0
-
-    def write(self, row: tuple[object, ...]) -> None:
-        """Write one row of _ACCESS_COLUMNS; returns once it is on disk.
-
-        Raises:
-            StorageError: it is not, within ACCESS_S_MAX or because too many wait.
-        """
-        entry = _Entry(row)
-        with self._guard:
-            if len(self._waiting) >= limits.ACCESS_WAITING_MAX:
-                self._refused += 1
-                raise StorageError(f"the access log is behind: {limits.ACCESS_WAITING_MAX} reads wait for it")
-            self._waiting.append(entry)
-        if not self._writing.acquire(timeout=limits.ACCESS_S_MAX):
-            with self._guard:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
-                self._refused += 1
-            raise StorageError(f"the access log did not take a read within {limits.ACCESS_S_MAX:.0f} s")
-        try:
-            if not entry.done:
-                self._write_waiting()
-        finally:
-            self._writing.release()
-        if entry.error is not None:
-            raise entry.error
-
-    def _write_waiting(self) -> None:
-        with self._guard:
-            batch = list(self._waiting)
-            self._waiting.clear()
-        # Whatever goes wrong, also by a bug of ours: none of them may go on as if its row were there.
-        error: StorageError | None = StorageError("the access log failed")
-        try:
-            with self._database.write() as connection:
-                signs = ", ".join([self._database.placeholder] * len(_ACCESS_COLUMNS))
-                columns = ", ".join(f'"{name}"' for name in _ACCESS_COLUMNS)
-                sql = f"INSERT INTO access ({columns}) VALUES ({signs})"
-                connection.exec_driver_sql(sql, [entry.row for entry in batch])
-            error = None
-            self._written += len(batch)
-            self._batches += 1
-        except StorageError as failed:
-            error = StorageError(f"the access log does not take a read of positions: {failed}")
-        finally:
-            if error is not None:
-                with self._guard:
-                    self._refused += len(batch)
-            for entry in batch:
-                entry.error = error
-                entry.done = True
-
-    def statistics(self) -> Mapping[str, int]:
-        """Return counts: rows written, transactions, reads refused because theirs could not be."""
-        counts = {"written": self._written, "batches": self._batches, "refused": self._refused}
-        return {**counts, "waiting": len(self._waiting)}

@@ -5,6 +5,8 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
+from storage.sealed import Sealed
+
 METADATA: Final = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -307,7 +309,7 @@ ACCOUNT: Final = Table(
     Column("group_id", Integer, nullable=False),
     # Lower case: nobody remembers how they wrote it.
     Column("login", String(64), nullable=False, unique=True),
-    Column("name", Text, nullable=False),
+    Column("name", Sealed("account"), nullable=False),
     Column("role", Text, nullable=False),
     # argon2id in its encoded form; empty until the invitation is taken.
     Column("password_hash", Text, nullable=False),
@@ -339,8 +341,8 @@ SESSION: Final = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("agent", Text, nullable=False),
+    Column("address", Sealed("account"), nullable=False),
+    Column("agent", Sealed("account"), nullable=False),
     Index("ix_session_account", "account"),
 )
 
@@ -361,6 +363,8 @@ API_KEY: Final = Table(
     Column("expires_ms", BigInteger, nullable=False),
     # 0: in force.
     Column("revoked_ms", BigInteger, nullable=False),
+    # The company that it was given to; the key ends when their contract does. 0: nobody outside.
+    Column("supplier", Integer, nullable=False, server_default="0"),
     Index("ix_api_key_account", "account"),
 )
 
@@ -378,13 +382,14 @@ INVITATION: Final = Table(
 ACCESS: Final = Table(
     "access",
     METADATA,
-    # Who read positions: one row a read, or a live feed opened.
+    # The audit log: who read positions or persons (one row a read, or a live feed opened), and who did what. Numbers
+    # are dense, and each row is chained to the one before (storage.audit says how).
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("time_ms", BigInteger, nullable=False),
     Column("group_id", Integer, nullable=False),
     Column("account", Integer, nullable=False),
     Column("api_key", Integer, nullable=False),
-    # positions, live, track, frames, media, search, export
+    # A look (positions, live, track, frames, media, search, export, person), or act, login: storage.audit.WHATS.
     Column("what", Text, nullable=False),
     # 0: not one vehicle's.
     Column("vehicle", Integer, nullable=False),
@@ -392,8 +397,20 @@ ACCESS: Final = Table(
     Column("to_ms", BigInteger, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("address", Text, nullable=False),
+    # What it was about beside a vehicle (person:12, account:3, export:…), and of how many persons something was read.
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("persons", Integer, nullable=False, server_default="0"),
+    # For what was done: method and route, its status, and what tells it from others, without personal data.
+    Column("act", Text, nullable=False, server_default=""),
+    Column("status", Integer, nullable=False, server_default="0"),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("hash", String(64), nullable=False, server_default=""),
     Index("ix_access_vehicle_time_ms", "vehicle", "time_ms"),
     Index("ix_access_account_time_ms", "account", "time_ms"),
+    Index("ix_access_group_id_id", "group_id", "id"),
+    Index("ix_access_subject_id", "subject", "id"),
+    # Who reads persons is counted every minute.
+    Index("ix_access_persons", "time_ms", sqlite_where=text("persons > 0"), postgresql_where=text("persons > 0")),
 )
 
 INBOX: Final = Table(
@@ -415,9 +432,9 @@ OUTBOX: Final = Table(
     Column("channel", Text, nullable=False),
     # An account's id, and how it is addressed there. Texts stand here and not in the log: events carry ids only.
     Column("account", Integer, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("address", Sealed("outbox"), nullable=False),
+    Column("subject", Sealed("outbox"), nullable=False),
+    Column("body", Sealed("outbox"), nullable=False),
     # Subject of the event behind it (vehicle:12), and that event's id.
     Column("about", Text, nullable=False),
     Column("cause", Text, nullable=False),

@@ -27,12 +27,13 @@ from protocols.jt808.codec import Header, encode_frame
 from protocols.jt808.media import Waybill
 from protocols.report import FLAG_NO_FIX, REPORT
 from storage.areas import AreaRow, save
+from storage.audit import Line, append
 from storage.clickhouse import TrackPoint
 from storage.database import Database
 from storage.media import NewMedia
 from storage.people import Store
 from storage.registry import NewTerminal
-from storage.tables.business import ACCESS, GEOFENCE, OUTBOX, TERMINAL, VEHICLE
+from storage.tables.business import GEOFENCE, OUTBOX, TERMINAL, VEHICLE
 from storage.tables.uplink import Uplink
 from tests.api.conftest import KEY, NOW_MS, Node, driven
 
@@ -161,9 +162,11 @@ class World:
             ]
         )
         with node.database.write() as connection:
-            read = {"time_ms": NOW_MS, "group_id": 1, "account": who.account, "api_key": api_key, "what": "track"}
-            read |= {"vehicle": vehicle, "from_ms": 0, "to_ms": 0, "rows": 2, "address": f"{name}-reader"}
-            connection.execute(insert(ACCESS).values(**read))
+            look = Line(
+                time_ms=NOW_MS, group=1, account=who.account, api_key=api_key, what="track", vehicle=vehicle, rows=2,
+                address=f"{name}-reader",
+            )  # fmt: skip
+            append(connection, [look])
         shot = NewMedia(
             group=1, store=store, vehicle=vehicle, terminal=row.terminal, media_id=MEDIA_BEFORE + vehicle, kind=0,
             format=0, event=0, channel=1, time_ms=NOW_MS, arrival_ms=NOW_MS, lat_1e7=lat_1e7, lon_1e7=LON_1E7,

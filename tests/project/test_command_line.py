@@ -16,8 +16,8 @@ NAMES = [command.name for command in carillon.COMMANDS]
 
 def test_all_subcommands_are_there() -> None:
     assert NAMES == [
-        "up", "ingest", "business", "api", "simulate", "terminal", "explain", "query", "frames", "user", "replay",
-        "config", "warm",
+        "up", "ingest", "business", "api", "simulate", "terminal", "explain", "query", "frames", "user", "keys",
+        "audit", "replay", "config", "warm",
     ]  # fmt: skip
 
 

@@ -79,8 +79,8 @@ def business_dsn(empty_dsn: str) -> str:
 
 
 @pytest.fixture
-def log(business_dsn: str) -> Iterator[EventLog]:
+def log(business_dsn: str, tmp_path: Path) -> Iterator[EventLog]:
     """Return an event log on each kind of database."""
-    opened = EventLog(Database(business_dsn))
+    opened = EventLog(Database(business_dsn, keys=tmp_path / "keys"))
     yield opened
     opened.database.close()

@@ -55,8 +55,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def people(business_dsn: str, clock: Clock) -> Iterator[People]:
-    database = Database(business_dsn)
+def people(business_dsn: str, clock: Clock, tmp_path: Path) -> Iterator[People]:
+    database = Database(business_dsn, keys=tmp_path / "keys")
     yield People(database, clock=clock, passwords=PASSWORDS)
     database.close()
 
