@@ -660,6 +660,7 @@ ENTRIES_PAGE_MAX: Final = 500
 ENTRIES_PROVED_MAX: Final = 20_000
 """Entries of one record that are reckoned over for one answer, 6 us each: 0.12 s. Past it the answer says up to which
 entry it was reckoned over, and still whether the newest is what the log was told."""
+
 # --- Keys, the audit log, exports -------------------------------------------------------------------------------------
 
 REWRAP_ROWS: Final = 500

@@ -151,6 +151,8 @@ UNMETERED = {
     "UPLINK_LISTED_BYTES_MAX": "the answer says that it is cut",
     "PASSWORD_CHARACTERS_MIN": "the person is told before it is saved",
     "ADDRESSES_MAX": "the one that failed longest ago is forgotten; each account still locks",
+    "OUTBOX_SEARCHED_MAX": "older ones are not found; the page says so",
+    "KEY_GRACE_S": "`carillon keys show` says which keys still open",
     "PRINCIPAL_KNOWN_S": "how old what is remembered may be",
 }
 """Bound -> why there is no figure."""

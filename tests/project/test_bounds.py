@@ -234,6 +234,8 @@ BOUNDS = {
     "HELD_PAGE_MAX": "tests/storage/test_garage.py::test_pages_end_at_their_bound_and_go_on_behind_it",
     "ENTRIES_PAGE_MAX": "tests/storage/test_garage.py::test_pages_end_at_their_bound_and_go_on_behind_it",
     "ENTRIES_PROVED_MAX": "tests/storage/test_garage.py::test_a_record_longer_than_is_reckoned_at_once_says_how_far_it_holds",
+    "OUTBOX_SEARCHED_MAX": "tests/audit/test_keys.py::test_messages_are_searched_though_they_are_sealed_and_no_further_than_the_bound",
+    "KEY_GRACE_S": "tests/audit/test_keys.py::test_a_rotation_wraps_everything_anew_and_destroys_the_old_key",
     # core/config.py
     "links_per_address_max": "tests/intake/test_abuse.py::test_an_address_has_so_many_connections_and_another_is_served",
     "links_per_address_minute_max": "tests/intake/test_abuse.py::test_an_address_opens_so_many_connections_a_minute",
@@ -275,6 +277,8 @@ NOT_BOUNDS = {
     "SUMMARY_EVERY_S": "a pace: of storing; SUMMARY_ROWS_MAX bounds it",
     "STREAM_WAKE_S": "a pace: of waking streams",
     "STREAM_KNOWN_S": "a pace: of asking whether the reader still may",
+    "REWRAP_ROWS": "a pace: of wrapping anew; the next page follows at once",
+    "AUDIT_SEAL_S": "a pace: of sealing the audit log",
     "SEEN_EVERY_S": "a pace: of writing when somebody was here last",
     "ack_window_ms": "a pace: of committing",
     "journal_keep_h": "a time to keep; journal_bytes_max bounds what is kept",
