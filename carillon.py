@@ -1733,7 +1733,7 @@ def run_replay_business(options: argparse.Namespace) -> int:
     shown = ProgressLine()
     with tempfile.TemporaryDirectory(prefix="carillon-replay-") as scratch:
         try:
-            database = Database(config.business)
+            database = Database(config.business, config.keys_path)
             try:
                 into = Path(options.into) if options.into else Path(scratch) / "business.db"
                 found = replay(database, into, BUSINESS, adopt=adopt, progress=shown.caught_up)
