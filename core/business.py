@@ -36,6 +36,7 @@ from core.limits import (
     BUSINESS_CACHE_ROWS_MAX,
     EMITTED_EVENTS_MAX,
     FIND_ROWS_MAX,
+    PARKED_KEYS_KNOWN_MAX,
     PARKED_REASON_CHARACTERS_MAX,
     WAITING_EVENTS_RELEASED_MAX,
 )
@@ -247,9 +248,21 @@ class _Rows:
         self.changed: dict[str, dict[Key, msgspec.Struct | None]] = {}
         """Table -> key -> row, None where it is gone, since the last `flush`."""
         self.tables: Tables | None = None
+        self._parked: set[Key] | None = None
+        """Every key that is parked: asked for with each event, and as a rule there is none."""
+        self._parked_beyond = False
 
     def forget(self) -> None:
         self._young, self._old, self.changed = {}, {}, {}
+        self._parked, self._parked_beyond = None, False
+
+    def is_parked(self, key: Key) -> bool:
+        if self._parked is None:
+            found = self._stored.find(PARKED, {}, PARKED_KEYS_KNOWN_MAX + 1)
+            self._parked = {PARKED.key_of(row) for row in found}
+        # Once there were more, what is known is not all, however many are released.
+        self._parked_beyond = self._parked_beyond or len(self._parked) > PARKED_KEYS_KNOWN_MAX
+        return self.get(PARKED, key) is not None if self._parked_beyond else key in self._parked
 
     def get(self, kept: Kept, key: Key) -> msgspec.Struct | None:
         place = (kept.table, key)
@@ -275,6 +288,8 @@ class _Rows:
                     self._remember((kept.table, key), found.get(key))
 
     def put(self, kept: Kept, key: Key, row: msgspec.Struct | None) -> None:
+        if kept is PARKED and self._parked is not None:
+            (self._parked.discard if row is None else self._parked.add)(key)
         self.changed.setdefault(kept.table, {})[key] = row
         self._remember((kept.table, key), row)
 
@@ -647,7 +662,6 @@ class Business:
         wanted: dict[str, tuple[Kept, set[Key]]] = {}
         for event in events:
             for actor, rules in self._rules.get(event.type, ()):
-                wanted.setdefault(PARKED.table, (PARKED, set()))[1].add((actor.name, event.key))
                 if not actor.always:
                     places = wanted.setdefault(MODULE.table, (MODULE, set()))[1]
                     places |= {(event.group, event.store, actor.name), (event.group, 0, actor.name)}
@@ -671,7 +685,7 @@ class Business:
             return
         if not self._active(actor, event):
             return
-        if self._rows.get(PARKED, (actor.name, event.key)) is not None:
+        if self._rows.is_parked((actor.name, event.key)):
             self._wait(actor, event)
             return
         reason = self._parked_before.get((actor.name, event.id)) or self._handle(actor, rules, event, log, answers)

@@ -636,6 +636,9 @@ is said: a loop, or a table that has grown past what one decision may touch."""
 WAITING_EVENTS_RELEASED_MAX: Final = 2_000
 """Events that waited for a parked key and are handled by one release: at 0.1 ms each a transaction of 0.2 s, beside
 which nobody else writes. Past it the key is parked again, and released again."""
+PARKED_KEYS_KNOWN_MAX: Final = 20_000
+"""Parked keys held in memory, so that an event costs no question whether its key is: 4 MB. Past it each is asked
+for."""
 PARKED_REASON_CHARACTERS_MAX: Final = 400
 """Of why a key is parked: an error's words; the rest is cut off."""
 CATCH_UP_EVENTS: Final = 512

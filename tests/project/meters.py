@@ -117,6 +117,7 @@ METERS = {
 
 UNMETERED = {
     "BUSINESS_CACHE_ROWS_MAX": "what is let go is read again",
+    "PARKED_KEYS_KNOWN_MAX": "what is not in memory is asked for",
     "PARKED_REASON_CHARACTERS_MAX": "the reason is cut; the log and /metrics say that the key is parked",
     "CATCH_UP_EVENTS": "the next transaction goes on; the start says how far it is",
     "TRUSTED_NETWORKS_MAX": "the operator is told at the start",

@@ -90,6 +90,7 @@ BOUNDS = {
     "FIND_ROWS_MAX": "tests/storage/test_business.py::test_a_rule_that_does_what_none_may_is_parked_with_the_reason",
     "EMITTED_EVENTS_MAX": "tests/storage/test_business.py::test_a_rule_that_does_what_none_may_is_parked_with_the_reason",
     "WAITING_EVENTS_RELEASED_MAX": "tests/storage/test_business.py::test_more_than_the_bound_waits_on_for_another_release",
+    "PARKED_KEYS_KNOWN_MAX": "tests/storage/test_business.py::test_more_parked_keys_than_memory_holds_are_asked_for",
     "PARKED_REASON_CHARACTERS_MAX": "tests/storage/test_business.py::test_a_long_reason_is_cut_at_its_bound",
     "CATCH_UP_EVENTS": "tests/storage/test_business.py::test_a_log_longer_than_one_transaction_is_caught_up_in_several",
     "TIMERS_AT_ONCE": "tests/storage/test_business.py::test_timers_past_one_look_are_said_by_the_next",

@@ -347,6 +347,20 @@ def test_a_rule_that_does_what_none_may_is_parked_with_the_reason(database: Data
     assert types(log) == ["trip.closed", "ops.parked"]
 
 
+def test_more_parked_keys_than_memory_holds_are_asked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.business.PARKED_KEYS_KNOWN_MAX", 2)
+    assert limits.PARKED_KEYS_KNOWN_MAX > 2
+    toy.BROKEN["rule"] = True
+    owner(database).append([toy.trip(number, vehicle=number, distance_m=13) for number in range(1, 4)])
+    log = owner(database)
+    log.append([toy.trip(10 + number, vehicle=number) for number in range(1, 5)])
+    assert [row[0] for row in rows(database, "tally")] == [4]
+    log.append([toy.release(number, "tally", f"vehicle:{number}", skip=True) for number in (1, 2)])
+    log.append([toy.trip(20, vehicle=3)])
+    log.append([toy.release(3, "tally", "vehicle:3", skip=True)])
+    assert [(row[0], row[3]) for row in rows(database, "tally")] == [(1, 1), (2, 1), (3, 2), (4, 1)]
+
+
 def test_a_long_reason_is_cut_at_its_bound(database: Database) -> None:
     def fail(event: Event, state: State) -> None:
         raise ValueError("x" * (limits.PARKED_REASON_CHARACTERS_MAX + 1))
