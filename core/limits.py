@@ -690,3 +690,30 @@ EXPORTS_WAITING_MAX: Final = 20
 PERSONS_HOUR_MAX: Final = 500
 """Persons whose data one account or key reads in an hour before security is told: 62 are a busy agent's calls. Who has
 read as many in an hour of the last four weeks is told of beyond one and a half times that."""
+
+# --- persons ----------------------------------------------------------------------------------------------------------
+
+ATTRIBUTE_CHARACTERS_MAX: Final = 200
+"""Signs of one attribute of a person: the longest addresses that people write have about 100. A longer one is cut, kept
+with the check `too_long`, and never compared."""
+CAPTURES_AT_ONCE_MAX: Final = 1_000
+"""Captures in one request (a motor show's badges): each takes about 2 ms, so 2 s. One more refuses the request, counted
+by its problem."""
+LINK_CANDIDATES_MAX: Final = 64
+"""Captures that a new one is compared with, those that share most with it first and the newest of them. A switchboard
+that ten thousand share must not cost ten thousand openings of 0.1 ms each. Those past it are not compared, counted."""
+LINK_PERSONS_MAX: Final = 8
+"""Persons that one capture may be held against in its event, the likeliest first: nobody reviews more than that."""
+PERSON_CAPTURES_MAX: Final = 500
+"""Captures of one person, merged ones included: forty a year for twelve years. One more, or a merge that would make
+more, is refused: it is no person but a test number that somebody types everywhere."""
+HOUSEHOLD_MEMBERS_MAX: Final = 200
+"""Members of one household or company. One more is refused."""
+VERIFICATION_S: Final = 600
+"""How long a one-time code opens: time to find the telephone and to ask again once."""
+VERIFICATION_TRIES_MAX: Final = 5
+"""Wrong codes until one is void: five guesses of a million."""
+VERIFICATIONS_PER_DAY_MAX: Final = 5
+"""Codes sent to one number within 24 h: nobody's telephone is made to ring by us all day. One more is refused."""
+PERSONS_PAGE_MAX: Final = 200
+"""Persons or matches on one page: each opens a name, 0.1 ms."""
