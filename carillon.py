@@ -429,6 +429,8 @@ class Node:
         from protocols.jt808.kernels import KERNELS as JT808
         from storage import migrate
         from storage.clickhouse import ReportStore
+        from storage.erasing import TYPES as ERASING_TYPES
+        from storage.erasing import Eraser
         from storage.errors import AnsweredTwiceError, OwnerFencedError, StorageError
         from storage.eventlog import EventLog
         from storage.geofences import Judged
@@ -439,6 +441,7 @@ class Node:
         from storage.query import QueryServer
         from storage.registry import Registry
         from storage.timers import Clock
+        from storage.vault import Vault
 
         self.config = config
         self.data = data
@@ -473,6 +476,7 @@ class Node:
         self.eventlog.catch_up(catching_up.caught_up)
         catching_up.end()
         self.clock = Clock(self.eventlog)
+        self.vault = Vault(self.eventlog, self.eventlog.database.keyring)
         moving = Inbox(self.eventlog)
         self.inbox_statistics = moving.statistics
         self.alerting = Alerting(self.eventlog)
@@ -482,6 +486,7 @@ class Node:
         self.auditing = Auditing(self.eventlog)
         self.guarding = Guarding(self.eventlog)
         self.tracking = Tracking(self.eventlog)
+        self.eraser = Eraser(self.eventlog, self.vault, lambda *range_: self.store.erase(*range_))
         self.outlets = [Outlet(adapter, self.eventlog) for adapter in ADAPTERS]
         self.errands: dict[str, Errand] = {
             # An empty look costs 0.1 ms in a worker thread; who does not know our doorbell waits for it.
@@ -493,6 +498,7 @@ class Node:
             "alerting": Errand(self.alerting.step, [topic_of(type_) for type_ in TYPES]),
             "evidence": Errand(self.evidence.step, [topic_of(type_) for type_ in EVIDENCE_TYPES]),
             "tracking": Errand(self.tracking.step, [topic_of(type_) for type_ in TRACKING_TYPES]),
+            "eraser": Errand(self.eraser.step, sorted({topic_of(type_) for type_ in ERASING_TYPES})),
             **{
                 f"adapter-{adapter.name}": Errand(outlet.step, [topic_of(adapter.intent)])
                 for adapter, outlet in zip(ADAPTERS, self.outlets, strict=True)
@@ -1123,6 +1129,23 @@ class Node:
                 ("parked", "Times a rule failed and its actor stopped at one key (the portal's page of parked keys)"),
                 ("waited", "Events that wait, or waited, because their key was parked"),
             ),
+        )
+        metrics.statistics(
+            "vault",
+            self.vault.statistics,
+            (
+                ("taken", "Captures of persons taken"),
+                ("repeated", "Captures that were here before"),
+                ("refused", "Captures refused"),
+                ("compared", "Captures that new ones were compared with"),
+                ("cut", "Captures of which not all that share something with them were compared"),
+                ("destroyed", "Captures destroyed with their keys"),
+            ),
+        )
+        metrics.statistics(
+            "eraser",
+            self.eraser.statistics,
+            (("persons", "Persons erased"), ("captures", "Captures destroyed for it")),
         )
         metrics.statistics(
             "timers", self.clock.statistics, (("said", "Timers of the business that were said to be due"),)

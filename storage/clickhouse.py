@@ -733,6 +733,24 @@ class ReportStore:
                 refused = getattr(error, "code", None) is not None
                 raise (QueryRefusedError if refused else StorageError)(_reason(error)) from error
 
+    def erase(self, vehicle_id: int, from_ms: int, to_ms: int) -> None:
+        """Destroy what a vehicle told of from_ms <= time_ms < to_ms: its reports, those refused, its last position.
+
+        Returns once it is gone from every part. Raw frames stay in the journal until `journal_keep_h` is over.
+
+        Raises:
+            StorageError: the store is away; some may be gone already, and calling again ends it.
+        """
+        self.flush_summaries()
+        parameters = {"vehicle": vehicle_id, "from": from_ms, "to": to_ms}
+        with self._written_by() as client:
+            for table in ("report", "report_refused", "last_position"):
+                client.command(
+                    f"ALTER TABLE {table} DELETE WHERE vehicle_id = {{vehicle:Int32}} AND time_ms >= {{from:Int64}} "
+                    "AND time_ms < {to:Int64} SETTINGS mutations_sync = 1",
+                    parameters=parameters,
+                )
+
     def last_positions(
         self, vehicle_ids: Sequence[int] | None = None, *, after: int = 0, limit: int = limits.VEHICLES_MAX
     ) -> list[LastPosition]:

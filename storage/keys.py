@@ -20,6 +20,7 @@ from storage.database import Database
 from storage.sealed import MARK, Sealed, about_key
 from storage.tables import business
 from storage.tables.audit import DATA_KEY
+from storage.tables.identity import VAULT_KEY
 
 assert WRAPPED_EXTRA_BYTES > 5, "a wrapped key begins with five bytes that name the ring's key"
 
@@ -35,7 +36,10 @@ class Wrapped(NamedTuple):
     """(row) -> what it is wrapped about; the row has the columns of the key."""
 
 
-WRAPPED: Final[tuple[Wrapped, ...]] = (Wrapped(DATA_KEY, ("name",), "wrapped", lambda row: about_key(row.name)),)
+WRAPPED: Final[tuple[Wrapped, ...]] = (
+    Wrapped(DATA_KEY, ("name",), "wrapped", lambda row: about_key(row.name)),
+    Wrapped(VAULT_KEY, ("subject",), "wrapped", lambda row: str(row.subject)),
+)
 """Every column that holds what Keyring.wrap gave. One that is missing here stays under the old key, and is lost with
 it; tests/audit/test_keys.py looks for columns of bytes that nobody has named."""
 

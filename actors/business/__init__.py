@@ -6,7 +6,8 @@ A new one is its file, a row here, its events (core/events/), its tables (storag
 from typing import Final
 
 from actors.business.garage import GARAGE
+from actors.business.identity import IDENTITY
 from core.business import SPINE, BusinessActor
 
-BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE, GARAGE)
+BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE, IDENTITY, GARAGE)
 """In the order in which they hear an event."""

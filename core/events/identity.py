@@ -1,7 +1,7 @@
 """What happens to persons: captures of them, who is found to be whom, what is verified, and being forgotten.
 
-Nothing personal stands here: captures, persons and values are numbers. What they stand for is in the vault, and a value's
-number is forgotten with its last capture.
+Nothing personal stands here: captures, persons and values are numbers. What they stand for is in the vault, and the
+number of a value is forgotten with its last capture.
 """
 
 from typing import Final
@@ -12,7 +12,8 @@ SOURCES: Final = ("counter", "call", "web", "event", "partner")
 """Where a capture comes from, the one that is believed most first: an advisor who has the customer before them, a call,
 a form that the person filled in, a motor show, somebody else's list."""
 BASES: Final = ("contract", "service", "consent", "enquiry", "none")
-"""On what ground it was taken down (PIPL art. 13): a contract, a service under way, consent, the person's own enquiry."""
+"""On what ground it was taken down (PIPL art. 13): a contract, a service under way, consent, the person's own
+enquiry."""
 VERDICTS: Final = ("same", "different", "household")
 METHODS: Final = ("code", "document", "call")
 """How an attribute was verified: a one-time code came back, a document was seen, the person was called there."""
@@ -111,8 +112,8 @@ class PersonMatchFound(msgspec.Struct, frozen=True, kw_only=True):
     levels: tuple[int, ...]
     bits: tuple[float, ...]
     reason: str
-    """review: not sure enough. id_number: sure, but two ids differ. name: sure, but two full names differ. full: too many
-    captures for one person."""
+    """review: not sure enough. id_number: sure, but two ids differ. name: sure, but two full names differ. full, many:
+    too many captures for one person, too many merged persons to look through."""
 
 
 class PersonMatchRequested(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,7 +275,7 @@ class HouseholdDissolved(msgspec.Struct, frozen=True, kw_only=True):
     household: int
 
 
-EVENTS: Final = {
+EVENTS: Final[dict[tuple[str, int], type[msgspec.Struct]]] = {
     ("capture.requested", 1): CaptureRequested,
     ("capture.release.requested", 1): CaptureRequested,
     ("capture.accepted", 1): CaptureAccepted,

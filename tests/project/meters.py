@@ -6,6 +6,7 @@ Whoever adds a bound to core/limits.py that somebody outside can reach names it 
 METERS = {
     "business_parked_total": "FIND_ROWS_MAX EMITTED_EVENTS_MAX WAITING_EVENTS_RELEASED_MAX",
     "timers_said_total": "TIMERS_AT_ONCE",
+    "vault_cut_total": "LINK_CANDIDATES_MAX",
     "log_lines_let_go_total": "LOG_LINES_PER_MINUTE_MAX",
     # Connections and frames.
     "intake_links_live": "LINKS_MAX",
@@ -116,6 +117,14 @@ METERS = {
 """Figure, without `carillon_` -> the bounds it tells of."""
 
 UNMETERED = {
+    "ATTRIBUTE_CHARACTERS_MAX": "whoever wrote it is told: the check says too_long",
+    "CAPTURES_AT_ONCE_MAX": "whoever asked is told, and nothing was taken",
+    "LINK_PERSONS_MAX": "the questions go by likelihood; the decision says how many are asked",
+    "PERSON_CAPTURES_MAX": "the decision says person_full; the log has it",
+    "HOUSEHOLD_MEMBERS_MAX": "the decision says household_full; the log has it",
+    "VERIFICATION_S": "whoever typed the code is told",
+    "VERIFICATION_TRIES_MAX": "whoever typed the code is told",
+    "VERIFICATIONS_PER_DAY_MAX": "whoever asked for the code is told",
     "BUSINESS_CACHE_ROWS_MAX": "what is let go is read again",
     "PARKED_KEYS_KNOWN_MAX": "what is not in memory is asked for",
     "PARKED_REASON_CHARACTERS_MAX": "the reason is cut; the log and /metrics say that the key is parked",

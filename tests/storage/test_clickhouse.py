@@ -219,6 +219,19 @@ def test_last_positions_and_mileage_agree_with_a_slow_count(store: ReportStore) 
     assert {(item.vehicle_id, (item.day - epoch).days): item.mileage_m for item in rows_found} == mileage
 
 
+def test_what_is_erased_is_gone_and_nothing_beside_it(store: ReportStore) -> None:
+    fields = [{"vehicle_id": car, "time_ms": NOW_MS + second * 1000, "report_id": 100 * car + second}
+              for car in (7, 8) for second in range(6)]  # fmt: skip
+    rows = rows_of(fields)
+    store.insert_segment(rows, b"", "erased")
+    store.flush_summaries()
+    for _ in range(2):
+        store.erase(7, NOW_MS + 2000, NOW_MS + 6000)
+    left = store.query("SELECT vehicle_id, count() FROM report GROUP BY vehicle_id ORDER BY vehicle_id")
+    assert [tuple(row) for row in left] == [(7, 2), (8, 6)]
+    assert [one.vehicle_id for one in store.last_positions([7, 8])] == [8]
+
+
 def test_a_track_is_ordered_bounded_and_leaves_out_mad_clocks(store: ReportStore) -> None:
     fields = [{"time_ms": NOW_MS + 1000 * ((number * 7) % 50)} for number in range(50)]
     fields += [{"time_ms": NOW_MS + 500, "flags": FLAG_TIME_BAD}, {"time_ms": NOW_MS + 600, "vehicle_id": 2}]
