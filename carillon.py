@@ -285,7 +285,7 @@ async def serve(config: "Config", data: "DataDirectory", with_api: bool) -> None
                     say("api.serving", http=server.address, key_file=str(data.run / "api.key"))
                     await trio.to_thread.run_sync(welcome, node.people, config, data, server.address)
                 if config.demo:
-                    live.start_soon(run_demo, node)
+                    live.start_soon(run_demo, node, "" if server is None else server.address)
                 nursery.start_soon(node.watch, supervisor)
                 nursery.start_soon(node.follow_signals, signals, stop)
                 supervisor.ready(f"terminals on {node.tcp}")
@@ -338,8 +338,11 @@ def welcome(people: "People", config: "Config", data: "DataDirectory", address: 
     say("node.unadministered", link=link, hours=INVITATION_S // 3600, file=str(file))
 
 
-async def run_demo(node: "Node") -> None:
+async def run_demo(node: "Node", http: str) -> None:
     """Let a simulated fleet drive against this server, in a process of its own, until cancelled.
+
+    Where there is an API (`http`, its HOST:PORT) the cars have owners, who act through it. What they truly did is
+    written to DATA/run/world.truth: numbers only.
 
     It first lives through the hours since its last report, demo_history_h at most, and then goes on in real time. If
     the simulator ends it is not started again: its reason stands in the log, and the server goes on.
@@ -353,9 +356,21 @@ async def run_demo(node: "Node") -> None:
     config = node.config
     epoch_ms, newest_ms = await trio.to_thread.run_sync(node.demo_times)
     history_s = max(0, min(config.demo_history_h * 3600, int(time.time()) - newest_ms // 1000 - 1))
-    command = [sys.executable, "-m", "carillon", "simulate", "--scenario", "demo", "--tcp", node.tcp]
+    command = [
+        sys.executable,
+        "-m",
+        "carillon",
+        "simulate",
+        "--tcp",
+        node.tcp,
+        "--scenario",
+        "world" if http else "demo",
+    ]
     command += ["--vehicles", str(config.demo_vehicles), "--interval", str(DEMO_INTERVAL_S)]
     command += ["--history", f"{history_s}s", "--epoch", str(epoch_ms), "--parent", str(os.getpid())]
+    if http:
+        command += ["--http", http, "--key-file", str(node.data.run / "api.key"), "--pace", str(DEMO_PACE)]
+        command += ["--truth", str(node.data.run / "world.truth")]
     say("demo.driving", vehicles=config.demo_vehicles, history_h=history_s / 3600)
     ended = await trio.run_process(command, check=False, stdin=None)
     say("demo.ended", status=ended.returncode)
@@ -370,6 +385,8 @@ DEMO_INTERVAL_S: Final = 3
 """Between two reports of a driving car of the demo: a car at 50 km/h is seen every 42 m."""
 
 
+DEMO_PACE: Final = 240.0
+"""How many times as much the demo's people do as in life: of seven hundred somebody does something twice a minute."""
 DEMO_NIGHTS: Final = 6
 """Cars of the demo that are armed at night: of three hundred, those of one careful household in fifty."""
 
@@ -1418,6 +1435,10 @@ def run_simulate(options: argparse.Namespace) -> int:
             history_s=seconds_of(options.history),
             epoch_ms=options.epoch,
             parent=options.parent,
+            http=options.http,
+            key_file=Path(options.key_file),
+            pace=options.pace,
+            truth=Path(options.truth) if options.truth else None,
         )
     except (ValueError, OSError) as error:
         return complain(f"simulate: {error}", EXIT_FAILED)
@@ -1991,6 +2012,19 @@ def add_simulate(command: argparse.ArgumentParser) -> None:
         "--epoch", type=int, metavar="MS", help="when the world began, UTC epoch ms (default: with its history)"
     )
     command.add_argument("--parent", type=int, metavar="PID", help="stop when the process that started this has ended")
+    command.add_argument(
+        "--http", default="127.0.0.1:8080", metavar="HOST:PORT", help="scenario world: the API (default: %(default)s)"
+    )
+    command.add_argument(
+        "--key-file",
+        default="data/run/api.key",
+        metavar="FILE",
+        help="scenario world: the API key that people act by (default: %(default)s)",
+    )
+    command.add_argument(
+        "--pace", type=float, default=1.0, metavar="X", help="scenario world: people do X times as much as in life"
+    )
+    command.add_argument("--truth", metavar="FILE", help="scenario world: write what people did to this file")
     command.add_argument("--record", metavar="FILE", help="write each report sent and each acknowledged to this file")
 
 

@@ -36,6 +36,7 @@ from simulators.fleet import SLOT_MS, Fleet
 from simulators.roads import build
 from simulators.scenarios import SCENARIOS
 from simulators.terminals import ONLINE, Ledger
+from simulators.world.living import Living
 
 DIALS_PER_TURN: Final = 100
 """Connections begun in one turn (50 ms) at most, in a storm: 2,000 a second."""
@@ -57,6 +58,9 @@ HURRY_SLICE_S: Final = 0.02
 WORLD_S_MAX: Final = 3 * 86_400
 """A world older than this is not lived through again up to now (9 s a day): a new one begins with the history."""
 DEFAULT_TCP: Final = "127.0.0.1:8808"
+DEFAULT_HTTP: Final = "127.0.0.1:8080"
+DEFAULT_KEY_FILE: Final = Path("data/run/api.key")
+"""Of a server that was started here."""
 HISTORY_S_MAX: Final = 86_400.0
 """A day to look at. What is older than a day would, with a server's journal kept that long, be all gone from it."""
 
@@ -446,6 +450,10 @@ def simulate(
     history_s: float = 0.0,
     epoch_ms: int | None = None,
     parent: int | None = None,
+    http: str = DEFAULT_HTTP,
+    key_file: Path | None = None,
+    pace: float = 1.0,
+    truth: Path | None = None,
     stop: threading.Event | None = None,
     say: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> dict[str, Any]:
@@ -468,6 +476,10 @@ def simulate(
         epoch_ms: when the world began, if before that: two runs that name the same one live in the same world, and
             the second takes it up where it is by then. Not used when over WORLD_S_MAX ago.
         parent: stop when the process that started us is no longer this one.
+        http: HOST:PORT of the server's API, for a scenario with people in it.
+        key_file: file with the API key that they act by; None: DEFAULT_KEY_FILE.
+        pace: how many times as much people do as in life.
+        truth: file to write what they did to, and to go on from where it is begun: see world/town.py.
         say: takes progress lines.
 
     Returns:
@@ -481,6 +493,11 @@ def simulate(
     host, colon, port = tcp.rpartition(":")
     if not colon or not port.isdecimal():
         raise ValueError(f"an address is HOST:PORT, got {tcp!r}")
+    key = ""
+    if SCENARIOS[scenario].people:
+        if speed != 1:
+            raise ValueError(f"people live at the platform's speed, which is 1, not {speed}")
+        key = (key_file or DEFAULT_KEY_FILE).read_text("ascii").strip()
     if speed <= 0 or vehicles < 1 or report_interval_s <= 0:
         raise ValueError(f"vehicles, speed and interval are above 0, got {vehicles}, {speed}, {report_interval_s}")
     if not 0 <= history_s <= HISTORY_S_MAX:
@@ -521,6 +538,11 @@ def simulate(
         )
         stack.callback(loop.close)
         stack.enter_context(_stopped_by_signals(stop))
+        living = None
+        if SCENARIOS[scenario].people:
+            since_ms = start_ms - past_ms - silent_s * 1000
+            living = Living(fleet, http, key, seed=seed, since_ms=since_ms, pace=pace, truth=truth, say=say)
+            stack.enter_context(living)
         say(f"simulate: {vehicles} cars in {CITY_NAME[1]} (seed {seed}), scenario {scenario}, to {tcp}")
         shown_s = began_s
         hurried = fleet.hurrying
@@ -546,6 +568,7 @@ def simulate(
         now = resource.getrusage(resource.RUSAGE_SELF)
         waited = [int(w / speed) for w in ledger.waited_ms]
         return {
+            **({} if living is None else {"people": living.statistics()}),
             "vehicles": vehicles,
             "scenario": scenario,
             "seed": seed,
@@ -599,6 +622,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epoch", type=int, metavar="MS", help="when the world began, UTC epoch ms")
     parser.add_argument("--parent", type=int, metavar="PID", help="stop when the process that started this has ended")
+    parser.add_argument("--http", default=DEFAULT_HTTP, metavar="HOST:PORT", help="the server's API, for people")
+    parser.add_argument("--key-file", type=Path, default=None, help="file with the API key that people act by")
+    parser.add_argument("--pace", type=float, default=1.0, help="how many times as much people do as in life")
+    parser.add_argument("--truth", type=Path, default=None, help="write what people did to this file")
     parser.add_argument(
         "--record", type=Path, default=None, help="write every report sent and acknowledged to this file"
     )
@@ -623,6 +650,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             history_s=seconds_of(options.history),
             epoch_ms=options.epoch,
             parent=options.parent,
+            http=options.http,
+            key_file=options.key_file,
+            pace=options.pace,
+            truth=options.truth,
         )
     except (ValueError, OSError) as error:
         print(f"simulate: {error}", file=sys.stderr)

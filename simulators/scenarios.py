@@ -61,6 +61,8 @@ class Scenario(NamedTuple):
     """Every so many seconds all links break at once and all terminals dial again within two seconds."""
     dealer_share: float = 0.02
     """Share of trips that lead to one of the stores (whose lots make good fences)."""
+    people: bool = False
+    """Owners, drivers and everybody else live in it, and act through the platform's API (world/living.py)."""
     faults: tuple[str, ...] = ()
     """Faults (faults.py) on the wires of some terminals, in the order in which they act ..."""
     faulty_share: float = 0.0
@@ -69,21 +71,27 @@ class Scenario(NamedTuple):
     """... each befalling this share of their frames."""
 
 
+_DEMO: Final = Scenario(
+    "a day to look at: every half minute somebody crosses a fence, every few there is a collision or an SOS, "
+    "every other hour a car is towed and one is robbed",
+    0.42,
+    crash_every_s=300,
+    unsaid_every_s=900,
+    kerb_every_s=200,
+    sos_every_s=240,
+    tow_every_s=7_200,
+    robbery_every_s=7_200,
+    dealer_share=0.03,
+    lively=True,
+)
+
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
     {
         "city": Scenario("an ordinary day", crashes_per_hour=0.002, sos_per_hour=0.002),
-        "demo": Scenario(
-            "a day to look at: every half minute somebody crosses a fence, every few there is a collision or an SOS, "
-            "every other hour a car is towed and one is robbed",
-            0.42,
-            crash_every_s=300,
-            unsaid_every_s=900,
-            kerb_every_s=200,
-            sos_every_s=240,
-            tow_every_s=7_200,
-            robbery_every_s=7_200,
-            dealer_share=0.03,
-            lively=True,
+        "demo": _DEMO,
+        "world": _DEMO._replace(
+            about="as demo, and the cars have owners, who act through the API: forms, visits, calls, consents, sales",
+            people=True,
         ),
         "steady": Scenario(
             "every car reports at every interval, parked or not; nothing happens", parked_intervals=1, dark="nowhere"

@@ -137,6 +137,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the person who buys the car, or is referred; 0: nobody."""
     capture: Capture | None = None
     """What is written down of it."""
+    draw: float = 0.0
+    """A chance of its own, in [0, 1), for what comes of it."""
 
 
 def habits(world: People, person: Person) -> Habits:
@@ -253,6 +255,7 @@ def _acts(
         store=store,
         other=other,
         capture=capture,
+        draw=float(draws[-2] * 97 % 1),
     )
     if what == "form" and capture is not None and draws[-1] * 97 % 1 < TWICE_SHARE:
         after_ms = 2_000 + int(draws[0] * 88_000)

@@ -27,6 +27,7 @@ LOOK_MS: Final = 2_000
 """How often the door is looked at for those on their way."""
 CALL_AFTER_MS: Final = 90_000
 """Who has broken down calls so long after pressing the button."""
+TYPING_SHARE: Final = 0.04
 BEHIND_MS: Final = 600_000
 """An act so long ago (the town was stopped, or its machine slept) is not made good: nobody calls ten minutes late."""
 DONE_MAX: Final = 100_000
@@ -49,10 +50,11 @@ class Platform(Protocol):
 
     Raises:
         PlatformError: it could not be asked, or answered nothing that one can go on with. It is tried again later.
+        NoDoorError: it has no such door.
     """
 
     def vehicles(self) -> dict[str, int]:
-        """Return the platform's numbers of cars by VIN."""
+        """Return the platform's numbers of cars by VIN, and by plate where nobody has entered a VIN."""
         ...
 
     def tell(self, captures: list[tuple[str, Capture]]) -> list[Told]:
@@ -65,6 +67,10 @@ class Platform(Protocol):
 
     def end(self, id_: str, person: int, vehicle: int, role: str, to_ms: int) -> str:
         """Say that a person is that no longer."""
+        ...
+
+    def read(self, id_: str, vehicle: int, odometer_km: int) -> str:
+        """Enter what an advisor has read off a car's instrument."""
         ...
 
     def consent(self, id_: str, person: int, what: str, evidence: str) -> str:
@@ -95,9 +101,17 @@ class Cars(Protocol):
         """Press the emergency button."""
         ...
 
+    def odometer_km(self, number: int) -> int:
+        """Return what the instrument shows."""
+        ...
+
 
 class PlatformError(Exception):
     """The platform could not be asked, or its answer cannot be gone on with."""
+
+
+class NoDoorError(Exception):
+    """The platform is not one that can be told this: what is done goes unheard, now and in every later run."""
 
 
 TELL_MAX: Final = 100
@@ -170,7 +184,7 @@ class Town:
         self._past: Iterator[Capture] | None = (one for one in captures(world) if one.number >= told)
         self._handing: list[Capture] = []
         """Taken from the past and not handed over yet: a generator cannot be asked twice."""
-        self._vehicles: dict[str, int] = {}
+        self._vehicles: dict[str, int] | None = None
         self._due: list[tuple[int, int, Act, Callable[[Act, int], None]]] = []
         self._count = 0
         self._planned = -1
@@ -186,7 +200,7 @@ class Town:
         Raises:
             PlatformError: the platform cannot be asked now. What was to be done is done at the next turn.
         """
-        if not self._vehicles:
+        if self._vehicles is None:
             self._vehicles = self.platform.vehicles()
         if self._past is not None:
             self._remember(self._past)
@@ -199,6 +213,8 @@ class Town:
                 continue
             try:
                 do(act, now_ms)
+            except NoDoorError:
+                self._say(act, "unheard")
             except PlatformError:
                 heapq.heappush(self._due, first)
                 raise
@@ -212,7 +228,13 @@ class Town:
         if not self._handing:
             self._past = None
             return
-        told = self.platform.tell([(f"past-{one.number}", one) for one in self._handing])
+        try:
+            told = self.platform.tell([(f"past-{one.number}", one) for one in self._handing])
+        except NoDoorError:
+            # Not written down: a platform that can be told later has not been told.
+            self.counts["past.unheard"] += 1
+            self._past = None
+            return
         for one, answer in zip(list(self._handing), told, strict=True):
             self._note(f"past-{one.number}", one.time_ms, "told", one.person, answer)
             self._after(f"past-{one.number}", one, answer)
@@ -270,11 +292,27 @@ class Town:
     def _arrive(self, act: Act, now_ms: int) -> None:
         """Somebody is on the way to their store: written down once they are there."""
         if self.cars.is_at(act.car, act.store):
-            self._tell(act, now_ms)
+            try:
+                self._tell(act, now_ms)
+            except NoDoorError:
+                self._say(act, "unheard")
+            vehicle = self._vehicle(act.car)
+            if vehicle is not None:
+                shown_km = self.cars.odometer_km(act.car)
+                # One in twenty-five is typed without its last digit.
+                typed_km = shown_km // 10 if act.draw < TYPING_SHARE else shown_km
+                self._read(act, vehicle, typed_km)
         elif now_ms < act.time_ms + VISIT_MS:
             self._later(now_ms + LOOK_MS, act, self._arrive)
         else:
             self._say(act, "skipped")
+
+    def _read(self, act: Act, vehicle: int, typed_km: int) -> None:
+        try:
+            outcome = self.platform.read(act.id, vehicle, typed_km)
+        except NoDoorError:
+            outcome = "unheard"
+        self.counts[f"reading.{outcome}"] += 1
 
     def _listed(self, act: Act) -> None:
         """An insurer's list names somebody: late, twice or never."""
@@ -303,13 +341,21 @@ class Town:
             for number in self.world.cars_of.get(capture.person, ()):
                 self._link_all(id_, capture.person, number, capture.time_ms)
         if capture.consent and capture.consent not in self.known.agreed.setdefault(capture.person, set()):
-            outcome = self.platform.consent(f"{id_}-{capture.consent}", answer.person, capture.consent, id_)
+            try:
+                outcome = self.platform.consent(f"{id_}-{capture.consent}", answer.person, capture.consent, id_)
+            except NoDoorError:
+                outcome = "unheard"
             self.counts[f"consent.{outcome}"] += 1
             if outcome == "done":
                 self.known.agreed[capture.person].add(capture.consent)
 
+    def _vehicle(self, number: int) -> int | None:
+        """Return the platform's number of a car; None while it does not know it."""
+        car, known = self.world.cars[number], self._vehicles or {}
+        return known.get(car.vin) or known.get(car.plate)
+
     def _link_all(self, id_: str, person: int, number: int, time_ms: int) -> None:
-        vehicle = self._vehicles.get(self.world.cars[number].vin)
+        vehicle = self._vehicle(number)
         for holding in self.world.cars[number].holdings:
             if holding.person != person or holding.from_ms > time_ms or vehicle is None:
                 continue
@@ -317,20 +363,17 @@ class Town:
             to_ms = holding.to_ms if holding.to_ms and holding.to_ms <= time_ms else 0
             if key in self.known.linked or number in self.known.sold:
                 continue
-            outcome = self.platform.link(
-                f"{id_}-{number}-{holding.role}",
-                self.known.persons[person],
-                vehicle,
-                holding.role,
-                holding.from_ms,
-                to_ms,
-            )
+            said = (self.known.persons[person], vehicle, holding.role, holding.from_ms, to_ms)
+            try:
+                outcome = self.platform.link(f"{id_}-{number}-{holding.role}", *said)
+            except NoDoorError:
+                outcome = "unheard"
             self.counts[f"link.{outcome}"] += 1
             self.known.linked.add(key)
 
     def _sell(self, act: Act) -> None:
         """Somebody sells their car to somebody else; the store that has both enters it."""
-        vehicle = self._vehicles.get(self.world.cars[act.car].vin)
+        vehicle = self._vehicle(act.car)
         seller, buyer = self.known.persons.get(act.person), self.known.persons.get(act.other)
         if vehicle is None or not seller or not buyer or act.car in self.known.sold:
             self._say(act, "skipped")

@@ -10,7 +10,7 @@ import pytest
 from simulators.world import town as towns
 from simulators.world.lives import day_ms, plans
 from simulators.world.people import Capture, People, captures, people
-from simulators.world.town import BEHIND_MS, VISIT_MS, PlatformError, Told, Town, read_truth
+from simulators.world.town import BEHIND_MS, VISIT_MS, NoDoorError, PlatformError, Told, Town, read_truth
 
 PACE = 300.0
 
@@ -60,6 +60,11 @@ class Paper:
         self.done.setdefault(id_, ("end", person, vehicle, role))
         return "done"
 
+    def read(self, id_: str, vehicle: int, odometer_km: int) -> str:
+        self.stumble()
+        self.done.setdefault(id_, ("read", vehicle, odometer_km))
+        return "done"
+
     def consent(self, id_: str, person: int, what: str, evidence: str) -> str:
         return self._once(id_, "consent", person, what)
 
@@ -86,6 +91,9 @@ class Street:
 
     def press(self, number: int) -> None:
         self.pressed.append(number)
+
+    def odometer_km(self, number: int) -> int:
+        return 40_000 + number
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +129,9 @@ def test_all_of_the_past_is_told_in_its_order_and_then_the_plans_are_done(world:
     assert done["pay"] == sum(act.what == "pay" for act in wanted)
     assert platform.asked["link"] > 50
     assert platform.asked["consent"] > 50
+    # Whoever comes has their odometer read, at times wrongly.
+    read = [said[2] for said in platform.done.values() if said[0] == "read"]
+    assert {km > 10_000 for km in read if isinstance(km, int)} == {True, False}
     assert street.pressed
     assert street.driven
 
@@ -162,6 +173,28 @@ def test_a_town_that_was_stopped_goes_on_from_its_truth(world: People) -> None:
     for id_, line in by_id.items():
         assert line.person == platform.told[id_].person
         assert line.taken_for in (0, line.person + 10_000)
+
+
+def test_a_platform_without_a_door_is_not_told_and_may_be_later(world: People) -> None:
+    class Deaf(Paper):
+        def tell(self, captures: list[tuple[str, Capture]]) -> list[Told]:
+            raise NoDoorError("404")
+
+        def consent(self, id_: str, person: int, what: str, evidence: str) -> str:
+            raise NoDoorError("404")
+
+    truth, street = io.StringIO(), Street()
+    begins = day_ms(world, 1)
+    town = Town(world, Deaf(world), street, pace=PACE, truth=truth)
+    live(town, begins, begins + 20_000_000)
+    assert town.counts["form.unheard"]
+    assert town.counts["reading.done"]
+    assert street.pressed
+    _, known = read_truth(io.StringIO(truth.getvalue()))
+    assert known.past == 0
+    platform = Paper(world)
+    live(Town(world, platform, Street(), pace=PACE, truth=truth, known=known), begins, begins + 20_000_000)
+    assert "past-0" in platform.told
 
 
 def test_the_truth_holds_numbers_and_nothing_personal(world: People) -> None:

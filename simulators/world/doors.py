@@ -1,0 +1,192 @@
+"""The doors of the platform as people of the world use them: HTTP, with a key, and nothing else.
+
+Each act is one request to a route that anybody with such a key may use. What the platform refuses is an outcome, named
+by its problem's code; what it cannot do now (no connection, 429, 5xx) is tried again by the town.
+"""
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from simulators.world.people import Capture, Source
+from simulators.world.town import NoDoorError, PlatformError, Told
+
+TIMEOUT_S: Final = 20.0
+PAGE: Final = 200
+PAGES_MAX: Final = 1_000
+"""200,000 cars: ten times as many as one process simulates."""
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+NO_ROUTE: Final = frozenset({None, "not_found", "method_not_allowed", "route_unknown"})
+"""Codes of a 404 or 405 that speak of the route and not of what was asked for."""
+AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+"""Answers after which the same is asked again later."""
+
+
+class Http:
+    """Requests to one server, one after the other, over one connection while it lasts.
+
+    Args:
+        address: HOST:PORT.
+        key: API key.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
+        self._key = key
+        self._connection: http.client.HTTPConnection | None = None
+        self.requests = 0
+        self.failures = 0
+
+    def ask(self, method: str, path: str, body: Any, idempotency: str) -> tuple[int, Any]:
+        """Return status and decoded JSON (None where there is none) of a request under /api/v1.
+
+        Raises:
+            PlatformError: no answer, or one of AGAIN.
+        """
+        headers = {"Authorization": f"Bearer {self._key}", "Accept": "application/json"}
+        data = None
+        if body is not None:
+            data = json.dumps(body, ensure_ascii=False).encode()
+            headers["Content-Type"] = "application/json"
+        if idempotency:
+            headers["Idempotency-Key"] = idempotency
+        self.requests += 1
+        try:
+            connection = self._connection or http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+            self._connection = connection
+            connection.request(method, f"/api/v1{path}", data, headers)
+            answer = connection.getresponse()
+            text = answer.read(ANSWER_BYTES_MAX + 1)
+        except (OSError, http.client.HTTPException) as error:
+            self.failures += 1
+            self.close()
+            raise PlatformError(f"{method} {path}: {error!r}") from error
+        if len(text) > ANSWER_BYTES_MAX:
+            self.close()
+            raise PlatformError(f"{method} {path}: an answer over {ANSWER_BYTES_MAX} bytes")
+        if answer.status in AGAIN:
+            self.failures += 1
+            raise PlatformError(f"{method} {path}: {answer.status}")
+        try:
+            return answer.status, json.loads(text) if text else None
+        except ValueError:
+            return answer.status, None
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+
+def outcome_of(status: int, answer: Any) -> str:
+    """Return `done`, or the code of the problem that was answered.
+
+    Raises:
+        NoDoorError: there is no such route.
+    """
+    if status < 300:
+        return "done"
+    if status in (404, 405) and (not isinstance(answer, dict) or answer.get("code") in NO_ROUTE):
+        raise NoDoorError(str(answer))
+    if isinstance(answer, dict):
+        return str(answer.get("field") or answer.get("code") or status)
+    return str(status)
+
+
+Ask = Callable[[str, str, Any, str], tuple[int, Any]]
+"""(method, path under /api/v1, body, idempotency key) -> status, decoded answer; raises PlatformError."""
+_STATES: Final = {"linked": "accepted", "new": "accepted", "stated": "accepted", "repeated": "accepted"}
+"""How the vault says that a capture is somebody's."""
+TRAITS: Final = ("name", "phone", "id_number", "vin", "plate", "address")
+"""What of a capture is said of a person, under these names here and there."""
+BASES: Final[dict[Source, str]] = {
+    "web": "enquiry",
+    "counter": "service",
+    "event": "enquiry",
+    "partner": "consent",
+    "call": "service",
+}
+"""On what ground each source takes it down (PIPL art. 13)."""
+
+
+class Doors:
+    """The platform behind its HTTP API.
+
+    Args:
+        ask: as Http.ask.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._stores: list[int] | None = None
+
+    def tell(self, captures: list[tuple[str, Capture]]) -> list[Told]:
+        """Hand over captures, each under its reference: the same again is the same capture."""
+        if self._stores is None:
+            # In the order of their codes, which is that of the city's dealers.
+            self._stores = [item["id"] for item in sorted(self._pages("/stores"), key=lambda item: str(item["code"]))]
+        items = [self._said(reference, one, self._stores) for reference, one in captures]
+        status, answer = self._ask("POST", "/captures", {"items": items}, "")
+        if status >= 300:
+            raise PlatformError(f"POST /captures: {status} {outcome_of(status, answer)}")
+        return [
+            Told(item["capture"], item["person"], item["code"] or _STATES.get(item["state"], item["state"]))
+            for item in answer["items"]
+        ]
+
+    @staticmethod
+    def _said(reference: str, one: Capture, stores: list[int]) -> dict[str, Any]:
+        return {
+            "source": one.source,
+            "store": stores[one.store % len(stores)] if stores else 0,
+            "time_ms": one.time_ms,
+            "traits": {kind: getattr(one, kind) for kind in TRAITS if getattr(one, kind)},
+            "basis": BASES[one.source] if one.source != "partner" or one.consent else "none",
+            "shared": one.consent == "share",
+            "reference": reference,
+        }
+
+    def vehicles(self) -> dict[str, int]:
+        """Return the platform's numbers of cars by VIN, and by plate where nobody has entered a VIN."""
+        return {item["vin"] or item["plate"]: item["vehicle_id"] for item in self._pages("/vehicles")}
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        after = ""
+        for _ in range(PAGES_MAX):
+            status, page = self._ask("GET", f"{path}?limit={PAGE}{after}", None, "")
+            if status != 200:
+                raise PlatformError(f"GET {path}: {status}")
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            after = f"&after={page['next']}"
+
+    def link(self, id_: str, person: int, vehicle: int, role: str, from_ms: int, to_ms: int) -> str:
+        """Say that a person is owner or driver of a car."""
+        said = {"person": person, "role": role, "source": "workshop", "from_ms": from_ms, "to_ms": to_ms}
+        return outcome_of(*self._ask("POST", f"/vehicles/{vehicle}/people", said, id_))
+
+    def end(self, id_: str, person: int, vehicle: int, role: str, to_ms: int) -> str:
+        """Say that a person is that no longer."""
+        said = {"person": person, "role": role, "reason": "sold" if role == "owner" else "left", "to_ms": to_ms}
+        return outcome_of(*self._ask("POST", f"/vehicles/{vehicle}/people/end", said, id_))
+
+    def read(self, id_: str, vehicle: int, odometer_km: int) -> str:
+        """Enter what the advisor has read off the instrument."""
+        said = {"odometer_km": odometer_km, "source": "workshop"}
+        return outcome_of(*self._ask("POST", f"/vehicles/{vehicle}/odometer", said, id_))
+
+    def consent(self, id_: str, person: int, what: str, evidence: str) -> str:
+        """Say what a person agreed to."""
+        return outcome_of(*self._ask("POST", f"/persons/{person}/consents", {"text": what, "evidence": evidence}, id_))
+
+    def withdraw(self, id_: str, person: int) -> str:
+        """Take back everything that a person agreed to."""
+        return outcome_of(*self._ask("POST", f"/persons/{person}/consents/withdraw", {}, id_))
+
+    def forget(self, id_: str, person: int) -> str:
+        """Ask for a person to be forgotten."""
+        return outcome_of(*self._ask("POST", f"/persons/{person}/erasure", {"reason": "asked"}, id_))
