@@ -71,7 +71,7 @@ REQUEST_BYTES_MAX: Final = 64 * 1024
 def create_app(parts: Parts) -> Litestar:
     """Return the ASGI application over these parts."""
     hashing = Hashing(parts.people)
-    hub = live.LiveHub(parts.live)
+    hub = live.LiveHub(parts.live, placed=parts.reader.placed)
     readiness = Readiness(parts.faults)
     streams = Streams(parts)
     principals = Principals(parts)

@@ -41,7 +41,7 @@ class EventPage(msgspec.Struct, frozen=True):
 
 @get(
     "/events",
-    opt={"right": "events.read"},
+    opt={"right": "events.read", "by_consent": True},
     summary="Read the event log",
     responses=answers("bad_request", *KEYED),
     raises=[],
@@ -72,7 +72,7 @@ async def list_events(
 
 @get(
     "/events/{name:str}",
-    opt={"right": "events.read"},
+    opt={"right": "events.read", "by_consent": True},
     summary="Read one event",
     responses=answers("event_unknown", *KEYED),
 )
@@ -88,7 +88,7 @@ async def read_event(request: Request, name: FromPath[str]) -> Event:
 
 @get(
     "/events/stream",
-    opt={"right": "events.read"},
+    opt={"right": "events.read", "by_consent": True},
     summary="Follow the event log",
     responses={
         200: ResponseSpec(

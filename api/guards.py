@@ -4,6 +4,10 @@ Each route declares in `opt={"right": …}` what it needs: a right of core.right
 that is known), or `PUBLIC` (nobody needs to be). A route without a declaration is refused to everybody. The guard finds
 out who asks, from the session's cookie or an API key, and leaves it at `request.state.principal`; handlers take it from
 there with `principal_of`, and put its scope into every query.
+
+Who reads for care, marketing, research or partners only, and not for safety, theft or contract service, sees what
+people consent to. Only the one reader knows that, so only routes that show nothing but what it says declare
+`"by_consent": True`; every other one is refused to them.
 """
 
 import time
@@ -98,6 +102,8 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         raise LoginNeeded(connection)
     if declared != SELF and not principal.may(declared):
         raise Problem("right_missing", f"this needs the right {declared}")
+    if declared != SELF and not principal.scope.by_contract and not handler.opt.get("by_consent", False):
+        raise Problem("right_missing", "this is not read for what people consent to: only events and positions are")
 
 
 def principal_of(connection: Connection) -> Principal:

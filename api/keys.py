@@ -11,6 +11,7 @@ from api.accounts import Limit, Number
 from api.guards import SELF, person_of, principal_of
 from api.parts import Parts
 from api.problems import CHANGES, KEYED, Problem, answers
+from core.events import PURPOSES
 from core.rights import RIGHTS
 from storage.people import ApiKey
 
@@ -21,6 +22,9 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     rights: Annotated[list[str], msgspec.Meta(min_length=1, max_length=len(RIGHTS))]
     """Names of rights (GET /me lists yours)."""
+    purposes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=len(PURPOSES))] | None = None
+    """What it reads for: safety, theft, service, billing, care, marketing, research, partner; all of yours if not
+    given. A key for care, marketing, research or partner alone sees what people consent to, and nothing else."""
     expires_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
     """UTC epoch ms; 0: does not expire."""
 
@@ -79,7 +83,12 @@ async def create_key(request: Request, data: JSONBody[NewKey]) -> MadeKey:
     """
     parts: Parts = request.app.state.parts
     about, key = await sync_to_thread(
-        parts.people.create_key, person_of(request), name=data.name, rights=data.rights, expires_ms=data.expires_ms
+        parts.people.create_key,
+        person_of(request),
+        name=data.name,
+        rights=data.rights,
+        expires_ms=data.expires_ms,
+        purposes=data.purposes,
     )
     return MadeKey(key, about)
 

@@ -23,6 +23,7 @@ from api.guards import known, principal_of
 from api.messages import language_of
 from api.parts import Parts
 from api.problems import KEYED, Problem, answers
+from core.data_classes import lesser
 from core.limits import (
     LIVE_CARS_PER_FRAME_MAX,
     LIVE_FEEDS_MAX,
@@ -78,6 +79,8 @@ BITS_CRASH: Final = 1 << 29 | 1 << 30
 """Bits of the alarm word: emergency button, collision and rollover (JT/T 808 table 24)."""
 
 TICK_S: Final = 1.0
+FRESH_S: Final = 0.2
+"""How old a look at what people allow may be when a frame leaves by it."""
 RECHECK_S: Final = 5.0
 """How long a feed may outlive the right to it."""
 
@@ -126,6 +129,23 @@ def encode(rows: np.ndarray, online: np.ndarray, precision: str = "exact") -> np
         | np.where(rows["flags"] & (FLAG_NO_FIX | FLAG_POSITION_BAD), NO_FIX, 0)
     )
     return records
+
+
+def as_placed(rows: np.ndarray, online: np.ndarray, placed: Mapping[int, str]) -> np.ndarray:
+    """Return the live rows of those cars only whose people allow it, as (n,) RECORD: where each is, to its own rung,
+    and nothing of how it is driven.
+
+    Args:
+        placed: vehicle id -> rung, as Reader.placed says it.
+    """
+    parts = []
+    for rung in sorted(set(placed.values())):
+        mine = np.isin(rows["vehicle_id"], np.array([car for car, own in placed.items() if own == rung], np.int64))
+        parts.append(encode(rows[mine], online[mine], rung))
+    records = np.concatenate([EMPTY, *parts])
+    records["speed_kmh10"] = records["course_2deg"] = 0
+    records["flags"] &= ONLINE | NO_FIX
+    return records[np.argsort(records["vehicle_id"], kind="stable")]
 
 
 def in_scope(rows: np.ndarray, scope: Scope) -> np.ndarray:
@@ -242,8 +262,17 @@ class LiveHub:
     The clock runs while somebody looks on: it starts with the first feed and stops with the last.
     """
 
-    def __init__(self, source: Source, tick_s: float = TICK_S) -> None:
+    def __init__(
+        self, source: Source, tick_s: float = TICK_S, placed: Callable[[Scope], Mapping[int, str]] = lambda scope: {}
+    ) -> None:
+        """
+        Args:
+            placed: a scope that is not by contract -> its cars whose people allow it, and how exactly: Reader.placed.
+                Blocking.
+        """
         self._source = source
+        self._placed = placed
+        self._surveyed_s = 0.0
         self._tick_s = tick_s
         self._feeds: set[Feed] = set()
         self._boards: dict[Scope, Board] = {}
@@ -306,7 +335,9 @@ class LiveHub:
         """Wait for the next tick that the feed has not seen, and return the frames that bring it there."""
         while True:
             board = self._boards.get(feed.scope)
-            if board is not None and board.tick > feed.since:
+            # What people allow may have ended since the tick: who comes late for it waits for the next one.
+            fresh = feed.scope.by_contract or time.monotonic() - self._surveyed_s <= FRESH_S
+            if board is not None and board.tick > feed.since and fresh:
                 break
             if self._clock is None or self._clock.done():
                 raise RuntimeError("the clock of the live feeds has stopped")
@@ -361,10 +392,18 @@ class LiveHub:
         online = self._source.online_rows(rows)
         exact: dict[str, np.ndarray] = {}
         found = {}
+        self._surveyed_s = time.monotonic()
         for scope, board in boards.items():
-            if scope.precision not in exact:
-                exact[scope.precision] = encode(rows, online, scope.precision)
-            records = exact[scope.precision][in_scope(rows, scope)]
+            if not scope.by_contract:
+                mine = in_scope(rows, scope)
+                most = {car: lesser(rung, scope.precision) for car, rung in self._placed(scope).items()}
+                records = as_placed(
+                    rows[mine], online[mine], {car: rung for car, rung in most.items() if rung != "none"}
+                )
+            else:
+                if scope.precision not in exact:
+                    exact[scope.precision] = encode(rows, online, scope.precision)
+                records = exact[scope.precision][in_scope(rows, scope)]
             if board is None:
                 found[scope] = Board(tick, time_ms, records, np.full(len(records), tick, np.int64))
             else:
@@ -481,7 +520,7 @@ async def _listen(socket: WebSocket[Any, Any, Any]) -> tuple[int, str]:
         return 0, ""
 
 
-@websocket("/live", opt={"right": "positions.read"})
+@websocket("/live", opt={"right": "positions.read", "by_consent": True})
 async def read_live(socket: WebSocket[Any, Any, Any]) -> None:
     """Feed positions of the principal's vehicles; see docs/live-feed.md."""
     parts: Parts = socket.app.state.parts

@@ -46,7 +46,7 @@ class PositionPage(msgspec.Struct, frozen=True):
 
 @get(
     "/positions",
-    opt={"right": "positions.read"},
+    opt={"right": "positions.read", "by_consent": True},
     summary="Live positions",
     responses=answers("bad_request", *KEYED),
     raises=[],

@@ -8,6 +8,7 @@ itself. While the log is idle nothing is read.
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -28,6 +29,12 @@ HEARTBEAT_S: Final = 15.0
 """An idle stream says where it stands this often: proxies cut what is silent for a minute."""
 RETRY: Final = b"retry: 2000\n\n"
 """A browser comes back 2 s after a cut."""
+
+CONSENT_TOPICS: Final = frozenset({"consent", "person"})
+"""First words of types that change what people allow."""
+READ_AGAIN_MAX: Final = 3
+"""Times a page is read again because consents changed while it was; the last reading began after the change before
+it."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -59,6 +66,7 @@ class Streams:
         self._bell: Ear | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._seq = 0
+        self._consents = 0
         self._woken_s = 0.0
         self._waking: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -163,13 +171,22 @@ class Streams:
         """Return what there is after a position: one read for all that ask the same while it is under way."""
         if after >= self._seq > 0:
             return _Page(b"", after, False)
-        key = (principal.scope, principal.may("terminals.read"), wanted, after)
-        task = self._pages.get(key)
-        if task is None:
-            task = self._pages[key] = asyncio.create_task(self._read(principal, wanted, after))
-            task.add_done_callback(lambda done: self._pages.pop(key))
-        # One of those who share it may go while the others wait for it.
-        return await asyncio.shield(task)
+        for _ in range(READ_AGAIN_MAX):
+            consents = self._consents
+            key = (principal.scope, principal.may("terminals.read"), wanted, after, consents)
+            task = self._pages.get(key)
+            if task is None:
+                task = self._pages[key] = asyncio.create_task(self._read(principal, wanted, after))
+                task.add_done_callback(functools.partial(self._forget, key))
+            # One of those who share it may go while the others wait for it.
+            page = await asyncio.shield(task)
+            if consents == self._consents or not page.data:
+                break
+            # A consent changed while it was read: what it was read by may count no more.
+        return page
+
+    def _forget(self, key: object, done: object) -> None:
+        self._pages.pop(key)
 
     async def _read(self, principal: Principal, wanted: Filter, after: int) -> _Page:
         self.reads += 1
@@ -204,7 +221,7 @@ class Streams:
             doorbell = self._bell = Ear(None)
 
         def rung(seq: int, topics: frozenset[str]) -> None:
-            loop.call_soon_threadsafe(self._rung, seq)
+            loop.call_soon_threadsafe(self._rung, seq, not CONSENT_TOPICS.isdisjoint(topics))
 
         self._unsubscribe = doorbell.subscribe(rung)
 
@@ -218,7 +235,8 @@ class Streams:
             self._waking = None
         self._loop = None
 
-    def _rung(self, seq: int) -> None:
+    def _rung(self, seq: int, of_consent: bool = False) -> None:
+        self._consents += of_consent
         if seq > self._seq:
             self._seq = seq
             self._wake_soon()

@@ -180,7 +180,7 @@ class Columns:
 
 @get(
     "/vehicles/{vehicle_id:int}/track",
-    opt={"right": "positions.read"},
+    opt={"right": "positions.read", "by_consent": True},
     summary="Where a vehicle was",
     responses=answers("bad_request", *KEYED, "vehicle_unknown"),
 )

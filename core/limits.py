@@ -715,3 +715,27 @@ VERIFICATION_TRIES_MAX: Final = 5
 """Wrong codes until one is void: five guesses of a million."""
 VERIFICATIONS_PER_DAY_MAX: Final = 5
 """Codes sent to one number within 24 h: nobody's telephone is made to ring by us all day. One more is refused."""
+
+# --- Consents ---------------------------------------------------------------------------------------------------------
+
+CONSENT_CELLS_MAX: Final = 60
+"""Cells of one text: four times what a purpose may hold, in every channel. Each is an event of one answer, of which a
+rule says EMITTED_EVENTS_MAX at most. A longer text is refused."""
+CONSENT_BODY_CHARACTERS_MAX: Final = 8_000
+"""Of a text in one language: four printed pages, which is already more than anybody reads. A longer one is refused."""
+CONSENT_EVIDENCE_CHARACTERS_MAX: Final = 64
+"""Of what shows that somebody agreed: a kind and a number, never words."""
+CONSENT_DAYS_MAX: Final = 3_650
+"""Ten years: a consent that is meant to last longer is asked for again."""
+GLASS_MINUTES_MAX: Final = 240
+"""How long one break-glass opens: a rescue with a tow across the province. A longer one is refused; a new one can be
+opened, which is reviewed by itself."""
+GLASS_OPEN_MAX: Final = 5
+"""Break-glasses of one account that nobody has reviewed. One more is refused: who looks so often is asked first."""
+GLASS_REVIEW_H: Final = 72
+"""A break-glass that is not reviewed so long after its end is overdue, and said to be: a weekend and a day."""
+GLASS_USES_KNOWN_MAX: Final = 10_000
+"""Uses of break-glasses remembered, so that a map that looks every second is one event a minute: 1 MB. Past it all are
+forgotten, and a use may be said twice in its minute, with the same id."""
+SERVICE_AREA_M: Final = 50_000
+"""Around each store of the group: what `area` of the precision ladder tells of a place is whether it lies within."""

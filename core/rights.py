@@ -34,6 +34,11 @@ RIGHTS: Final = (
     "people.write",  # users, invitations
     "stores.write",
     "system.read",
+    "consents.read",  # what persons allow, and what followed from it
+    "consents.write",  # to write down what a person has allowed or taken back
+    "consents.publish",  # the texts that people consent to
+    "breakglass.open",  # to see exactly where a car is because of an incident
+    "breakglass.review",  # what others have opened
 )
 """Everything that can be allowed. An API key holds a part of its owner's."""
 
@@ -53,7 +58,16 @@ _READER: Final = frozenset(
 ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "viewer": _READER,
-        "operator": _READER | {"vehicles.guard", "geofences.write", "commands.send", "media.read"},
+        "operator": _READER
+        | {
+            "vehicles.guard",
+            "geofences.write",
+            "commands.send",
+            "media.read",
+            "consents.read",
+            "consents.write",
+            "breakglass.open",
+        },
         "manager": _READER
         | {
             "geofences.write",
@@ -67,16 +81,25 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "people.read",
             "people.write",
             "drivers.read",
+            "consents.read",
+            "consents.write",
+            "breakglass.open",
+            "breakglass.review",
         },
         "administrator": frozenset(RIGHTS),
     }
 )
 """Role -> its rights, from least to most. Nobody gives away a role above their own."""
 
-Precision = Literal["exact", "street", "district", "none"]
-PRECISION_1E7: Final[Mapping[str, int]] = MappingProxyType({"exact": 1, "street": 10_000, "district": 100_000})
-"""How coarse a position is shown: coordinates are rounded to multiples of this, 1e-7 degree (about 0.01 m, 110 m,
-1.1 km). `none` has no entry: no position is shown at all."""
+Precision = Literal["exact", "street", "block", "district", "city", "none"]
+PRECISION_1E7: Final[Mapping[str, int]] = MappingProxyType(
+    {"exact": 1, "street": 10_000, "block": 50_000, "district": 100_000, "city": 1_000_000}
+)
+"""How coarse a position is shown: coordinates are rounded to multiples of this, 1e-7 degree (about 0.01 m, 110 m, 550
+m, 1.1 km, 11 km). `none` has no entry: no position is shown at all."""
+
+
+_BY_CONTRACT: Final = frozenset({"safety", "theft", "service"})
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +111,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     purposes: frozenset[str] = frozenset(PURPOSES)
     """Events of other purposes are not seen."""
     precision: Precision = "exact"
+
+    @property
+    def by_contract(self) -> bool:
+        """Positions are read for safety, theft or contract service; else only what their people consent to."""
+        return not self.purposes.isdisjoint(_BY_CONTRACT)
 
     def covers(self, group: int, store: int) -> bool:
         """Tell whether a row of this group and store is in the scope."""

@@ -7,13 +7,12 @@ import msgspec
 from sqlalchemy import Select, and_, func, or_, select
 
 from core import limits
-from core.events import PURPOSES, Event
+from core.events import Event
 from core.rights import PRECISION_1E7, Principal
 from storage.errors import StorageError
-from storage.eventlog import event_of
 from storage.media import COLLISION, ROBBERY, SHOWN, MediaFiles, kind_name
-from storage.reader import Reader, rounded, shown
-from storage.tables.business import EVENT, MEDIA
+from storage.reader import Reader, rounded
+from storage.tables.business import MEDIA
 
 STATES: Final = ("announced", "partial", "stored", "lost")
 
@@ -159,19 +158,7 @@ class Gallery:
     def events_of(self, principal: Principal, items: list[MediaItem]) -> dict[str, Event]:
         """Return the events and commands that items name, by id, as far as this principal may see them."""
         ids = sorted({one for item in items for one in (item.cause, item.command) if one})
-        found: dict[str, Event] = {}
-        for first in range(0, len(ids), limits.EVENTS_STATEMENT_MAX):
-            wanted = select(EVENT).where(
-                EVENT.c.id.in_(ids[first : first + limits.EVENTS_STATEMENT_MAX]),
-                EVENT.c.group_id == principal.scope.group,
-            )
-            if principal.scope.stores is not None:
-                wanted = wanted.where(EVENT.c.store_id.in_(principal.scope.stores))
-            if not principal.scope.purposes.issuperset(PURPOSES):
-                wanted = wanted.where(EVENT.c.purpose.in_(sorted(principal.scope.purposes)))
-            with self._database.read() as connection:
-                found |= {row.id: shown(event_of(row), principal) for row in connection.execute(wanted)}
-        return found
+        return self._reader.events_named(principal, ids)
 
     def channels(self, principal: Principal, vehicle_id: int) -> list[int]:
         """Return the channels that a car's items are of."""

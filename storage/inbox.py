@@ -27,18 +27,21 @@ _ENCODER: Final = msgspec.json.Encoder()
 _PLAIN: Final = msgspec.json.Decoder(Event)
 
 
+def put_in_inbox(connection: Connection, sign: str, events: Sequence[Event]) -> None:
+    """Put events into the inbox, in order, within a transaction that writes other rows too."""
+    now_ms = time.time_ns() // 1_000_000
+    rows = [(_ENCODER.encode(event).decode(), now_ms) for event in events]
+    connection.exec_driver_sql(f"INSERT INTO inbox (event, arrival_ms) VALUES ({sign}, {sign})", rows)
+
+
 class InboxTransaction(LogTransaction):
     """One transaction of a process that does not own the log."""
 
     def append(self, events: Sequence[Event]) -> list[int]:
         """Put the events into the inbox, in order; return the number of each that the log knows already, else 0."""
         known = self.known([event.id for event in events])
-        now_ms = time.time_ns() // 1_000_000
-        rows = [(_ENCODER.encode(event).decode(), now_ms) for event in events if event.id not in known]
-        if rows:
-            sign = self._placeholder
-            sql = f"INSERT INTO inbox (event, arrival_ms) VALUES ({sign}, {sign})"
-            self.connection.exec_driver_sql(sql, rows)
+        if fresh := [event for event in events if event.id not in known]:
+            put_in_inbox(self.connection, self._placeholder, fresh)
             self.types.update(event.type for event in events)
         return [known.get(event.id, 0) for event in events]
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core import limits
 from core.clock import Clock, wall_ms
+from core.events import PURPOSES
 from core.rights import RIGHTS, ROLES, Principal, Scope
 from core.zones import is_time_zone
 from storage.database import Database
@@ -126,6 +127,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     rights: list[str]
     """What it was given; what its owner has lost meanwhile it has lost too."""
+    purposes: list[str]
+    """What it reads for: core.events.PURPOSES."""
     created_ms: int
     seen_ms: int
     expires_ms: int
@@ -151,6 +154,12 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     to_ms: int
     rows: int
     address: str
+
+
+KEY_COLUMNS: Final = (
+    API_KEY.c.id.label("api_key"), API_KEY.c.rights, API_KEY.c.purposes, API_KEY.c.seen_ms.label("used_ms"),
+)  # fmt: skip
+"""What a key adds to its owner."""
 
 
 class LoggedIn(NamedTuple):
@@ -336,7 +345,7 @@ class People:
         in_force = (API_KEY.c.revoked_ms == 0) & or_(API_KEY.c.expires_ms == 0, API_KEY.c.expires_ms > now_ms)
         with self._database.read() as connection:
             row = connection.execute(
-                select(ACCOUNT, API_KEY.c.id.label("api_key"), API_KEY.c.rights, API_KEY.c.seen_ms.label("used_ms"))
+                select(ACCOUNT, *KEY_COLUMNS)
                 .join(API_KEY, API_KEY.c.account == ACCOUNT.c.id)
                 .where(API_KEY.c.key_hash == hash_of(key), in_force)
             ).first()
@@ -346,7 +355,9 @@ class People:
         if now_ms - row.used_ms >= limits.SEEN_EVERY_S * 1000:
             self._seen(update(API_KEY).where(API_KEY.c.id == row.api_key).values(seen_ms=now_ms))
         rights = principal.rights & frozenset(msgspec.json.decode(row.rights))
-        return msgspec.structs.replace(principal, rights=rights, api_key=row.api_key)
+        purposes = principal.scope.purposes.intersection(_purposes(row.purposes))
+        scope = msgspec.structs.replace(principal.scope, purposes=purposes)
+        return msgspec.structs.replace(principal, rights=rights, scope=scope, api_key=row.api_key)
 
     def _seen(self, use: Update) -> None:
         """Write down a use. Where the database takes no writes now, who only reads is let in all the same."""
@@ -830,9 +841,18 @@ class People:
         return [_api_key(row) for row in rows]
 
     def create_key(
-        self, by: Principal, *, name: str, rights: Collection[str], expires_ms: int = 0
+        self,
+        by: Principal,
+        *,
+        name: str,
+        rights: Collection[str],
+        expires_ms: int = 0,
+        purposes: Collection[str] | None = None,
     ) -> tuple[ApiKey, str]:
         """Make a key of one's own; return it and the key itself, which is not kept and cannot be shown again.
+
+        Args:
+            purposes: what it reads for, a part of one's own; None: all of them.
 
         Raises:
             PeopleError: `session_needed` for a key that would make keys, `right_above`, `keys_full`, `expiry_past`.
@@ -841,6 +861,8 @@ class People:
             raise PeopleError("session_needed", "a person makes keys, a key does not")
         if not rights or not set(rights) <= by.rights:
             raise PeopleError("right_above", "a key has one right at least, and none that you do not have")
+        if purposes is not None and not (purposes and set(purposes) <= by.scope.purposes):
+            raise PeopleError("right_above", "a key reads for one purpose at least, and for none that you do not")
         now_ms = self._clock()
         if expires_ms and expires_ms <= now_ms:
             raise PeopleError("expiry_past", "the key would have expired already")
@@ -857,6 +879,7 @@ class People:
                     prefix=key[:KEY_SHOWN_CHARACTERS],
                     key_hash=hash_of(key),
                     rights=msgspec.json.encode(sorted(set(rights))).decode(),
+                    purposes=None if purposes is None else msgspec.json.encode(sorted(set(purposes))).decode(),
                     created_ms=now_ms,
                     seen_ms=0,
                     expires_ms=expires_ms,
@@ -1036,7 +1059,13 @@ def _notify(prefixes: Sequence[str]) -> str:
 
 def _api_key(row: Row[Any]) -> ApiKey:
     fields = ("id", "account", "name", "prefix", "created_ms", "seen_ms", "expires_ms", "revoked_ms")
-    return ApiKey(rights=msgspec.json.decode(row.rights), **{name: getattr(row, name) for name in fields})
+    rights = msgspec.json.decode(row.rights)
+    return ApiKey(rights=rights, purposes=_purposes(row.purposes), **{name: getattr(row, name) for name in fields})
+
+
+def _purposes(text: str | None) -> list[str]:
+    """Return what a key reads for: all purposes where its row names none."""
+    return sorted(PURPOSES) if text is None else msgspec.json.decode(text, type=list[str])
 
 
 def _store(row: Row[Any]) -> Store:

@@ -1,9 +1,12 @@
 """Reader: the one reader of events and positions for people and programs. It shows each principal only what is theirs.
 
-The scope (group, stores, purposes) stands in the SQL of every query. What remains is shown as exactly as the
-principal's precision allows, and every read of positions is in table `access` before it is answered.
+The scope (group, stores, purposes) stands in the SQL of every query, and so does what people consent to, where a
+reader's purposes need it (storage/permits.py). What remains is shown as exactly as the principal's precision and those
+consents allow, and every read of positions is in table `access` before it is answered.
 """
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -12,14 +15,28 @@ import numpy as np
 from sqlalchemy import Connection
 
 from core import limits
-from core.events import PURPOSES, CommandRequested, Event
+from core.data_classes import CONSENTED, HOLDS, REFERENCE, fields_of, lesser
+from core.events import CommandRequested, Event, derive_id
+from core.events.consent import GlassUsed
+from core.kernels.geodesy import METRES_PER_UNIT
 from core.quality import marks_of
-from core.rights import PRECISION_1E7, Precision, Principal, Scope
-from protocols.report import REPORT
+from core.rights import PRECISION_1E7, Principal, Scope
+from protocols.report import ODOMETER_NONE, REPORT
 from storage.audit import AuditLog, line_of
 from storage.clickhouse import LastPosition, ReportsFound, ReportStore, TrackDay, TrackPoint
 from storage.database import Database
 from storage.eventlog import EVENT_COLUMNS, HEAD_SQL, considered, event_of, type_condition
+from storage.inbox import put_in_inbox
+from storage.permits import (
+    Permits,
+    Rungs,
+    condition,
+    glass_of,
+    needs_permit,
+    permits,
+    stores_at,
+    subjects_with_position,
+)
 
 LastPositions = Callable[[Sequence[int]], Sequence[LastPosition]]
 """Vehicle ids -> the last position of each that has one, by vehicle id. Blocks."""
@@ -82,6 +99,7 @@ class Reader:
         self.reports: Final = store
         self._last_positions = last_positions or store.last_positions
         self._access = AuditLog(database)
+        self._uses: set[tuple[int, str, int]] = set()
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -141,11 +159,25 @@ class Reader:
             sql = f"SELECT {columns} FROM event WHERE {where.text} ORDER BY seq {order} LIMIT {where.sign}"
             head = connection.exec_driver_sql(HEAD_SQL).scalar_one()
             rows = connection.exec_driver_sql(sql, (*where.values, limit)).fetchall()
+            allowed = self._allowed(connection, principal.scope, rows)
         if newest_first:
             seq = rows[-1][0] if rows and len(rows) == limit else 0
         else:
             seq = considered(after, head, [row[0] for row in rows], limit)
-        return EventPage([shown(event_of(row), principal) for row in rows], seq)
+        return EventPage(_seen(rows, principal, allowed), seq)
+
+    def _allowed(self, connection: Connection, scope: Scope, rows: Sequence[Sequence[Any]]) -> "_Allowed | None":
+        """Return what the people of these rows of EVENT_COLUMNS allow, as of now; None where nobody need be asked.
+
+        It is read behind the rows: on a database where each question sees what was committed before it, a consent that
+        was withdrawn in between is gone already.
+        """
+        asking = [row for row in rows if row[15] in CONSENTED or row[15] not in scope.purposes]
+        if not asking:
+            return None
+        sign = self.database.placeholder
+        found = permits(connection, sign, scope, {row[6] for row in asking}, _now_ms())
+        return _Allowed(found, stores_at(connection, sign, scope.group))
 
     def _first_since(self, connection: Connection, arrival_ms: int) -> int:
         """Return the number of the first event that arrived then or later, one past the last where there is none.
@@ -209,6 +241,16 @@ class Reader:
             row = connection.exec_driver_sql(sql, (intent,)).first()
         return None if row is None else event_of(row)
 
+    def events_named(self, principal: Principal, ids: Sequence[str]) -> dict[str, Event]:
+        """Return those of these events that this principal may see, by id."""
+        found: dict[str, Event] = {}
+        for first in range(0, len(ids), limits.EVENTS_STATEMENT_MAX):
+            where = _Where(self.database.placeholder)
+            where.scope(principal.scope)
+            where.one_of("id", ids[first : first + limits.EVENTS_STATEMENT_MAX])
+            found |= {event.id: event for event in self._events(principal, where, limits.EVENTS_STATEMENT_MAX)}
+        return found
+
     def head(self) -> int:
         """Return the number of the last event of the log, whosever it is; 0 for an empty log."""
         with self.database.read() as connection:
@@ -218,7 +260,8 @@ class Reader:
         sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE {where.text} ORDER BY seq LIMIT {where.sign}"
         with self.database.read() as connection:
             rows = connection.exec_driver_sql(sql, (*where.values, min(limit, limits.EVENTS_READ_MAX))).fetchall()
-        return [shown(event_of(row), principal) for row in rows]
+            allowed = self._allowed(connection, principal.scope, rows)
+        return _seen(rows, principal, allowed)
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -246,14 +289,13 @@ class Reader:
         # Vehicles that never reported make a page short; then the next of them are asked, until it is full.
         while following is not None and len(items) < limit:
             ids = self._vehicle_ids(principal, following, limit)
-            found = self._last_positions(ids) if ids else ()
+            found = self._as_allowed(principal, self._last_positions(ids)) if ids else []
             items += found[: limit - len(items)]
             following = ids[-1] if len(ids) == limit else None
         if len(items) == limit:
             following = items[-1].vehicle_id
         self.note(principal, "positions", rows=len(items))
-        step = PRECISION_1E7[principal.scope.precision]
-        return PositionPage([_coarse(item, step) for item in items], following)
+        return PositionPage(items, following)
 
     def position(self, principal: Principal, vehicle_id: int) -> LastPosition | None:
         """Return the last position of one vehicle; None if it has none or this principal may not see it.
@@ -261,11 +303,16 @@ class Reader:
         Raises:
             StorageError: also when the read cannot be written to the access log.
         """
-        if principal.scope.precision == "none" or not self.sees(principal, vehicle_id):
+        if not self.sees(principal, vehicle_id):
+            return None
+        by_glass = self._by_glass(principal, vehicle_id, "positions")
+        if principal.scope.precision == "none" and not by_glass:
             return None
         found = self._last_positions([vehicle_id])
+        if not by_glass:
+            found = self._as_allowed(principal, found)
         self.note(principal, "positions", vehicle=vehicle_id, rows=len(found))
-        return _coarse(found[0], PRECISION_1E7[principal.scope.precision]) if found else None
+        return found[0] if found else None
 
     def positions_of(
         self, principal: Principal, vehicle_ids: Sequence[int], what: str = "search"
@@ -281,10 +328,9 @@ class Reader:
         """
         if principal.scope.precision == "none" or not vehicle_ids:
             return []
-        found = list(self._last_positions(vehicle_ids))
+        found = self._as_allowed(principal, self._last_positions(vehicle_ids))
         self.note(principal, what, rows=len(found))
-        step = PRECISION_1E7[principal.scope.precision]
-        return [_coarse(item, step) for item in found]
+        return found
 
     def track(
         self,
@@ -311,16 +357,31 @@ class Reader:
         """
         if not self.sees(principal, vehicle_id):
             return None
-        if principal.scope.precision == "none":
+        by_glass = self._by_glass(principal, vehicle_id, "track")
+        if principal.scope.precision == "none" and not by_glass:
             return []
-        points = self.reports.track(vehicle_id, from_ms, to_ms, limit, after_report=after_report)
+        if by_glass or principal.scope.by_contract:
+            spans: list[tuple[int, int, str]] = [(from_ms, to_ms, "exact" if by_glass else principal.scope.precision)]
+        else:
+            subject = f"vehicle:{vehicle_id}"
+            permits_ = self._permits(principal.scope, [subject])
+            spans = permits_.spans(subject, from_ms, to_ms)
+        points: list[TrackPoint] = []
+        for first_ms, last_ms, rung in spans:
+            after = after_report if first_ms == from_ms else None
+            some = self.reports.track(vehicle_id, first_ms, last_ms, limit - len(points), after_report=after)
+            if cleaning is not None and some:
+                before = self.reports.track_before(vehicle_id, first_ms, CLEANED_BEFORE, after_report=after)
+                # By where it really was: what is shown is rounded after.
+                some = _marked(before, some, cleaning)
+            if not (by_glass or principal.scope.by_contract):
+                some = [_told(point, permits_, subject) for point in some]
+            step = PRECISION_1E7[rung if by_glass else lesser(principal.scope.precision, rung)]
+            points += [_coarse(point, step) for point in some]
+            if len(points) >= limit:
+                break
         self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(points))
-        if cleaning is not None and points:
-            before = self.reports.track_before(vehicle_id, from_ms, CLEANED_BEFORE, after_report=after_report)
-            # By where it really was: what is shown is rounded after.
-            points = _marked(before, points, cleaning)
-        step = PRECISION_1E7[principal.scope.precision]
-        return [_coarse(point, step) for point in points]
+        return points
 
     def recorded(
         self, principal: Principal, vehicle_id: int, from_ms: int, to_ms: int, limit: int
@@ -331,7 +392,12 @@ class Reader:
         Raises:
             StorageError: also when the read cannot be written to the access log.
         """
-        if principal.scope.precision == "none" or not self.sees(principal, vehicle_id):
+        # Items tell far more than a place: they are for those alone who read by law or contract.
+        if (
+            principal.scope.precision == "none"
+            or not principal.scope.by_contract
+            or not self.sees(principal, vehicle_id)
+        ):
             return None
         found = self.reports.recorded(vehicle_id, from_ms, to_ms, limit)
         self.note(principal, "track", vehicle=vehicle_id, from_ms=from_ms, to_ms=to_ms, rows=len(found.rows))
@@ -401,6 +467,80 @@ class Reader:
         """Return counts of the access log: written, batches, refused."""
         return self._access.statistics()
 
+    # --- what people allow --------------------------------------------------------------------------------------------
+
+    def placed(self, scope: Scope) -> dict[int, str]:
+        """Return the cars whose people let this scope's purposes know where they are now, to a rung that has
+        coordinates: vehicle id -> rung. For a scope that is not by contract: the live feed's."""
+        now_ms = _now_ms()
+        sign = self.database.placeholder
+        with self.database.read() as connection:
+            subjects = subjects_with_position(connection, sign, scope, now_ms)
+            found = permits(connection, sign, scope, subjects, now_ms)
+        rungs = ((subject, found.position(subject, now_ms)) for subject in subjects if subject.startswith("vehicle:"))
+        return {int(subject[8:]): rung for subject, rung in rungs if rung in PRECISION_1E7}
+
+    def _permits(self, scope: Scope, subjects: Sequence[str]) -> Permits:
+        with self.database.read() as connection:
+            return permits(connection, self.database.placeholder, scope, subjects, _now_ms())
+
+    def _as_allowed(self, principal: Principal, found: Sequence[LastPosition]) -> list[LastPosition]:
+        """Return last positions as exactly as the principal's scope and the cars' people allow."""
+        scope = principal.scope
+        if scope.by_contract:
+            step = PRECISION_1E7[scope.precision]
+            return [_coarse(item, step) for item in found]
+        allowed = self._permits(scope, [f"vehicle:{item.vehicle_id}" for item in found])
+        items = []
+        for item in found:
+            subject = f"vehicle:{item.vehicle_id}"
+            rung = lesser(scope.precision, allowed.position(subject, item.time_ms))
+            if rung in PRECISION_1E7:
+                items.append(_coarse(_told(item, allowed, subject), PRECISION_1E7[rung]))
+        return items
+
+    def _by_glass(self, principal: Principal, vehicle_id: int, what: str) -> bool:
+        """Tell whether the principal sees more of a car than is theirs because they broke the glass for it, and write
+        down that they did. The event is on disk when this returns.
+
+        Raises:
+            StorageError: it cannot be written down: then nothing may be shown.
+        """
+        scope = principal.scope
+        if not principal.account or (scope.precision == "exact" and scope.by_contract):
+            return False
+        now_ms = _now_ms()
+        sign = self.database.placeholder
+        with self.database.read() as connection:
+            glass = glass_of(connection, sign, principal.actor, vehicle_id, now_ms)
+        if glass is None:
+            return False
+        minute = now_ms // 60_000
+        if (glass.number, what, minute) in self._uses:
+            return True
+        event = Event(
+            id=derive_id(
+                "reader", "breakglass.used", 1, (str(glass.number), what, str(minute)), f"vehicle:{vehicle_id}"
+            ),
+            type="breakglass.used",
+            time_ms=now_ms,
+            subject=f"vehicle:{vehicle_id}",
+            key=f"breakglass:{glass.number}",
+            group=scope.group,
+            store=glass.store,
+            actor=principal.actor,
+            cause=glass.event,
+            correlation=glass.event,
+            purpose="safety",
+            payload=GlassUsed(glass=glass.number, vehicle_id=vehicle_id, account=principal.actor, what=what),
+        )
+        with self.database.write() as connection:
+            put_in_inbox(connection, sign, [event])
+        if len(self._uses) >= limits.GLASS_USES_KNOWN_MAX:
+            self._uses.clear()
+        self._uses.add((glass.number, what, minute))
+        return True
+
     def _vehicles(self, principal: Principal) -> "_Where":
         where = _Where(self.database.placeholder)
         where.whose(principal.scope)
@@ -441,10 +581,10 @@ class _Where:
             self.one_of("store_id", scope.stores)
 
     def scope(self, scope: Scope) -> None:
-        """Events of the scope's group, stores and purposes."""
+        """Events of the scope's group and stores, as far as its purposes may hold anything of them."""
         self.whose(scope)
-        if not scope.purposes.issuperset(PURPOSES):
-            self.one_of("purpose", sorted(scope.purposes))
+        text, values = condition(scope, self.sign, _now_ms())
+        self.add(text, *values)
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
@@ -463,16 +603,70 @@ def _marked(before: list[TrackPoint], points: list[TrackPoint], rule: msgspec.St
     return marked
 
 
-def shown(event: Event, principal: Principal) -> Event:
+class _Allowed(NamedTuple):
+    """What the people of some events allow, and where the group's stores are."""
+
+    permits: Permits
+    stores: list[tuple[int, int]]
+
+
+def _seen(rows: Sequence[Sequence[Any]], principal: Principal, allowed: "_Allowed | None") -> list[Event]:
+    """Return the events of rows as this principal may see them, without those of which nothing may be seen."""
+    if allowed is None:
+        return [shown(event_of(row), principal) for row in rows]
+    seen: list[Event] = []
+    for row in rows:
+        event = event_of(row)
+        if not needs_permit(event, principal.scope):
+            seen.append(shown(event, principal))
+        elif (rungs := allowed.permits.rungs(event)) is not None:
+            seen.append(shown(_held(event, rungs, allowed.stores), principal, rungs.get("position", "none")))
+    return seen
+
+
+def _held(event: Event, rungs: Rungs, stores: Sequence[tuple[int, int]] = ()) -> Event:
+    """Return an event with those fields only that may be held; coordinates stay exact here, or say only whether they
+    lie in the service area."""
+    classes = fields_of(event.type, event.version)
+    plain = msgspec.to_builtins(event.payload)
+    kept = {
+        name: value
+        for name, value in (plain.items() if isinstance(plain, dict) else ())
+        if classes.get(name) == REFERENCE or classes.get(name) in rungs
+    }
+    if rungs.get("position") == "area":
+        lat, lon = kept.get("lat_1e7"), kept.get("lon_1e7")
+        if lat is not None and lon is not None and stores:
+            kept["in_service_area"] = _in_service_area(lat, lon, stores)
+    return msgspec.structs.replace(event, payload=kept)
+
+
+def _in_service_area(lat_1e7: int, lon_1e7: int, stores: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether a place lies within SERVICE_AREA_M of a store, on a plane: 0.1 % off at this distance."""
+    shrink = math.cos(math.radians(lat_1e7 / 1e7))
+    return any(
+        math.hypot(lat_1e7 - lat, (lon_1e7 - lon) * shrink) * METRES_PER_UNIT <= limits.SERVICE_AREA_M
+        for lat, lon in stores
+    )
+
+
+def shown(event: Event, principal: Principal, most: str = "exact") -> Event:
     """Return the event as this principal may see it: coordinates as exact as allowed, phones and plates if allowed, and
     nobody a password that a command brought to a terminal.
+
+    Args:
+        most: how exactly its people let places of it be known; a rung of LADDER.
 
     A payload from which fields had to go is a plain mapping; every other one is the Struct of its type.
     """
     if isinstance(event.payload, CommandRequested) and _SECRETS & event.payload.fields.keys():
         fields = {name: MASK if name in _SECRETS else value for name, value in event.payload.fields.items()}
         event = msgspec.structs.replace(event, payload=msgspec.structs.replace(event.payload, fields=fields))
-    precision = principal.scope.precision
+    precision: str = principal.scope.precision
+    if most != "exact":
+        precision = lesser(precision, most) if most != "area" else "none"
+    if event.purpose == "billing":
+        event = _held(event, HOLDS["billing"])
     hidden = frozenset() if principal.may("terminals.read") else _IDENTITIES
     if precision == "exact" and not hidden:
         return event
@@ -492,7 +686,7 @@ def shown_plain(value: Any, principal: Principal) -> Any:
     return _less(value, precision, frozenset() if principal.may("terminals.read") else _IDENTITIES)
 
 
-def _less(value: Any, precision: Precision, hidden: frozenset[str]) -> Any:
+def _less(value: Any, precision: str, hidden: frozenset[str]) -> Any:
     """Return plain values without what is hidden, however deep it lies: a terminal's answer holds a whole location."""
     if isinstance(value, list):
         return [_less(item, precision, hidden) for item in value]
@@ -527,3 +721,17 @@ def _coarse(point: Any, step: int) -> Any:
     if step == 1:
         return point
     return point._replace(lat_1e7=rounded(point.lat_1e7, step), lon_1e7=rounded(point.lon_1e7, step))
+
+
+def _told(point: Any, allowed: Permits, subject: str) -> Any:
+    """Return a position or track point without what its people do not let these purposes know beside the place."""
+    nothing: dict[str, Any] = {"alarm": 0, "status": 0, "altitude_m": 0}
+    if not allowed.has(subject, "driving", point.time_ms):
+        nothing |= {"speed_kmh10": 0, "course_deg": 0}
+    if not allowed.has(subject, "mileage", point.time_ms):
+        nothing["odometer_m"] = ODOMETER_NONE
+    return point._replace(**nothing)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

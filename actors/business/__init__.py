@@ -5,9 +5,10 @@ A new one is its file, a row here, its events (core/events/), its tables (storag
 
 from typing import Final
 
+from actors.business.consent import CONSENT
 from actors.business.garage import GARAGE
 from actors.business.identity import IDENTITY
 from core.business import SPINE, BusinessActor
 
-BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE, IDENTITY, GARAGE)
+BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE, IDENTITY, GARAGE, CONSENT)
 """In the order in which they hear an event."""

@@ -453,6 +453,15 @@ LOOKS: Final[dict[str, Look]] = {
     "recording": Look("upload", "quiet"),
     "upgrade": Look("upload", "info"),
     "alarm": Look("alert", "warn"),
+    "consent": Look("shield", "quiet"),
+    "consent.given": Look("check", "good"),
+    "consent.withdrawn": Look("close", "warn"),
+    "consent.cascaded": Look("close", "warn"),
+    "consent.expired": Look("clock", "warn"),
+    "consent.contact.barred": Look("close", "warn"),
+    "breakglass": Look("alert", "warn"),
+    "breakglass.overdue": Look("alert", "bad"),
+    "breakglass.closed": Look("check", "good"),
 }
 """Type, or its beginning -> how it looks. The longest that fits counts."""
 
@@ -473,5 +482,6 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "driver": ("driver.", "waybill.", "question.", "information.", "passengers."),
     "reach": ("device.",),
     "device": ("upgrade.", "recorder.", "recording.", "alarm."),
+    "consent": ("consent.", "breakglass."),
 }
 """What one can filter by: a word of messages (event_group_…) -> beginnings of types."""

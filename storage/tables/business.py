@@ -357,6 +357,8 @@ API_KEY: Final = Table(
     Column("key_hash", String(64), nullable=False, unique=True),
     # JSON list of rights, a part of the owner's; what the owner loses the key loses.
     Column("rights", Text, nullable=False),
+    # JSON list of what it reads for, a part of the owner's; NULL: all of theirs.
+    Column("purposes", Text),
     Column("created_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
     # 0: does not expire.

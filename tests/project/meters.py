@@ -100,7 +100,8 @@ METERS = {
     "FENCE_SPEED_S_MAX FENCES_MAX AREA_CORNERS_MAX AREA_ROUTE_WIDTH_M_MAX AREA_ROUTE_POINTS_MAX AREA_MS_MIN "
     "AREA_MS_END AREAS_PER_GROUP_MAX GEOJSON_FEATURES_MAX GEOJSON_CORNERS_MAX GEOJSON_REFUSALS_MAX KML_DEPTH_MAX "
     "KML_ELEMENTS_MAX KMZ_MEMBERS_MAX KMZ_RATIO_MAX",
-    "api_problem_intent_refused_total": "LINKS_OF_CAR_MAX ODOMETER_M_MAX",
+    "api_problem_intent_refused_total": "LINKS_OF_CAR_MAX ODOMETER_M_MAX CONSENT_CELLS_MAX CONSENT_BODY_CHARACTERS_MAX "
+    "CONSENT_EVIDENCE_CHARACTERS_MAX CONSENT_DAYS_MAX GLASS_MINUTES_MAX GLASS_OPEN_MAX",
     "api_problem_rules_full_total": "RULE_GROUPS_MAX RULE_VERSIONS_MAX",
     "api_problem_guard_invalid_total": "ARMED_RADIUS_M_MIN ARMED_RADIUS_M_MAX",
     "api_problem_keys_full_total": "KEYS_PER_ACCOUNT_MAX",
@@ -125,6 +126,8 @@ UNMETERED = {
     "VERIFICATION_S": "whoever typed the code is told",
     "VERIFICATION_TRIES_MAX": "whoever typed the code is told",
     "VERIFICATIONS_PER_DAY_MAX": "whoever asked for the code is told",
+    "GLASS_REVIEW_H": "breakglass.overdue is said, and the register shows it",
+    "SERVICE_AREA_M": "where the service area ends; nothing is refused there",
     "BUSINESS_CACHE_ROWS_MAX": "what is let go is read again",
     "PARKED_KEYS_KNOWN_MAX": "what is not in memory is asked for",
     "PARKED_REASON_CHARACTERS_MAX": "the reason is cut; the log and /metrics say that the key is parked",

@@ -246,6 +246,14 @@ BOUNDS = {
     "ENTRIES_PROVED_MAX": "tests/storage/test_garage.py::test_a_record_longer_than_is_reckoned_at_once_says_how_far_it_holds",
     "OUTBOX_SEARCHED_MAX": "tests/audit/test_keys.py::test_messages_are_searched_though_they_are_sealed_and_no_further_than_the_bound",
     "KEY_GRACE_S": "tests/audit/test_keys.py::test_a_rotation_wraps_everything_anew_and_destroys_the_old_key",
+    "CONSENT_CELLS_MAX": "tests/business/test_consent.py::test_a_text_past_its_bounds_is_refused",
+    "CONSENT_BODY_CHARACTERS_MAX": "tests/business/test_consent.py::test_a_text_past_its_bounds_is_refused",
+    "CONSENT_EVIDENCE_CHARACTERS_MAX": "tests/business/test_consent.py::test_a_text_past_its_bounds_is_refused",
+    "CONSENT_DAYS_MAX": "tests/business/test_consent.py::test_a_text_past_its_bounds_is_refused",
+    "GLASS_MINUTES_MAX": "tests/business/test_consent.py::test_a_look_needs_an_incident_a_person_and_a_bound",
+    "GLASS_OPEN_MAX": "tests/business/test_consent.py::test_a_look_needs_an_incident_a_person_and_a_bound",
+    "GLASS_REVIEW_H": "tests/business/test_consent.py::test_a_look_that_nobody_reviews_is_overdue_after_its_hours",
+    "SERVICE_AREA_M": "tests/storage/test_permits.py::test_one_metre_past_the_service_area_is_outside",
     # core/config.py
     "links_per_address_max": "tests/intake/test_abuse.py::test_an_address_has_so_many_connections_and_another_is_served",
     "links_per_address_minute_max": "tests/intake/test_abuse.py::test_an_address_opens_so_many_connections_a_minute",
@@ -258,6 +266,7 @@ BOUNDS = {
 }
 
 NOT_BOUNDS = {
+    "GLASS_USES_KNOWN_MAX": "a size: what is forgotten is said again with the same id, which the log knows",
     "STALL_ROUND_MS": "a pace: of rounds while the journal takes nothing",
     "STALL_ROUND_BYTES": "a pace: who is beyond it is looked at in the next round",
     "STALL_RETRY_MS": "a pace: of trying a disk again",

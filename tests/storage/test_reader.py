@@ -122,7 +122,7 @@ def test_events_are_those_of_the_scope(log: EventLog, reader: Reader) -> None:
             event(2, store=2),
             event(3, store=0),
             event(4, store=1, group=2),
-            event(5, store=1, purpose="marketing"),
+            event(5, store=1, purpose="billing"),
         ]
     )
     assert seqs(reader.events(NODE)) == [1, 2, 3, 5]
