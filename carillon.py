@@ -906,6 +906,7 @@ class Node:
         from core.intake.archive import Archive
         from protocols.jt808.kernels import KERNELS as JT808
         from storage.gallery import Gallery
+        from storage.garage import Garage
         from storage.reader import Reader
         from storage.vehicles import Vehicles
 
@@ -950,6 +951,7 @@ class Node:
             gallery=Gallery(reader, self.media.files),
             coming=coming,
             vehicles=Vehicles(self.eventlog.database),
+            garage=Garage(self.eventlog.database),
             live=cars,
             doorbell=self.bell,
             # Written by the demo, a moment after the API is up.

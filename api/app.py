@@ -30,6 +30,7 @@ from api import (
 from api.docs import openapi
 from api.events import list_events, read_event, stream_events
 from api.frames import list_frames
+from api.garage import RESOURCES as GARAGE
 from api.guard import RESOURCES as GUARDING
 from api.guards import LoginNeeded, Principals, answer_login_needed, guard
 from api.health import Readiness, read_alive, read_health
@@ -149,6 +150,7 @@ RESOURCES: Final = (
     *access.RESOURCES,
     *geofences.RESOURCES,
     *GUARDING,
+    *GARAGE,
     *rules.RESOURCES,
     *areas.RESOURCES,
     *live.RESOURCES,

@@ -22,6 +22,7 @@ from core.quality import Poor
 from core.rights import Principal
 from core.thresholds import Value
 from storage.gallery import Gallery
+from storage.garage import Garage
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
@@ -156,6 +157,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Blocking. Events and positions, as a principal may see them."""
     vehicles: Vehicles
     """Blocking. Vehicles, as a principal may see them."""
+    garage: Garage
+    """Blocking. Cars' lives, as a principal may see them."""
     live: Live
     append: Callable[[Event], Awaitable[Event]]
     """Append to the event log; returns the event as it stands there, numbered. Awaited on the API's own loop.

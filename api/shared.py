@@ -22,6 +22,7 @@ from core.vehicle_table import LIVE
 from storage.clickhouse import LastPosition, ReportStore
 from storage.errors import StorageError
 from storage.gallery import Gallery
+from storage.garage import Garage
 from storage.inbox import InboxLog
 from storage.media import MediaFiles
 from storage.people import People
@@ -91,6 +92,7 @@ class SharedStores:
             registry=self._registry,
             reader=self._reader,
             vehicles=Vehicles(self._log.database),
+            garage=Garage(self._log.database),
             live=self,
             gallery=Gallery(self._reader, MediaFiles(media) if media else None),
             ground=ground or Ground(),

@@ -44,6 +44,7 @@ from storage import migrate
 from storage.clickhouse import ReportStore
 from storage.database import Database
 from storage.eventlog import EventLog
+from storage.garage import Garage
 from storage.people import DEMO_PASSWORD, People, Store
 from storage.reader import Reader
 from storage.registry import NewTerminal, Registry
@@ -152,6 +153,7 @@ def parts_of(work: Path, cars: int, city: City) -> tuple[Parts, Database]:
         # No track is asked for: the report store is never opened.
         reader=Reader(database, cast(ReportStore, None), lambda ids: []),
         vehicles=Vehicles(database),
+        garage=Garage(database),
         live=Driving(city, cars),
         append=append,
         city=work / "city",

@@ -96,6 +96,8 @@ class EntryView(msgspec.Struct, frozen=True, kw_only=True):
     group_id: int
     store_id: int
     hash: str
+    seq: int = 0
+    """Number of that event in the log; 0: not asked for."""
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,8 +212,9 @@ class Garage:
             before: only entries with a lower number; 0: from the newest on.
         """
         wanted = (
-            select(GARAGE_ENTRY)
+            select(GARAGE_ENTRY, func.coalesce(EVENT.c.seq, 0).label("seq"))
             .join(VEHICLE, VEHICLE.c.id == GARAGE_ENTRY.c.vehicle_id)
+            .outerjoin(EVENT, EVENT.c.id == GARAGE_ENTRY.c.event)
             .where(VEHICLE.c.id == vehicle_id, _whose(principal))
             .order_by(GARAGE_ENTRY.c.number.desc())
             .limit(min(limit, limits.ENTRIES_PAGE_MAX))
@@ -219,6 +222,18 @@ class Garage:
         if before:
             wanted = wanted.where(GARAGE_ENTRY.c.number < before)
         return [EntryView(**row._mapping) for row in self._rows(wanted)]
+
+    def states(self, principal: Principal, vehicle_id: int) -> list[EntryView]:
+        """Return the changes of a car's state, as its health record has them, oldest first, the newest
+        ENTRIES_PAGE_MAX."""
+        wanted = (
+            select(GARAGE_ENTRY)
+            .join(VEHICLE, VEHICLE.c.id == GARAGE_ENTRY.c.vehicle_id)
+            .where(VEHICLE.c.id == vehicle_id, GARAGE_ENTRY.c.kind == "state", _whose(principal))
+            .order_by(GARAGE_ENTRY.c.number.desc())
+            .limit(limits.ENTRIES_PAGE_MAX)
+        )
+        return [EntryView(**row._mapping) for row in reversed(self._rows(wanted))]
 
     def proof(self, principal: Principal, vehicle_id: int) -> Proof | None:
         """Reckon a car's health record over, and compare it with what the log was told; None for a car out of scope.

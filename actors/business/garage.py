@@ -26,6 +26,7 @@ from core.events.garage import (
     LINK_SOURCES,
     READING_SOURCES,
     STATE_REASONS,
+    STEPS,
     VEHICLE_STATES,
     HealthRecorded,
     OdometerCorrected,
@@ -39,15 +40,6 @@ from core.events.garage import (
 )
 from core.health_record import ENTRIES, parts
 
-STEPS: Final = {
-    "pre_delivery": ("in_use",),
-    "in_use": ("stolen", "for_sale"),
-    "stolen": ("recovered",),
-    "recovered": ("in_use",),
-    "for_sale": ("in_use", "scrapped"),
-    "scrapped": (),
-}
-"""State -> the steps that there are from it. Every other one is refused."""
 IN_USE_M: Final = 300_000
 """A car that came so far under our eyes is in use, though nobody said so: lorries, test drives and the way from one
 store to another stay below."""
@@ -253,20 +245,25 @@ def _tell(state: State, car: Car, kind: str, payload: msgspec.Struct, *, purpose
     state.emit(kind, payload, subject=whose, key=whose, store=car.store_id, purpose=purpose, part=part)
 
 
-def _stepped(state: State, event: Event, car: Car, to: str, reason: str, *, decides: bool = False) -> Car:
+def _stepped(
+    state: State, event: Event, car: Car, to: str, reason: str, *, decides: bool = False, time_ms: int = 0
+) -> Car:
     """Let a car take a step that is known to be one."""
+    time_ms = time_ms or event.time_ms
     told = VehicleStateChanged(vehicle_id=car.vehicle_id, state=to, before=car.state, reason=reason)
     if decides:
         state.decide("vehicle.state.changed", told)
     else:
         _tell(state, car, "vehicle.state.changed", told)
-    car = _record(state, event, car, "state", state=to, before=car.state, reason=reason)
-    return msgspec.structs.replace(car, state=to, state_ms=event.time_ms)
+    car = _record(state, event, car, "state", time_ms=time_ms, state=to, before=car.state, reason=reason)
+    return msgspec.structs.replace(car, state=to, state_ms=time_ms)
 
 
-def _in_use(state: State, event: Event, car: Car, reason: str) -> Car:
+def _in_use(state: State, event: Event, car: Car, reason: str, *, time_ms: int = 0) -> Car:
     """A car that waited for its owner, or for its next one, waits no longer."""
-    return _stepped(state, event, car, "in_use", reason) if car.state in ("pre_delivery", "for_sale") else car
+    if car.state not in ("pre_delivery", "for_sale"):
+        return car
+    return _stepped(state, event, car, "in_use", reason, time_ms=time_ms)
 
 
 def change_state(event: Event, state: State) -> None:
@@ -663,7 +660,7 @@ def _linked(state: State, event: Event, car: Car, links: list[Link], ours: list[
         car = _record(state, event, car, "owner", time_ms=from_ms, owner=car.owners, verified=int(about.verified))
         if to_ms is None:
             car = msgspec.structs.replace(car, owner=about.person, owner_ms=from_ms)
-            car = _in_use(state, event, car, "owner")
+            car = _in_use(state, event, car, "owner", time_ms=from_ms)
     return car
 
 

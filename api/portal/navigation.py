@@ -55,6 +55,7 @@ GROUPS: Final = (
             Entry("/events", "event", "nav_events", "events.read", "e"),
             Entry("/geofences", "fence", "nav_geofences", "geofences.read", "f"),
             Entry("/guards", "lock", "nav_guards", "vehicles.read", "l"),
+            Entry("/odometers", "speed", "nav_odometers", "vehicles.read", "k", tally="/odometers/count"),
         ),
     ),
     Group(

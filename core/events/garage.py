@@ -17,6 +17,15 @@ LINK_ENDS: Final = ("sold", "left", "mistaken", "owner_changed", "erased")
 """Why a link is over: the car was sold, the person is no longer it, never was, went with the owner, was erased."""
 
 VEHICLE_STATES: Final = ("pre_delivery", "in_use", "stolen", "recovered", "for_sale", "scrapped")
+STEPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "pre_delivery": ("in_use",),
+    "in_use": ("stolen", "for_sale"),
+    "stolen": ("recovered",),
+    "recovered": ("in_use",),
+    "for_sale": ("in_use", "scrapped"),
+    "scrapped": (),
+}
+"""State -> the steps that there are from it. Every other one is refused."""
 STATE_REASONS: Final = (
     "delivered", "driven", "owner", "reported", "police", "found", "returned", "offered", "withdrawn", "total_loss",
     "dismantled", "mistaken",

@@ -11,10 +11,12 @@ import pytest
 from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
+from actors.business import BUSINESS
 from actors.detectors.cleaning import Cleaning
 from api.app import create_app
 from api.embedded import LiveCars
 from api.parts import Parts
+from core.business import Business
 from core.events import CommandRequested, Event
 from core.limits import UPLINK_LISTED_BYTES_MAX
 from core.metrics import Metrics
@@ -25,6 +27,7 @@ from storage.clickhouse import ReportsFound, TrackDay, TrackPoint
 from storage.database import Database
 from storage.eventlog import EventLog
 from storage.gallery import Gallery
+from storage.garage import Garage
 from storage.media import MediaStore
 from storage.passwords import Passwords
 from storage.people import People
@@ -113,7 +116,7 @@ class Node:
 
     def __init__(self, database: Database, *, cars: int = CARS) -> None:
         self.database = database
-        self.eventlog = EventLog(database)
+        self.eventlog = EventLog(database, business=Business(BUSINESS))
         self.registry = Registry(self.eventlog)
         self.people = People(database, passwords=PASSWORDS)
         self.demo_people = People(database, passwords=PASSWORDS, demo=True)
@@ -157,6 +160,7 @@ class Node:
             registry=self.registry,
             reader=self.reader,
             vehicles=Vehicles(self.database),
+            garage=Garage(self.database),
             live=self.live,
             gallery=Gallery(self.reader, self.media.files),
             append=self.append,

@@ -1,5 +1,6 @@
 """Every route of the application, a row each: how tests/api/test_rights.py calls it. See there."""
 
+from collections.abc import Callable
 from typing import Final
 
 import httpx
@@ -19,6 +20,12 @@ def one(route: str, name: str) -> Case:
     template = route.split(" ")[1]
     head, _, rest = template.partition("{")
     return Case(route, "one", lambda side: f"{head}{getattr(side, name)}{rest.partition('}')[2]}")
+
+
+def asking(what: str, body: Callable[[Side], dict[str, object]]) -> Case:
+    """Return the case of an intent about a car."""
+    route = f"POST /api/v1/vehicles/{{vehicle_id}}/{what}"
+    return Case(route, "one", lambda side: f"/api/v1/vehicles/{side.vehicle}/{what}", lambda side: {"json": body(side)})
 
 
 PUBLIC: Final = (
@@ -81,6 +88,18 @@ PEOPLE: Final = (
 )
 
 CARS: Final = (
+    one("GET /api/v1/vehicles/{vehicle_id}/garage", "vehicle"),
+    one("GET /api/v1/vehicles/{vehicle_id}/people", "vehicle"),
+    one("GET /api/v1/vehicles/{vehicle_id}/record", "vehicle"),
+    one("GET /api/v1/vehicles/{vehicle_id}/record/proof", "vehicle"),
+    asking("people", lambda side: {"person": side.person, "role": "driver"}),
+    asking("people/verify", lambda side: {"person": side.person, "role": "owner"}),
+    asking("people/end", lambda side: {"person": side.person, "role": "owner"}),
+    asking("state", lambda side: {"state": "for_sale", "reason": "offered"}),
+    asking("odometer", lambda side: {"odometer_km": 91_000}),
+    asking("odometer/correction", lambda side: {"odometer_km": 89_000, "reason": "document"}),
+    asking("odometer/review", lambda side: {"held": 1, "verdict": "accepted"}),
+    Case("GET /api/v1/odometers/held", "list", also=("state=open",)),
     Case("GET /api/v1/positions", "list"),
     one("GET /api/v1/vehicles/{vehicle_id}", "vehicle"),
     Case(
@@ -153,6 +172,10 @@ PAGES: Final = (
     # Figures only: the page that it is a part of says whose they are.
     Case("GET /vehicles/{vehicle_id}/quality", "one", lambda side: f"/vehicles/{side.vehicle}/quality", shows=False),
     Case("GET /quality", "list", also=("format=csv", "format=xlsx", "reason=no_fix")),
+    one("GET /vehicles/{vehicle_id}/people", "vehicle"),
+    one("GET /vehicles/{vehicle_id}/record", "vehicle"),
+    Case("GET /odometers", "list", also=("format=csv", "format=xlsx")),
+    Case("GET /odometers/count", "self"),
     one("GET /vehicles/{vehicle_id}/events", "vehicle"),
     one("GET /vehicles/{vehicle_id}/frames", "vehicle"),
     Case(

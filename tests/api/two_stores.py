@@ -21,6 +21,7 @@ from actors.detectors.cleaning import Cleaning
 from api.app import create_app
 from core.arming import Schedule
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, TripClosed, derive_id
+from core.events.garage import OdometerReadingRequested, VehiclePersonRequested
 from core.rights import NODE, RIGHTS, Principal
 from core.rules import Rules
 from protocols.jt808.codec import Header, encode_frame
@@ -42,6 +43,7 @@ LON_1E7: Final = 1_000_000_000
 VEHICLES_BEFORE: Final = 4000
 TERMINALS_BEFORE: Final = 6000
 MEDIA_BEFORE: Final = 71_000_000
+PERSONS_BEFORE: Final = 52_000_000
 """Ids begin behind these, so that an id in an answer is not taken for another small number."""
 
 
@@ -65,6 +67,8 @@ class Side(NamedTuple):
     event_id: str
     command: str
     outbox: str
+    person: int
+    """Owner of the car, by number."""
     media: int
     lat_1e7: int
     marks: tuple[str, ...]
@@ -173,7 +177,16 @@ class World:
         )  # fmt: skip
         # What it shows is a mark as well: the other store must not see it, whatever the route.
         kept = node.media.put(shot, b"\xff\xd8\xff" + f" {name}-picture ".encode())
-        marks = (str(vehicle), str(row.terminal), phone, plate, *ids, outbox, who.login, f"{name} yard")
+        # Whose the car is, and a reading that waits: what the garage says of it is folded from the log.
+        person = PERSONS_BEFORE + vehicle
+        owner = VehiclePersonRequested(vehicle_id=vehicle, person=person, role="owner", source="sale")
+        read = OdometerReadingRequested(vehicle_id=vehicle, odometer_m=90_000_000, source="workshop")
+        lower = OdometerReadingRequested(vehicle_id=vehicle, odometer_m=9_000_000, source="owner")
+        asked_for = (("vehicle.person", owner), ("odometer.reading", read), ("odometer.reading", lower))
+        for number, (kind, payload) in enumerate(asked_for):
+            intent = derive_id("test", name, 1, (), f"garage{number}")
+            node.eventlog.append([Event(id=intent, type=f"{kind}.requested", payload=payload, **whose)])
+        marks = (str(person), str(vehicle), str(row.terminal), phone, plate, *ids, outbox, who.login, f"{name} yard")
         marks += (
             f"{name}-code",
             f"{name}-picture",
@@ -186,7 +199,7 @@ class World:
         )
         return Side(
             store, f"{name}-code", who.login, who.account, api_key, headers, vehicle, row.terminal, phone, plate, fence,
-            seqs[0], ids[0], ids[1], outbox, kept.media, lat_1e7, marks,
+            seqs[0], ids[0], ids[1], outbox, person, kept.media, lat_1e7, marks,
         )  # fmt: skip
 
     def somebody(self, role: str, login: str = "", store: int = 0) -> tuple[Principal, dict[str, str], int]:

@@ -13,7 +13,6 @@ from actors.business.garage import (
     GARAGE,
     IN_USE_M,
     MARK_M,
-    STEPS,
     Alias,
     Binding,
     Car,
@@ -41,6 +40,7 @@ from core.events import (
 from core.events.garage import (
     LINK_ROLES,
     STATE_REASONS,
+    STEPS,
     VEHICLE_STATES,
     OdometerCorrectionRequested,
     OdometerReadingRequested,

@@ -7,9 +7,10 @@ export class Problem extends Error {
   constructor(code, { title = "", detail = "", field = "", status = 0, reason = "", refusals = [] } = {}) {
     super(detail || title || code);
     Object.assign(this, { code, status, field, detail, reason, refusals, kind: "bad" });
-    // A fault may say in one word which of several it is: password_weak, detail short.
-    const exact = `problem_${code}_${detail}`;
-    const known = has(exact) ? exact : has(`problem_${code}`) ? `problem_${code}` : "";
+    // A fault may say in one word which of several it is: password_weak, detail short; a refusal of the business says its
+    // own code as the field, and in words the rest.
+    const exact = [`problem_${code}_${detail}`, `problem_${code}_${field}`].find(has) ?? "";
+    const known = exact ? exact : has(`problem_${code}`) ? `problem_${code}` : "";
     this.title = known ? t(known) : title || code;
     if (known === exact) this.detail = "";
   }

@@ -1,1 +1,0 @@
-import{a}from"./chunk-VO42RMKM.js";import{a as f,b as g,d as h}from"./chunk-PLI7EHZ6.js";import{a as b,d as c,e as d,f as e}from"./chunk-KXIBEQNO.js";import"./chunk-WOT6VMZA.js";export{c as Problem,d as api,e as askApi,h as confirmIn,a as htmx,g as openDialog,b as t,f as toast};
