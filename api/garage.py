@@ -385,7 +385,7 @@ async def prove_record(request: Request[Any, Any, Any], vehicle_id: FromPath[int
 async def list_held(
     request: Request[Any, Any, Any],
     after: Annotated[
-        str, QueryParameter(pattern=r"^\d{0,10}(:\d{1,10})?$", description="`next` of the last page")
+        str, QueryParameter(pattern=r"^([01]:\d{1,10}:\d{1,10})?$", description="`next` of the last page")
     ] = "",
     limit: Annotated[int, QueryParameter(ge=1, le=HELD_PAGE_MAX, description="Most readings on this page")] = 100,
     state_: Annotated[
@@ -400,11 +400,14 @@ async def list_held(
 
 def held_page(parts: Parts, principal: Any, after: str, limit: int, state: str) -> HeldPage:
     """Return a page of held readings. Blocks."""
-    vehicle, _, number = after.partition(":")
-    behind = (int(vehicle or 0), int(number or 0))
-    items = parts.garage.held(principal, after=behind, limit=limit, state=state)
-    last = items[-1] if len(items) == limit else None
-    return HeldPage(items, f"{last.vehicle_id}:{last.number}" if last else None)
+    decided, vehicle, number = (int(part) for part in (after or "0:0:0").split(":"))
+    items = parts.garage.held(principal, after=(decided, vehicle, number), limit=limit, state=state)
+    return HeldPage(items, cursor_of(items[-1]) if len(items) == limit else None)
+
+
+def cursor_of(last: HeldView) -> str:
+    """Return the cursor behind a held reading."""
+    return ":".join(str(part) for part in last.place)
 
 
 async def _car(parts: Parts, request: Request[Any, Any, Any], vehicle_id: int) -> VehicleRow:

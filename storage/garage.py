@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, literal, or_, select, tuple_
 
 from core import limits
 from core.chain import START, link
@@ -138,6 +138,11 @@ class HeldView(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     decided_ms: int
     decided_by: str
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Where it stands in the list."""
+        return int(self.state != "open"), self.vehicle_id, self.number
 
 
 class Garage:
@@ -276,18 +281,20 @@ class Garage:
         self,
         principal: Principal,
         *,
-        after: tuple[int, int] = (0, 0),
+        after: tuple[int, int, int] = (0, 0, 0),
         limit: int = 100,
         state: str = "open",
         vehicle_id: int = 0,
     ) -> list[HeldView]:
-        """Return held readings by (vehicle, number), behind `after`.
+        """Return held readings: those that wait before those that are decided, then by vehicle and number.
 
         Args:
+            after: `place` of the last one seen.
             state: open, accepted or dismissed; empty: all.
             vehicle_id: of this car only; 0: of all.
         """
         here = GARAGE_HELD.c
+        decided = case((here.state == "open", 0), else_=1)
         names = [name for name in HeldView.__struct_fields__ if name in here and name != "odometer_m"]
         wanted = (
             select(
@@ -297,8 +304,8 @@ class Garage:
             .join(VEHICLE, VEHICLE.c.id == here.vehicle_id)
             .join(GARAGE_CAR, GARAGE_CAR.c.vehicle_id == here.vehicle_id)
             .where(_whose(principal))
-            .where(or_(here.vehicle_id > after[0], and_(here.vehicle_id == after[0], here.number > after[1])))
-            .order_by(here.vehicle_id, here.number)
+            .where(tuple_(decided, here.vehicle_id, here.number) > tuple_(*(literal(part) for part in after)))
+            .order_by(decided, here.vehicle_id, here.number)
             .limit(min(limit, limits.HELD_PAGE_MAX))
         )  # fmt: skip
         if state:

@@ -705,10 +705,12 @@ def person_unmerged(event: Event, state: State) -> None:
 
 def person_erased(event: Event, state: State) -> None:
     """person.erased: nobody is left whom a link could mean. Its stretches stay, as numbers."""
-    for one in state.find(Link, person=event.payload.person):
-        car = state.get(Car, one.vehicle_id)
-        if one.to_ms is None and car is not None:
-            state.put(_ended(state, event, car, one, event.time_ms, "erased"))
+    for person in sorted({event.payload.person, *event.payload.persons}):
+        for one in state.find(Link, person=person):
+            car = state.get(Car, one.vehicle_id)
+            if one.to_ms is None and car is not None:
+                car = _ended(state, event, car, one, event.time_ms, "erased")
+                state.put(_record(state, event, car, "owner_left") if one.role == "owner" else car)
 
 
 def same_person(state: State, one: int, other: int) -> bool:

@@ -47,7 +47,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "garage_link_verified": ("Shown by a document or a code", "已凭证件或验证码核实"),
     "garage_link_since": ("Since", "起始时间"),
     "garage_link_since_what": ("Empty: now.", "留空表示现在。"),
-    "garage_link_until": ("Until", "结束时间"),
     "garage_linked": ("Linked", "已关联"),
     "garage_verify": ("Verify", "核实"),
     "garage_verified": ("verified", "已核实"),
@@ -55,7 +54,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "garage_end": ("End", "结束"),
     "garage_end_sure": ("End this link? Its history stays.", "确定结束该关系？历史记录仍会保留。"),
     "garage_ended": ("Link ended", "关系已结束"),
-    "garage_ended_col": ("Ended", "结束"),
     "garage_odometer": ("Odometer", "里程"),
     "garage_odometer_from": ("by", "来源"),
     "garage_driven": ("Driven under our eyes", "接入后行驶"),
@@ -82,10 +80,6 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     ),
     "garage_held_times": ("Came {n} times, last", "共出现 {n} 次，最近一次"),
     "garage_accept": ("Accept reading", "采用读数"),
-    "garage_accept_sure": (
-        "Correct the odometer by this reading? It is signed with your name.",
-        "按该读数更正里程？将以您的名义签名。",
-    ),
     "garage_dismiss": ("Dismiss", "驳回"),
     "garage_dismissed": ("Reading dismissed", "读数已驳回"),
     "garage_record_what": (

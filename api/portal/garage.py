@@ -11,7 +11,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath
 from markupsafe import Markup
 
-from api.garage import Correction, ReadingSource, Role, Source, StateReason, unknown
+from api.garage import Correction, ReadingSource, Role, Source, StateReason, cursor_of, unknown
 from api.guards import principal_of
 from api.parts import Parts
 from api.portal.garage_words import entry_said
@@ -26,6 +26,8 @@ from storage.garage import CarView, DeviceView, EntryView, HeldView, LinkView
 
 RECORD_PAGE: Final = 100
 TALLY_MAX: Final = 99
+STATES: Final = ("open", "accepted", "dismissed")
+"""Of a held reading."""
 TICKS_MAX: Final = 7
 DAY_MS: Final = 86_400_000
 MARGIN_SHARE: Final = 0.03
@@ -275,13 +277,13 @@ def odometers_table(parts: Parts) -> Table:
     """Return the table of readings that wait, or of what was decided of them; each row leads to its car's record."""
 
     def read(asked: Asked) -> Rows:
-        vehicle, _, number = asked.after.partition(":")
-        after = (int(vehicle), int(number)) if vehicle.isdigit() and number.isdigit() else (0, 0)
-        state = asked.get("state") or "open"
+        parts_of = asked.after.split(":")
+        is_cursor = len(parts_of) == 3 and all(one.isascii() and one.isdigit() and len(one) < 11 for one in parts_of)
+        decided, vehicle, number = (int(part) for part in parts_of) if is_cursor else (0, 0, 0)
         limit = min(asked.limit, HELD_PAGE_MAX)
-        items = parts.garage.held(asked.principal, after=after, limit=limit, state=state)
-        last = items[-1] if len(items) == limit else None
-        return Rows(items, f"{last.vehicle_id}:{last.number}" if last else "")
+        state = asked.get("state") if asked.get("state") in STATES else ""
+        items = parts.garage.held(asked.principal, after=(decided, vehicle, number), limit=limit, state=state)
+        return Rows(items, cursor_of(items[-1]) if len(items) == limit else "")
 
     return Table(
         name="odometers",
@@ -303,7 +305,7 @@ def odometers_table(parts: Parts) -> Table:
             Choice(
                 "state",
                 "odometers_state",
-                (("accepted", "odometers_state_accepted"), ("dismissed", "odometers_state_dismissed")),
+                tuple((state, f"odometers_state_{state}") for state in STATES),
             ),
         ),
         read=read,
@@ -322,7 +324,7 @@ def _km(name: str) -> Any:
 
 
 def _differs(row: HeldView, words: Words) -> Markup | str:
-    km = round((row.reading_m - row.stands_m) / 1000)
+    km = row.reading_m // 1000 - row.stands_m // 1000
     return words.components.badge(f"{'+' if km > 0 else '−'}{words.number(abs(km))}", "bad" if km < 0 else "warn")
 
 

@@ -222,9 +222,9 @@ def test_pages_end_at_their_bound_and_go_on_behind_it(place: Place, monkeypatch:
     monkeypatch.setattr(limits, "HELD_PAGE_MAX", 1)
     monkeypatch.setattr(limits, "ENTRIES_PAGE_MAX", 2)
     [first] = place.garage.held(NODE, limit=100)
-    [second] = place.garage.held(NODE, limit=100, after=(first.vehicle_id, first.number))
+    [second] = place.garage.held(NODE, limit=100, after=first.place)
     assert (first.vehicle_id, second.vehicle_id) == (1, 2)
-    assert place.garage.held(NODE, after=(second.vehicle_id, second.number)) == []
+    assert place.garage.held(NODE, after=second.place) == []
     numbers: list[int] = []
     while page := place.garage.record(NODE, 1, before=numbers[-1] if numbers else 0):
         assert len(page) <= 2
