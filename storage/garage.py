@@ -178,7 +178,10 @@ class Garage:
     def cars_of(self, principal: Principal, person: int) -> list[LinkView]:
         """Return which cars a person is and was something to, those of whom was merged into them too, the newest first,
         at most LINKS_OF_CAR_MAX."""
-        merged = select(GARAGE_ALIAS.c.person).where(GARAGE_ALIAS.c.whole == person)
+        first = select(GARAGE_ALIAS.c.person).where(GARAGE_ALIAS.c.whole == person)
+        merged = select(GARAGE_ALIAS.c.person).where(
+            or_(GARAGE_ALIAS.c.whole == person, GARAGE_ALIAS.c.whole.in_(first))
+        )
         wanted = (
             _LINKS.join(VEHICLE, VEHICLE.c.id == GARAGE_LINK.c.vehicle_id)
             .where(or_(GARAGE_LINK.c.person == person, GARAGE_LINK.c.person.in_(merged)), _whose(principal))

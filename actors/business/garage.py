@@ -796,6 +796,9 @@ GARAGE: Final = BusinessActor(
         Rule("odometer_correction", ("odometer.correction.requested",), odometer_correction, _of_car),
         Rule("odometer_review", ("odometer.review.requested",), odometer_review, _of_car),
         Rule("person_asked", ("vehicle.person.requested",), person_asked, _of_car),
+        Rule("person_merged", ("person.merged",), person_merged),
+        Rule("person_unmerged", ("person.unmerged",), person_unmerged),
+        Rule("person_erased", ("person.erased",), person_erased),
     ),
     decides=(
         "vehicle.state.requested",

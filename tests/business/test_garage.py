@@ -48,6 +48,7 @@ from core.events.garage import (
     VehiclePersonRequested,
     VehicleStateRequested,
 )
+from core.events.identity import PersonErased, PersonMerged, PersonUnmerged
 from core.health_record import parts
 from core.rights import NODE
 from storage.bindings import Book
@@ -573,6 +574,35 @@ def test_a_car_holds_so_many_links_and_one_more_is_refused(monkeypatch: pytest.M
     for person in (1, 2, 3):
         assert world.link(person, "driver").type == "vehicle.person.linked"
     assert code(world.link(4, "driver")) == "links_full"
+
+
+def test_a_person_who_was_two_is_one_owner_and_is_two_again_when_the_merge_is_taken_back() -> None:
+    world = World().known()
+    world.link(5)
+    world.say("person.merged", PersonMerged(person=8, into=5, how="reviewed"), subject="person:8")
+    assert code(world.link(8)) == "link_exists", "it is theirs already"
+    assert world.link(8, action="verify", source="document").payload.person == 5
+    world.say("person.unmerged", PersonUnmerged(person=8, from_person=5), subject="person:8")
+    assert world.link(8).type == "vehicle.person.linked"
+    assert (world.car.owner, world.car.owners) == (8, 2)
+
+
+def test_a_person_who_is_erased_is_nothing_to_any_car_and_the_stretches_stay() -> None:
+    world = World().known()
+    world.say("terminal.registered", blank(TerminalRegistered, terminal=2, vehicle_id=2), subject="vehicle:2")
+    world.link(5)
+    world.link(6, "driver")
+    second = VehiclePersonRequested(vehicle_id=2, person=6, role="owner")
+    world.ask("vehicle.person.requested", second, subject="vehicle:2")
+    erased = PersonErased(person=6, persons=(6, 7), captures=(), ranges=())
+    ended = world.say("person.erased", erased, subject="person:6")
+    assert [(one.subject, one.payload.role) for one in ended if one.type == "vehicle.person.ended"] == [
+        ("vehicle:1", "driver"),
+        ("vehicle:2", "owner"),
+    ]
+    assert [(link.person, link.to_ms is None) for link in world.rows(Link)] == [(5, True), (6, False), (6, False)]
+    assert [car.owner for car in world.rows(Car)] == [5, 0]
+    assert sound(world)
 
 
 class Merged:
