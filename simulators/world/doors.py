@@ -98,8 +98,6 @@ def outcome_of(status: int, answer: Any) -> str:
 
 Ask = Callable[[str, str, Any, str], tuple[int, Any]]
 """(method, path under /api/v1, body, idempotency key) -> status, decoded answer; raises PlatformError."""
-_STATES: Final = {"linked": "accepted", "new": "accepted", "stated": "accepted", "repeated": "accepted"}
-"""How the vault says that a capture is somebody's."""
 TRAITS: Final = ("name", "phone", "id_number", "vin", "plate", "address")
 """What of a capture is said of a person, under these names here and there."""
 BASES: Final[dict[Source, str]] = {
@@ -129,12 +127,14 @@ class Doors:
             # In the order of their codes, which is that of the city's dealers.
             self._stores = [item["id"] for item in sorted(self._pages("/stores"), key=lambda item: str(item["code"]))]
         items = [self._said(reference, one, self._stores) for reference, one in captures]
-        status, answer = self._ask("POST", "/captures", {"items": items}, "")
+        path, body = ("/captures", items[0]) if len(items) == 1 else ("/captures/import", {"items": items})
+        status, answer = self._ask("POST", path, body, "")
         if status >= 300:
-            raise PlatformError(f"POST /captures: {status} {outcome_of(status, answer)}")
+            raise PlatformError(f"POST {path}: {status} {outcome_of(status, answer)}")
+        taken = [answer] if len(items) == 1 else answer["items"]
         return [
-            Told(item["capture"], item["person"], item["code"] or _STATES.get(item["state"], item["state"]))
-            for item in answer["items"]
+            Told(one["capture"], one["person"], one["code"] if one["state"] == "refused" else one["state"])
+            for one in taken
         ]
 
     @staticmethod
@@ -146,7 +146,10 @@ class Doors:
             "traits": {kind: getattr(one, kind) for kind in TRAITS if getattr(one, kind)},
             "basis": BASES[one.source] if one.source != "partner" or one.consent else "none",
             "shared": one.consent == "share",
-            "reference": reference,
+            # At a counter the card lies on the table.
+            "seen": {"id_number": "document"} if one.source == "counter" and one.id_number else {},
+            # A browser numbers nothing: a form sent twice is known by its words.
+            "reference": "" if one.source == "web" else reference,
         }
 
     def vehicles(self) -> dict[str, int]:
@@ -189,4 +192,4 @@ class Doors:
 
     def forget(self, id_: str, person: int) -> str:
         """Ask for a person to be forgotten."""
-        return outcome_of(*self._ask("POST", f"/persons/{person}/erasure", {"reason": "asked"}, id_))
+        return outcome_of(*self._ask("POST", f"/persons/{person}/erase", {"reason": "asked"}, id_))

@@ -42,7 +42,7 @@ class Told(NamedTuple):
     person: int
     """Whose it is, by the platform's numbers; 0: nobody's yet (quarantine, or refused)."""
     state: str
-    """accepted, quarantined, or the code of a refusal."""
+    """new, linked, stated, repeated, quarantined, or the code of a refusal."""
 
 
 class Platform(Protocol):
@@ -132,7 +132,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     taken_for: int = 0
     """Whom the platform takes it for; 0: nobody."""
     outcome: str = ""
-    """done, accepted, quarantined, unheard, skipped, or the code of a refusal."""
+    """done, unheard, skipped, the state of a capture, or the code of a refusal."""
 
 
 class Known:

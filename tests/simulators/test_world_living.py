@@ -140,12 +140,12 @@ def test_what_is_told_is_said_in_the_platforms_words(ask: Http) -> None:
     stores = {"items": [{"id": 12, "code": "S02"}, {"id": 11, "code": "S01"}], "next": None}
     Scripted.answers["/stores"] = (200, json.dumps(stores).encode())
     answer = {"state": "new", "capture": 5, "person": 8, "code": ""}
-    Scripted.answers["/captures"] = (200, json.dumps({"items": [answer] * len(some)}).encode())
+    Scripted.answers["/captures/import"] = (200, json.dumps({"items": [answer] * len(some)}).encode())
     told = Doors(ask.ask).tell(some)
-    assert {(one.capture, one.person, one.state) for one in told} == {(5, 8, "accepted")}
+    assert {(one.capture, one.person, one.state) for one in told} == {(5, 8, "new")}
     _, _, body, _ = Scripted.seen[-1]
     for (reference, one), said in zip(some, body["items"], strict=True):
-        assert said["reference"] == reference
+        assert said["reference"] == ("" if one.source == "web" else reference)
         assert said["store"] == (11, 12)[one.store % 2]
         assert said["traits"].get("phone", "") == one.phone
         assert "" not in said["traits"].values()
