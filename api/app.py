@@ -10,9 +10,12 @@ from litestar.exceptions import HTTPException, ValidationException
 from api import (
     access,
     accounts,
+    acts,
     areas,
+    audit,
     city,
     commands,
+    exports,
     forms,
     geofences,
     invitations,
@@ -88,6 +91,7 @@ def create_app(parts: Parts) -> Litestar:
     return Litestar(
         route_handlers=[*PAGES, Router("/api/v1", route_handlers=list(RESOURCES))],
         guards=[guard],
+        middleware=[acts.acts_noted],
         state=State(
             {
                 "parts": parts,
@@ -148,6 +152,8 @@ RESOURCES: Final = (
     *sessions.RESOURCES,
     *stores.RESOURCES,
     *access.RESOURCES,
+    *audit.RESOURCES,
+    *exports.RESOURCES,
     *geofences.RESOURCES,
     *GUARDING,
     *GARAGE,

@@ -14,6 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
+from api.acts import tell
 from api.guards import COOKIE, PUBLIC, SELF, address_of, principal_of
 from api.parts import Parts
 from api.problems import CHANGES, KEYED, Problem, answers
@@ -118,7 +119,9 @@ async def begin_session(request: Request[Any, Any, Any], login: str, password: s
     parts: Parts = request.app.state.parts
     hashing: Hashing = request.app.state.hashing
     agent = request.headers.get("user-agent", "")
-    return await hashing.run(parts.people.login, login, password, address=address_of(request), agent=agent)
+    began = await hashing.run(parts.people.login, login, password, address=address_of(request), agent=agent)
+    tell(request, principal=began.principal)
+    return began
 
 
 def session_cookie(connection: ASGIConnection[Any, Any, Any, Any], token: str) -> Cookie:

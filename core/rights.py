@@ -33,6 +33,9 @@ RIGHTS: Final = (
     "people.read",
     "people.write",  # users, invitations
     "stores.write",
+    "exports.make",
+    "exports.approve",  # large ones, of other people
+    "audit.read",  # who looked at what and did what, everybody's
     "system.read",
     "consents.read",  # what persons allow, and what followed from it
     "consents.write",  # to write down what a person has allowed or taken back
@@ -52,6 +55,7 @@ _READER: Final = frozenset(
         "events.read",
         "messages.read",
         "outbox.read",
+        "exports.make",
     }
 )
 
@@ -85,6 +89,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "consents.write",
             "breakglass.open",
             "breakglass.review",
+            "exports.approve",
         },
         "administrator": frozenset(RIGHTS),
     }

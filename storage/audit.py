@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from core import limits
 from core.chain import START, link
@@ -25,7 +25,7 @@ from storage.database import Database
 from storage.errors import StorageError
 from storage.eventlog import EVENT_COLUMNS, event_of
 from storage.tables.audit import CHAIN
-from storage.tables.business import ACCESS
+from storage.tables.business import ACCESS, ACCOUNT
 
 CHAIN_NAME: Final = "access"
 SEALED_TYPE: Final = "audit.sealed"
@@ -409,3 +409,81 @@ def unsealed(database: Database, now_ms: int) -> Event | None:
         actor="audit",
         payload=payload,
     )
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the audit log."""
+
+    id: int
+    time_ms: int
+    account: int
+    """0: the node's own key, the open demo, or nobody who is known."""
+    login: str
+    api_key: int
+    what: str
+    """positions, live, track, frames, messages, media, search, export, person; act or login."""
+    vehicle: int
+    """0: not one vehicle's."""
+    from_ms: int
+    to_ms: int
+    rows: int
+    address: str
+    subject: str
+    """What it was about beside a vehicle: person:12, export:…"""
+    persons: int
+    """Of how many persons something was read."""
+    act: str
+    """Method and route."""
+    status: int
+    """HTTP status; 0 for a look."""
+    detail: str
+    hash: str
+
+
+def lines(
+    database: Database,
+    principal: Principal,
+    *,
+    before: int = 0,
+    limit: int = 100,
+    what: str = "",
+    account: int | None = None,
+    vehicle: int = 0,
+    search: str = "",
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+) -> list[AuditLine]:
+    """Return rows of the principal's group, the newest first; only one's own for who has some of the stores only.
+
+    Args:
+        before: number to go on below; 0 begins with the newest.
+        what: one of WHATS; `looks` for all looks.
+        search: beginning of a subject, or part of a route.
+    """
+    wanted = select(ACCESS, ACCOUNT.c.login).outerjoin(ACCOUNT, ACCOUNT.c.id == ACCESS.c.account)
+    wanted = wanted.where(ACCESS.c.group_id == principal.scope.group)
+    if principal.scope.stores is not None:
+        wanted = wanted.where(ACCESS.c.account == principal.account)
+    if before:
+        wanted = wanted.where(ACCESS.c.id < before)
+    if what:
+        wanted = wanted.where(ACCESS.c.what.in_(LOOKS if what == "looks" else (what,)))
+    if account is not None:
+        wanted = wanted.where(ACCESS.c.account == account)
+    if vehicle:
+        wanted = wanted.where(ACCESS.c.vehicle == vehicle)
+    if search:
+        places = (ACCESS.c.subject, ACCESS.c.act, ACCESS.c.detail)
+        wanted = wanted.where(or_(*(place.contains(search, autoescape=True) for place in places)))
+    if from_ms is not None:
+        wanted = wanted.where(ACCESS.c.time_ms >= from_ms)
+    if to_ms is not None:
+        wanted = wanted.where(ACCESS.c.time_ms < to_ms)
+    wanted = wanted.order_by(ACCESS.c.id.desc()).limit(min(limit, limits.PEOPLE_READ_MAX))
+    fields = [field for field in AuditLine.__struct_fields__ if field != "login"]
+    with database.read() as connection:
+        rows = connection.execute(wanted).mappings().all()
+    return [AuditLine(login=row["login"] or "", **{name: row[name] for name in fields}) for row in rows]

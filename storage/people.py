@@ -980,7 +980,7 @@ class People:
         if not everybodys and not by.account:
             return []  # nobody's reads are not a visitor's own
         wanted = select(ACCESS, ACCOUNT.c.login).outerjoin(ACCOUNT, ACCOUNT.c.id == ACCESS.c.account)
-        wanted = wanted.where(ACCESS.c.group_id == by.scope.group)
+        wanted = wanted.where(ACCESS.c.group_id == by.scope.group, ACCESS.c.act == "")
         if not everybodys:
             wanted = wanted.where(ACCESS.c.account == by.account)
         if account is not None:

@@ -5,6 +5,7 @@ from typing import Final
 from api.messages import (
     account,
     approvals,
+    audit,
     commands,
     consent,
     crash,
@@ -39,6 +40,7 @@ LANGUAGES: Final = {"en": "en", "zh": "zh-CN"}
 TOPICS: Final = (
     account,
     approvals,
+    audit,
     commands,
     consent,
     crash,

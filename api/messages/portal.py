@@ -78,6 +78,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "Cut at {n} rows: more match. Narrow the filter and export in parts.",
         "已在 {n} 行处截断，仍有更多匹配记录。请缩小筛选范围后分批导出。",
     ),
+    "export_mark": (
+        "Export {export}, made by {who} on {when}. Confidential: for internal use.",
+        "导出编号 {export}，导出人 {who}，时间 {when}。内部资料，注意保密。",
+    ),
     "export_time_zone": ("Times are in {zone}.", "时间所用时区：{zone}。"),
     "page_rows": ("Rows: {n}", "{n} 行"),
     "page_rows_more": ("Rows: {n}, more follow", "{n} 行，后面还有"),

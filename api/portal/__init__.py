@@ -5,6 +5,7 @@ from typing import Final
 from api.portal import (
     account,
     approvals,
+    audit,
     commands,
     docs,
     events,
@@ -32,6 +33,7 @@ PAGES: Final = (
     read_asset,
     *account.PAGES,
     *approvals.PAGES,
+    *audit.PAGES,
     *commands.PAGES,
     *docs.PAGES,
     *events.PAGES,

@@ -81,7 +81,10 @@ GROUPS: Final = (
     Group(
         "trust",
         "nav_group_trust",
-        (),
+        (
+            Entry("/audit", "shield", "nav_audit", "audit.read", "u"),
+            Entry("/exports", "download", "audit_exports", SELF, "z"),
+        ),
     ),
     Group(
         "platform",

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 import xlsxwriter
@@ -29,6 +29,7 @@ from litestar import Request, Response
 from litestar.concurrency import sync_to_thread
 from markupsafe import Markup
 
+from api.exports import Mark, asked_of, mark_of, new_export, released
 from api.guards import principal_of
 from api.portal.render import Words, html_response, render, words_of
 from api.problems import Problem
@@ -329,13 +330,36 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     async def export(self, request: Request[Any, Any, Any], kind: str) -> Response[Any]:
         """Return the query as a file.
 
+        It is marked with who made it, when, and by which number the audit log knows it. A large one is handed out only
+        when another person has approved it: until then its page says how that stands.
+
         Raises:
-            Problem: bad_request for a format that is none.
+            Problem: bad_request for a format that is none; right_missing, intent_refused.
         """
         if kind not in FORMATS:
             raise Problem("bad_request", f"format: {kind[:16]} is none of {', '.join(FORMATS)}")
         asked = self.asked(request, export=True)
-        body = await sync_to_thread(_exported, self, asked, kind)
+        if not asked.principal.may("exports.make"):
+            raise Problem("right_missing", "this needs the right exports.make")
+        # What was approved is fetched by its number, and must be asked for in the same words.
+        granted = request.query_params.get("export", "")[:32]
+        export = granted or new_export()
+        mark = mark_of(asked.principal, export)
+        size, body = await sync_to_thread(_exported, self, asked, kind, mark)
+        query = urlencode(sorted({**asked.filters, **({"sort": asked.sort} if asked.sort else {})}.items()))
+        out = await released(
+            request,
+            export=export,
+            listing=self.name,
+            form=kind,
+            asked=asked_of(asked.principal, request.url.path, query, kind),
+            query=_address(request.url.path, dict(parse_qsl(query))),
+            size=size,
+            body=body,
+            granted=bool(granted),
+        )
+        if not out:
+            return Response(None, status_code=303, headers={"Location": f"/exports?asked={export}"})
         stamp = asked.words.moment(time.time_ns() // 1_000_000).strftime("%Y%m%d-%H%M")
         return Response(
             body,
@@ -344,6 +368,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
                 "Content-Disposition": f'attachment; filename="{self.name}-{stamp}.{kind}"',
                 "Cache-Control": "no-store",
                 "X-Content-Type-Options": "nosniff",
+                "X-Export": export,
             },
         )
 
@@ -404,12 +429,15 @@ def _address(path: str, parameters: dict[str, str]) -> str:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _exported(table: Table, asked: Asked, kind: str) -> bytes:
-    """Return the export. Blocking, one at a time; raises not_ready when the ones before it take too long."""
+def _exported(table: Table, asked: Asked, kind: str, mark: Mark) -> tuple[int, bytes]:
+    """Return how many rows the export has, and the file.
+
+    Blocking, one at a time; raises not_ready when the ones before it take too long.
+    """
     if not _EXPORTING.acquire(timeout=EXPORT_WAIT_S):
         raise Problem("not_ready", "too many exports at once", headers={"Retry-After": "10"})
     try:
-        return FORMATS[kind][1](table, asked)
+        return FORMATS[kind][1](table, asked, mark)
     finally:
         _EXPORTING.release()
 
@@ -417,14 +445,25 @@ def _exported(table: Table, asked: Asked, kind: str) -> bytes:
 _EXPORTING: Final = threading.Lock()
 
 
-def _csv(table: Table, asked: Asked) -> bytes:
-    """Return the table as CSV: UTF-8 with a mark in front, without which Excel takes Chinese for Windows-1252."""
+def _watermark(asked: Asked, mark: Mark) -> str:
+    """Return the line that says whose file it is."""
+    moment = asked.words.moment(time.time_ns() // 1_000_000).strftime("%Y-%m-%d %H:%M:%S")
+    who = mark.who if mark.who == mark.login else f"{mark.who} ({mark.login})"
+    return asked.words.t("export_mark", export=mark.export, who=who, when=moment)
+
+
+def _csv(table: Table, asked: Asked, mark: Mark) -> tuple[int, bytes]:
+    """Return the table as CSV: UTF-8 with a mark in front, without which Excel takes Chinese for Windows-1252. Its last
+    row is the watermark, so that the head stays the first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_plain(head, asked.words) for head in _headings(table, asked.words))
+    size = 0
     for row in table.exported(asked):
         writer.writerow(_plain(value, asked.words) for value in row)
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
+        size += 1
+    writer.writerow([_plain(_watermark(asked, mark), asked.words)])
+    return size, b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
 def _plain(value: Value, words: Words) -> str:
@@ -445,8 +484,12 @@ def _plain(value: Value, words: Words) -> str:
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def _xlsx(table: Table, asked: Asked) -> bytes:
-    """Return the table as a workbook: real numbers and dates, head frozen, filters on, one row in memory at a time."""
+def _xlsx(table: Table, asked: Asked, mark: Mark) -> tuple[int, bytes]:
+    """Return the table as a workbook: real numbers and dates, head frozen, filters on, one row in memory at a time.
+
+    The watermark stands in a row behind the data, at the foot of every printed page, and in the file's properties,
+    where it stays when the row is deleted.
+    """
     words = asked.words
     file = io.BytesIO()
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
@@ -480,7 +523,13 @@ def _xlsx(table: Table, asked: Asked) -> bytes:
                     case _:
                         sheet.write_string(number, at, value[:CELL_CHARACTERS_MAX])
         sheet.autofilter(0, 0, number, len(headings) - 1)
-    return file.getvalue()
+        said = _watermark(asked, mark)
+        sheet.write_string(number + 2, 0, said, book.add_format({"italic": True, "font_color": "#777777"}))
+        # An ampersand begins a code there.
+        sheet.set_footer(f"&C&8{said.replace('&', '&&')[:240]}")
+        book.set_properties({"author": mark.login, "comments": said, "keywords": mark.export})
+        book.set_custom_property("carillon-export", mark.export)
+    return number, file.getvalue()
 
 
 CELL_CHARACTERS_MAX: Final = 32_767
@@ -498,7 +547,7 @@ def _sheet_name(title: str) -> str:
     return "".join(" " if character in "[]:*?/\\'" else character for character in title)[:31]
 
 
-FORMATS: Final[dict[str, tuple[str, Callable[[Table, Asked], bytes]]]] = {
+FORMATS: Final[dict[str, tuple[str, Callable[[Table, Asked, Mark], tuple[int, bytes]]]]] = {
     "csv": ("text/csv; charset=utf-8", _csv),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _xlsx),
 }

@@ -58,8 +58,6 @@ EXPORT_QUERY: Final = Table(
     # What an export was asked of: path and query of its page. Who searched for whom may stand in it: sealed.
     Column("export", Text, primary_key=True),
     Column("query", Sealed("export"), nullable=False),
-    # The one who judges reads why it is needed.
-    Column("why", Sealed("export"), nullable=False),
 )
 
 SUPPLIER: Final = Table(

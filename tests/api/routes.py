@@ -85,6 +85,18 @@ PEOPLE: Final = (
         lambda side: {"json": {"code": "x", "name_zh": "x"}},
     ),
     Case("GET /api/v1/access", "list"),
+    Case("GET /api/v1/audit", "list"),
+    Case("GET /api/v1/audit/verification", "self"),
+    Case("GET /audit", "list"),
+    Case("GET /api/v1/exports", "self"),
+    Case("GET /exports", "self"),
+    Case(
+        "POST /api/v1/exports/{export}/approval",
+        "self",
+        lambda side: "/api/v1/exports/0123456789abcdef/approval",
+        lambda side: {"json": {"approve": True}},
+        status=404,
+    ),
 )
 
 CARS: Final = (

@@ -85,6 +85,7 @@ METERS = {
     "live_refused_total": "LIVE_FEEDS_MAX LIVE_FEEDS_PER_READER_MAX",
     "live_frames_total": "LIVE_CARS_PER_FRAME_MAX",
     "live_slow_total": "LIVE_SLOW_S_MAX",
+    "audit_alerts_total": "PERSONS_HOUR_MAX",
     "access_waiting": "ACCESS_WAITING_MAX",
     "access_refused_total": "ACCESS_WAITING_MAX ACCESS_S_MAX",
     "api_problem_not_ready_total": "ACCESS_S_MAX QUERY_S_MAX QUERY_ROWS_MAX QUERY_MEMORY_BYTES_MAX "
@@ -165,6 +166,11 @@ UNMETERED = {
     "PASSWORD_CHARACTERS_MIN": "the person is told before it is saved",
     "ADDRESSES_MAX": "the one that failed longest ago is forgotten; each account still locks",
     "OUTBOX_SEARCHED_MAX": "older ones are not found; the page says so",
+    "AUDIT_VERIFIED_MAX": "the page says how many rows it looked at",
+    "ACT_CHARACTERS_MAX": "the rest is cut off",
+    "EXPORT_FREE_ROWS": "the page of exports shows what waits",
+    "EXPORT_APPROVAL_S": "the page of exports says so, and the log (export.denied)",
+    "EXPORTS_WAITING_MAX": "the person is told; the log has intent.refused",
     "KEY_GRACE_S": "`carillon keys show` says which keys still open",
     "PRINCIPAL_KNOWN_S": "how old what is remembered may be",
 }

@@ -82,7 +82,7 @@ def exports() -> None:
     op.create_index("ix_export_request_group_id_asked_ms", "export_request", ["group_id", "asked_ms"])
     op.create_table(
         "export_query",
-        *(sa.Column(name, sa.Text, nullable=False) for name in ("export", "query", "why")),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("export", "query")),
         sa.PrimaryKeyConstraint("export", name="pk_export_query"),
     )
 
