@@ -5,8 +5,8 @@ A new one is its file, a row here, its events (core/events/), its tables (storag
 
 from typing import Final
 
-from actors.business.consent import CONSENT
 from actors.business.audit import AUDIT
+from actors.business.consent import CONSENT
 from actors.business.garage import GARAGE
 from actors.business.identity import IDENTITY
 from core.business import SPINE, BusinessActor

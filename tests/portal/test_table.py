@@ -137,7 +137,8 @@ def test_csv_opens_in_excel_and_runs_no_formula(browser: TestClient[Litestar]) -
     answer = browser.get("/cars?format=csv")
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="cars-')
     assert answer.content.startswith(b"\xef\xbb\xbf")
-    head, *rows = csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
+    head, *rows, mark = csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
+    assert mark[0].startswith("导出编号 ")
     assert head == ["序号", "车牌", "车速", "发生时间", "启用"]
     assert len(rows) == 120
     local = datetime.fromtimestamp(TIME_MS / 1000 + 1, ZoneInfo("Asia/Shanghai"))
@@ -159,7 +160,7 @@ def test_a_workbook_holds_real_numbers_and_times_and_no_formula(browser: TestCli
         names = book.read("xl/workbook.xml").decode()
     assert 'name="车辆"' in names
     rows = sheet.findall(f".//{SPREADSHEET}row")
-    assert len(rows) == 1 + 12
+    assert len(rows) == 1 + 12 + 1, "the last one says whose file it is"
     assert sheet.find(f".//{SPREADSHEET}f") is None
     assert sheet.find(f".//{SPREADSHEET}pane") is not None
     first = rows[1].findall(f"{SPREADSHEET}c")
@@ -182,7 +183,7 @@ def test_an_export_past_the_bound_says_that_it_is_cut(
         whole, cut = (zipfile.ZipFile(io.BytesIO(data)).read("xl/worksheets/sheet1.xml") for data in (whole, cut))
     assert "已在 119 行处截断".encode() in cut
     assert "截断".encode() not in whole
-    assert cut.count(b"<row " if kind == "xlsx" else b"\r\n") == 1 + 119 + 1
+    assert cut.count(b"<row " if kind == "xlsx" else b"\r\n") == 1 + 119 + 2
 
 
 def test_a_format_that_is_none_is_refused(browser: TestClient[Litestar]) -> None:
