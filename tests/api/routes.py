@@ -85,9 +85,9 @@ PEOPLE: Final = (
         lambda side: {"json": {"code": "x", "name_zh": "x"}},
     ),
     Case("GET /api/v1/access", "list"),
-    Case("GET /api/v1/audit", "list"),
-    Case("GET /api/v1/audit/verification", "self"),
-    Case("GET /audit", "list"),
+    Case("GET /api/v1/audit", "group"),
+    Case("GET /api/v1/audit/verification", "group"),
+    Case("GET /audit", "group"),
     Case("GET /api/v1/exports", "self"),
     Case("GET /exports", "self"),
     Case(
