@@ -6,6 +6,7 @@ by its problem's code; what it cannot do now (no connection, 429, 5xx) is tried 
 
 import http.client
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -110,6 +111,59 @@ BASES: Final[dict[Source, str]] = {
 """On what ground each source takes it down (PIPL art. 13)."""
 
 
+PART_EVERY: Final = 5
+"""One in five agrees to a part of what they are asked only."""
+
+
+def _cell(data_class: str, precision: str = "exact", channel: str = "data") -> dict[str, str]:
+    return {"data_class": data_class, "precision": precision, "channel": channel}
+
+
+TEXTS: Final[dict[str, dict[str, Any]]] = {
+    "care-basic": {
+        "purpose": "care",
+        "cells": [
+            _cell("position", "district"),
+            _cell("movement"),
+            _cell("mileage"),
+            _cell("incident"),
+            _cell("health"),
+            _cell("contact", channel="phone"),
+            _cell("due"),
+        ],
+        "title_zh": "用车关怀服务授权书",
+        "title_en": "Care for you and your car",
+        "body_zh": "我同意门店为车辆关怀使用行程、里程、健康档案和所在城区，并以电话联系我。我可以随时撤回。",
+        "body_en": "The store may use trips, mileage, health record and the district my car is in to care for it, "
+        "and call me. I can take this back at any time.",
+        "valid_days": 730,
+    },
+    "offers": {
+        "purpose": "marketing",
+        "cells": [_cell("contact", channel="sms"), _cell("contact", channel="wechat"), _cell("due")],
+        "title_zh": "优惠信息授权书",
+        "title_en": "Offers",
+        "body_zh": "我同意通过短信和微信接收与到期保养有关的优惠信息。我可以随时撤回。",
+        "body_en": "I agree to be sent offers about what my car will need, by text message and WeChat. I can take this "
+        "back at any time.",
+        "valid_days": 365,
+    },
+    "insurer": {
+        "purpose": "partner",
+        "cells": [_cell("vehicle"), _cell("mileage"), _cell("incident")],
+        "title_zh": "保险合作信息共享授权书",
+        "title_en": "Sharing with the insurer",
+        "body_zh": "我同意向承保的保险公司提供车辆、里程和事故信息。我可以随时撤回。",
+        "body_en": "The insurer of my car may be given its data, mileage and accidents. I can take this back at any "
+        "time.",
+        "valid_days": 365,
+    },
+}
+"""What people of the world are asked to agree to, where the group has not published these itself."""
+AGREED: Final[dict[str, str]] = {"service": "care-basic", "marketing": "offers", "share": "insurer"}
+"""What a form says was agreed to -> its text."""
+
+
 class Doors:
     """The platform behind its HTTP API.
 
@@ -120,6 +174,7 @@ class Doors:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._stores: list[int] | None = None
+        self._texts: dict[str, int] | None = None
 
     def tell(self, captures: list[tuple[str, Capture]]) -> list[Told]:
         """Hand over captures, each under its reference: the same again is the same capture."""
@@ -183,12 +238,39 @@ class Doors:
         return outcome_of(*self._ask("POST", f"/vehicles/{vehicle}/odometer", said, id_))
 
     def consent(self, id_: str, person: int, what: str, evidence: str) -> str:
-        """Say what a person agreed to."""
-        return outcome_of(*self._ask("POST", f"/persons/{person}/consents", {"text": what, "evidence": evidence}, id_))
+        """Say what a person agreed to: the newest version of the text about it, or that part of it that they allow."""
+        name = AGREED[what]
+        if self._texts is None:
+            self._texts = self._published()
+        said: dict[str, Any] = {"text": name, "version": self._texts[name], "evidence": evidence}
+        if zlib.crc32(id_.encode()) % PART_EVERY == 0:
+            # Only to be told what is due: nobody needs to know more for that.
+            said["cells"] = TEXTS[name]["cells"][-1:]
+        outcome = outcome_of(*self._ask("POST", f"/persons/{person}/consents", said, id_))
+        if outcome == "text_not_current":
+            # Somebody has published a new version: what they saw is looked up again, and said the next time.
+            self._texts = None
+        return outcome
 
     def withdraw(self, id_: str, person: int) -> str:
         """Take back everything that a person agreed to."""
-        return outcome_of(*self._ask("POST", f"/persons/{person}/consents/withdraw", {}, id_))
+        said = {"evidence": f"call:{zlib.crc32(id_.encode())}"}
+        return outcome_of(*self._ask("POST", f"/persons/{person}/consents/withdrawals", said, id_))
+
+    def _published(self) -> dict[str, int]:
+        """Return the newest version of each of TEXTS; what the group has not published yet is published."""
+        status, answer = self._ask("GET", "/consents/texts", None, "")
+        if status != 200:
+            raise PlatformError(f"GET /consents/texts: {status} {outcome_of(status, answer)}")
+        for name, text in TEXTS.items():
+            if not any(row["text"] == name for row in answer["items"]):
+                status, answer = self._ask("POST", "/consents/texts", {"text": name, **text}, f"text-{name}")
+                if status >= 300:
+                    raise PlatformError(f"POST /consents/texts: {status} {outcome_of(status, answer)}")
+        versions: dict[str, int] = {}
+        for row in answer["items"]:
+            versions[row["text"]] = max(row["version"], versions.get(row["text"], 0))
+        return versions
 
     def forget(self, id_: str, person: int) -> str:
         """Ask for a person to be forgotten."""

@@ -27,6 +27,8 @@ LOOK_MS: Final = 2_000
 """How often the door is looked at for those on their way."""
 CALL_AFTER_MS: Final = 90_000
 """Who has broken down calls so long after pressing the button."""
+EVIDENCE: Final = {"web": "form", "counter": "document", "event": "form", "partner": "document", "call": "call"}
+"""What shows that somebody agreed, by the source that took it down."""
 TYPING_SHARE: Final = 0.04
 BEHIND_MS: Final = 600_000
 """An act so long ago (the town was stopped, or its machine slept) is not made good: nobody calls ten minutes late."""
@@ -342,7 +344,8 @@ class Town:
                 self._link_all(id_, capture.person, number, capture.time_ms)
         if capture.consent and capture.consent not in self.known.agreed.setdefault(capture.person, set()):
             try:
-                outcome = self.platform.consent(f"{id_}-{capture.consent}", answer.person, capture.consent, id_)
+                evidence = f"{EVIDENCE[capture.source]}:{answer.capture}"
+                outcome = self.platform.consent(f"{id_}-{capture.consent}", answer.person, capture.consent, evidence)
             except NoDoorError:
                 outcome = "unheard"
             self.counts[f"consent.{outcome}"] += 1

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from core.data_classes import HOLDS
 from simulators.run import simulate
-from simulators.world.doors import ANSWER_BYTES_MAX, Doors, Http
+from simulators.world.doors import ANSWER_BYTES_MAX, TEXTS, Doors, Http
 from simulators.world.living import open_truth
 from simulators.world.people import captures, people
 from simulators.world.town import NoDoorError, PlatformError
@@ -132,6 +133,26 @@ def test_people_do_not_live_faster_than_the_platform(tmp_path: Path) -> None:
         simulate(1, scenario="world", speed=2.0)
     with pytest.raises(OSError, match="nowhere"):
         simulate(1, scenario="world", key_file=tmp_path / "nowhere")
+
+
+def test_what_was_agreed_to_is_the_newest_version_of_its_text(ask: Http) -> None:
+    rows = [{"text": "care-basic", "version": n} for n in (1, 2)] + [{"text": "insurer", "version": 1}]
+    texts = {"items": [*rows, {"text": "offers", "version": 4}]}
+    Scripted.answers["/consents/texts"] = (200, json.dumps(texts).encode())
+    Scripted.answers["/persons/9/consents"] = (200, b"{}")
+    doors = Doors(ask.ask)
+    assert doors.consent("a", 9, "service", "form:7") == "done"
+    assert Scripted.seen[-1][2] == {"text": "care-basic", "version": 2, "evidence": "form:7"}
+    parts = [doors.consent(f"b{n}", 9, "marketing", "form:8") for n in range(40)]
+    assert set(parts) == {"done"}
+    said = [body for _, path, body, _ in Scripted.seen if path == "/persons/9/consents" and body["text"] == "offers"]
+    assert 0 < sum("cells" in body for body in said) < 20
+
+
+def test_the_texts_hold_what_their_purpose_may_hold() -> None:
+    for text in TEXTS.values():
+        for cell in text["cells"]:
+            assert cell["data_class"] in HOLDS[text["purpose"]]
 
 
 def test_what_is_told_is_said_in_the_platforms_words(ask: Http) -> None:
