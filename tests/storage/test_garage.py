@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from storage.database import Database
 from storage.eventlog import EventLog
 from storage.garage import Garage
 from storage.registry import Registry
+from storage.replay import replay
 from storage.tables.business import VEHICLE
 from storage.tables.garage import GARAGE_ENTRY
 from storage.terminals import TerminalChange, VehicleChange
@@ -37,9 +39,9 @@ _NUMBERS = itertools.count(1)
 class Place:
     """A database with two cars, each of another store, and the garage that folds what is appended to its log."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, folded: bool = True) -> None:
         self.database = database
-        self.log = EventLog(database, business=Business((GARAGE,)))
+        self.log = EventLog(database, business=Business((GARAGE,)) if folded else None)
         self.garage = Garage(database)
         with database.write() as connection:
             for vehicle, store in ((1, 1), (2, 2)):
@@ -211,6 +213,32 @@ def test_a_record_that_was_rewritten_from_end_to_end_differs_from_what_the_log_w
     assert proof is not None
     changed = next(entry.number for entry in entries if entry.number >= 3 and "5" in entry.detail)
     assert (proof.sound, proof.broken, proof.why) == (False, changed, "log")
+
+
+# --- folds ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_garage_folded_again_from_empty_is_the_same(place: Place, tmp_path: Path) -> None:
+    place.live(1)
+    place.live(2)
+    found = replay(place.database, tmp_path / "copy.db", (GARAGE,))
+    assert found.equal
+    assert found.rows_compared > 20
+
+
+def test_a_log_that_was_written_before_there_was_a_garage_gives_it_its_cars(business_dsn: str) -> None:
+    database = Database(business_dsn)
+    before = Place(database, folded=False)
+    before.live(1)
+    assert before.garage.car(NODE, 1) is None
+    log = EventLog(database, business=Business((GARAGE,)))
+    log.catch_up()
+    car, proof = before.garage.car(NODE, 1), before.garage.proof(NODE, 1)
+    assert car is not None
+    assert proof is not None
+    assert (car.odometer_m, car.driven_m, car.entries) == (52_700_000, 2_700_000, proof.entries)
+    assert proof.sound
+    database.close()
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------
