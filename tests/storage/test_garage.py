@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import ColumnElement, insert, select, text, update
 
 from actors.business.garage import GARAGE
 from core import limits
@@ -162,40 +162,48 @@ def test_a_record_that_nobody_touched_is_sound_and_its_head_is_what_the_log_was_
     assert proof.told == proof.head
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("kind", "odometeR"),
-        ("time_ms", NOW_MS + 1),
-        ("event", "0" * 32),
-        ("detail", '{"odometer_m":41500000,"source":"device"}'),
-        ("store_id", 9),
-        ("group_id", 9),
-        ("hash", "f" * 64),
-    ],
-)
-def test_a_changed_column_of_an_entry_is_found_at_that_entry(place: Place, column: str, value: Any) -> None:
+def entry_at(number: int) -> ColumnElement[bool]:
+    return (GARAGE_ENTRY.c.vehicle_id == 1) & (GARAGE_ENTRY.c.number == number)
+
+
+def found(place: Place) -> tuple[bool, int, str]:
+    proof = place.garage.proof(NODE, 1)
+    assert proof is not None
+    return proof.sound, proof.broken, proof.why
+
+
+def test_a_changed_column_of_an_entry_is_found_at_that_entry(place: Place) -> None:
     place.live()
     at = next(entry.number for entry in place.garage.record(NODE, 1) if entry.kind == "odometer")
-    with place.database.write() as connection:
-        where = (GARAGE_ENTRY.c.vehicle_id == 1) & (GARAGE_ENTRY.c.number == at)
-        connection.execute(update(GARAGE_ENTRY).where(where).values({column: value}))
-    proof = place.garage.proof(NODE, 1)
-    assert proof is not None
-    assert (proof.sound, proof.broken, proof.why) == (False, at, "hash")
+    changes: dict[str, Any] = {
+        "kind": "odometeR",
+        "time_ms": NOW_MS + 1,
+        "event": "0" * 32,
+        "detail": '{"odometer_m":41500000,"source":"device"}',
+        "store_id": 9,
+        "group_id": 9,
+        "hash": "f" * 64,
+    }
+    assert {*changes, "vehicle_id", "number"} == {column.name for column in GARAGE_ENTRY.columns}
+    with place.database.read() as connection:
+        was = connection.execute(select(GARAGE_ENTRY).where(entry_at(at))).one()
+    for name, value in changes.items():
+        with place.database.write() as connection:
+            connection.execute(update(GARAGE_ENTRY).where(entry_at(at)).values({name: value}))
+        assert found(place) == (False, at, "hash"), name
+        with place.database.write() as connection:
+            connection.execute(update(GARAGE_ENTRY).where(entry_at(at)).values({name: getattr(was, name)}))
+        assert found(place) == (True, 0, "")
 
 
-@pytest.mark.parametrize("which", ["first", "middle", "last"])
-def test_an_entry_that_was_taken_away_is_missed(place: Place, which: str) -> None:
+def test_an_entry_that_was_taken_away_is_missed(place: Place) -> None:
     place.live()
     count = place.garage.record(NODE, 1)[0].number
-    gone = {"first": 1, "middle": 3, "last": count}[which]
-    with place.database.write() as connection:
-        where = (GARAGE_ENTRY.c.vehicle_id == 1) & (GARAGE_ENTRY.c.number == gone)
-        connection.execute(GARAGE_ENTRY.delete().where(where))
-    proof = place.garage.proof(NODE, 1)
-    assert proof is not None
-    assert (proof.sound, proof.broken, proof.why) == (False, gone, "gap")
+    # From the last to the first, so that each is the first that is missing.
+    for gone in (count, 3, 1):
+        with place.database.write() as connection:
+            connection.execute(GARAGE_ENTRY.delete().where(entry_at(gone)))
+        assert found(place) == (False, gone, "gap")
 
 
 def test_a_record_that_was_rewritten_from_end_to_end_differs_from_what_the_log_was_told(place: Place) -> None:
@@ -209,10 +217,8 @@ def test_a_record_that_was_rewritten_from_end_to_end_differs_from_what_the_log_w
             before = link(before, *parts(entry))
             where = (GARAGE_ENTRY.c.vehicle_id == 1) & (GARAGE_ENTRY.c.number == entry.number)
             connection.execute(update(GARAGE_ENTRY).where(where).values(detail=entry.detail, hash=before))
-    proof = place.garage.proof(NODE, 1)
-    assert proof is not None
     changed = next(entry.number for entry in entries if entry.number >= 3 and "5" in entry.detail)
-    assert (proof.sound, proof.broken, proof.why) == (False, changed, "log")
+    assert found(place) == (False, changed, "log")
 
 
 # --- folds ------------------------------------------------------------------------------------------------------------
@@ -221,9 +227,9 @@ def test_a_record_that_was_rewritten_from_end_to_end_differs_from_what_the_log_w
 def test_a_garage_folded_again_from_empty_is_the_same(place: Place, tmp_path: Path) -> None:
     place.live(1)
     place.live(2)
-    found = replay(place.database, tmp_path / "copy.db", (GARAGE,))
-    assert found.equal
-    assert found.rows_compared > 20
+    again = replay(place.database, tmp_path / "copy.db", (GARAGE,))
+    assert again.equal
+    assert again.rows_compared > 20
 
 
 def test_a_log_that_was_written_before_there_was_a_garage_gives_it_its_cars(business_dsn: str) -> None:
