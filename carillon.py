@@ -901,6 +901,7 @@ class Node:
         """Return what the API sees of this node."""
         import msgspec
 
+        from actors.voices import VOICES
         from api.embedded import LiveCars, append_through
         from api.parts import Coming, Knock, Parts, Session
         from core.intake.archive import Archive
@@ -964,6 +965,9 @@ class Node:
             knocking=knocking,
             trials=self.trials,
             quality=self.detection.cleaning,
+            actors=self.business.actors,
+            voices=VOICES,
+            business_counts=lambda: self.business.counts,
         )
 
     def metrics(self) -> "Metrics":

@@ -30,6 +30,7 @@ from api import (
     uplinks,
     vehicle_changes,
 )
+from api.business import RESOURCES as BUSINESS
 from api.docs import openapi
 from api.events import list_events, read_event, stream_events
 from api.frames import list_frames
@@ -157,6 +158,7 @@ RESOURCES: Final = (
     *geofences.RESOURCES,
     *GUARDING,
     *GARAGE,
+    *BUSINESS,
     *rules.RESOURCES,
     *areas.RESOURCES,
     *live.RESOURCES,

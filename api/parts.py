@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 
+from core.business import SPINE, BusinessActor, Counts
+from core.catalogue import Voice
 from core.doorbell import Doorbell
 from core.events import Event
 from core.intake.archive import Archive
@@ -183,5 +185,11 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """None where this process does not judge."""
     quality: Judged | None = None
     """Likewise."""
+    actors: tuple[BusinessActor, ...] = (SPINE,)
+    """Of the business, in the order in which they hear an event."""
+    voices: tuple[Voice, ...] = ()
+    """Who speaks on the log beside them."""
+    business_counts: Callable[[], Mapping[str, Counts]] = dict
+    """What each actor has done since the start; empty where another process has the log. Quick."""
     knocking: Callable[[], Sequence[Knock]] = tuple
     """Terminals that were refused at the door, who knocked last first. Quick."""

@@ -36,6 +36,8 @@ RIGHTS: Final = (
     "exports.make",
     "exports.approve",  # large ones, of other people
     "audit.read",  # who looked at what and did what, everybody's
+    "business.read",  # actors, parked keys
+    "business.write",  # releasing a key, switching actors, adopting rules
     "system.read",
     "consents.read",  # what persons allow, and what followed from it
     "consents.write",  # to write down what a person has allowed or taken back
@@ -90,6 +92,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "breakglass.open",
             "breakglass.review",
             "exports.approve",
+            "business.read",
         },
         "administrator": frozenset(RIGHTS),
     }

@@ -91,6 +91,9 @@ GROUPS: Final = (
         "nav_group_platform",
         (
             Entry("/system", "system", "nav_system", "system.read", "s"),
+            Entry("/actors", "layers", "nav_actors", "business.read", "ba"),
+            Entry("/parked", "pause", "nav_parked", "business.read", "bp", tally="/parked/count"),
+            Entry("/event-types", "list", "nav_event_types", SELF, "be"),
             Entry("/outbox", "outbox", "nav_outbox", "outbox.read", "o"),
             Entry("/explain", "explain", "nav_explain", SELF, "x"),
             Entry("/docs", "docs", "nav_docs", PUBLIC, "d"),

@@ -53,6 +53,31 @@ ONESELF: Final = (
 )
 
 
+BUSINESS: Final = (
+    Case("GET /api/v1/event-types", "self"),
+    Case("GET /api/v1/event-types/{type_}", "self", lambda side: "/api/v1/event-types/crash.suspected"),
+    Case("GET /api/v1/actors", "self"),
+    Case("GET /api/v1/parked", "list"),
+    Case(
+        "POST /api/v1/parked/release", "group",
+        send=lambda side: {"json": {"actor": "spine", "key": "vehicle:0"}},
+    ),
+    Case(
+        "POST /api/v1/actors/switch", "group",
+        send=lambda side: {"json": {"actor": "spine", "store": side.store, "active": False}},
+    ),
+    Case(
+        "POST /api/v1/actors/adopt", "group",
+        send=lambda side: {"json": {"actor": "spine", "rule": "switch", "version": 1}},
+    ),
+    Case("GET /actors", "self"),
+    Case("GET /parked", "list"),
+    Case("GET /parked/count", "self"),
+    Case("GET /event-types", "self"),
+    Case("GET /event-types/{type_}", "self", lambda side: "/event-types/crash.suspected"),
+)  # fmt: skip
+
+
 def account(side: Side) -> str:
     return f"/api/v1/accounts/{side.account}"
 
@@ -443,6 +468,7 @@ TERMINALS: Final = (
 CASES: Final = (
     *PUBLIC,
     *ONESELF,
+    *BUSINESS,
     *PEOPLE,
     *CARS,
     *EVENTS,

@@ -35,6 +35,7 @@ from storage.media import NewMedia
 from storage.people import Store
 from storage.registry import NewTerminal
 from storage.tables.business import GEOFENCE, OUTBOX, TERMINAL, VEHICLE
+from storage.tables.spine import PARKED
 from storage.tables.uplink import Uplink
 from tests.api.conftest import KEY, NOW_MS, Node, driven
 
@@ -171,6 +172,10 @@ class World:
                 address=f"{name}-reader",
             )  # fmt: skip
             append(connection, [look])
+            stopped = {"event": ids[2], "type": "fence.entered", "reason": f"{name} subject", "time_ms": NOW_MS}
+            connection.execute(
+                insert(PARKED).values(actor="spine", key=f"vehicle:{vehicle}", group_id=1, store_id=store, **stopped)
+            )
         shot = NewMedia(
             group=1, store=store, vehicle=vehicle, terminal=row.terminal, media_id=MEDIA_BEFORE + vehicle, kind=0,
             format=0, event=0, channel=1, time_ms=NOW_MS, arrival_ms=NOW_MS, lat_1e7=lat_1e7, lon_1e7=LON_1E7,
