@@ -156,9 +156,9 @@ def actors_in(parts: Parts, principal: Principal) -> ActorPage:
                     for rule in actor.rules
                 ),
                 parked=parked.get(actor.name, 0),
-                handled=one and one.handled,
-                said=one and one.said,
-                waited=one and one.waited,
+                handled=one.handled if one else None,
+                said=one.said if one else None,
+                waited=one.waited if one else None,
             )
         )  # fmt: skip
     return ActorPage(shown, standing.head, standing.folded)

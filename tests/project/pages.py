@@ -3,13 +3,15 @@
 import logging
 import re
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
+from actors.business import BUSINESS
+from actors.voices import VOICES
+from api.messages.business import MESSAGES as BUSINESS_TEXTS
 from api.portal.places import PLACES, places_of
 from api.portal.render import words_in
 from api.portal.terms import field_name, message_name
+from core.business import SPINE
+from core.catalogue import catalogue, fields_of
 from core.config import FIELDS, bound_text, description
 from core.events import EVENTS
 from core.logging import OCCURRENCES
@@ -47,13 +49,26 @@ def occurrences_table() -> str:
 
 
 def events_table() -> str:
-    """Return every type of event with its payload's meaning and fields."""
-    lines = ["| type | version | what it says | payload |", "|---|---|---|---|"]
+    """Return every type of event: who says and hears it, its payload's meaning and fields with their units."""
+    types = catalogue((SPINE, *(actor for actor in BUSINESS if actor is not SPINE)), VOICES)
+    lines = ["| type | version | what it says | said by | heard by | payload |", "|---|---|---|---|---|---|"]
     for (type_, version), payload in EVENTS.items():
+        one = types[type_]
         meaning = re.sub(r"^[a-z., ]+: ", "", (payload.__doc__ or "").strip().split("\n")[0])
-        fields = ", ".join(f"`{field.name}` {_kind(field.type)}" for field in msgspec.structs.fields(payload))
-        lines.append(f"| `{type_}` | {version} | {meaning} | {fields} |")
+        fields = ", ".join(
+            f"`{field.name}` {field.takes}{f' ({UNIT_WORDS[field.unit]})' if field.unit else ''}"
+            for field in fields_of(payload)
+        )
+        who = f"{', '.join(one.said_by)} | {', '.join(one.heard_by)}"
+        lines.append(f"| `{type_}` | {version} | {meaning} | {who} | {fields} |")
     return "\n".join(lines) + "\n"
+
+
+UNIT_WORDS = {
+    key.removeprefix("catalogue_unit_"): english
+    for key, (english, _) in BUSINESS_TEXTS.items()
+    if key.startswith("catalogue_unit_")
+}
 
 
 def thresholds_table() -> str:
@@ -119,12 +134,6 @@ def messages_short() -> str:
         f"| parameters of 0x8103 | {len(PARAMETERS) - 239} | each typed, with its unit; 0110-01FF count as one |"
     )
     return "\n".join(lines) + "\n"
-
-
-def _kind(type_: Any) -> str:
-    """Return a type as a reader of JSON knows it."""
-    known = {int: "integer", str: "text", bool: "true or false", float: "number", int | None: "integer or null"}
-    return known.get(type_, "object")
 
 
 TABLES = (
