@@ -194,6 +194,11 @@ def local_path(target: str) -> str:
     return target if fits and "\\" not in target else "/"
 
 
+def _over(principal: Principal) -> bool:
+    """Tell whether the key that somebody came by has ended."""
+    return 0 < principal.until_ms <= time.time_ns() // 1_000_000
+
+
 class Principals:
     """Whom sessions and keys belong to, remembered for PRINCIPAL_KNOWN_S, so that not every request asks the database.
 
@@ -227,7 +232,7 @@ class Principals:
             self._known.clear()
         name = hash_of(token)
         found = self._known.get(name)
-        if found is not None and now_s < found[0]:
+        if found is not None and now_s < found[0] and not _over(found[1]):
             return found[1]
         changes = self._changes
         principal: Principal | None = await sync_to_thread(ask, token)

@@ -27,6 +27,8 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given. A key for care, marketing, research or partner alone sees what people consent to, and nothing else."""
     expires_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
     """UTC epoch ms; 0: does not expire."""
+    supplier: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    """The company that it is given to (GET /suppliers): it ends with their contract. 0: nobody outside."""
 
 
 class MadeKey(msgspec.Struct, frozen=True):
@@ -74,7 +76,7 @@ async def list_keys(
     opt={"right": SELF},
     status_code=201,
     summary="Make an API key",
-    responses=answers(*CHANGES, "session_needed", "right_above", "keys_full", "expiry_past"),
+    responses=answers(*CHANGES, "session_needed", "right_above", "keys_full", "expiry_past", "supplier_unknown"),
 )
 async def create_key(request: Request, data: JSONBody[NewKey]) -> MadeKey:
     """Make a key of your own. It sees what you see, and does what you both may: what you lose, it loses.
@@ -89,6 +91,7 @@ async def create_key(request: Request, data: JSONBody[NewKey]) -> MadeKey:
         rights=data.rights,
         expires_ms=data.expires_ms,
         purposes=data.purposes,
+        supplier=data.supplier,
     )
     return MadeKey(key, about)
 

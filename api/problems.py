@@ -70,6 +70,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "last_administrator": (409, "Nobody would administer the group"),
     "own_account": (409, "Not to one's own account"),
     "account_disabled": (409, "The account is disabled"),
+    "supplier_unknown": (404, "No such supplier"),
     "keys_full": (409, "Too many keys"),
     "too_large": (413, "The request is too large"),
     "geojson_invalid": (422, "These geofences cannot be saved"),

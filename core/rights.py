@@ -142,6 +142,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope = Scope()
     api_key: int = 0
     """0: not by a key."""
+    until_ms: int = 0
+    """When the key ends, UTC epoch ms; 0: not by itself."""
     language: str = ""
     """zh, en, or empty for what the browser asks for."""
     zone: str = ""

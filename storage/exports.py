@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Select, insert, or_, select
+from sqlalchemy import Select, func, insert, or_, select
 
 from core import limits
 from core.rights import Principal
 from storage.database import Database
-from storage.tables.audit import EXPORT_QUERY, EXPORT_REQUEST
-from storage.tables.business import ACCOUNT
+from storage.tables.audit import EXPORT_QUERY, EXPORT_REQUEST, SUPPLIER
+from storage.tables.business import ACCOUNT, API_KEY
 
 
 class ExportLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,3 +104,37 @@ def _line(row: Any) -> ExportLine:
         query=row.query or "",
         **{name: getattr(row, name) for name in fields},
     )
+
+
+class SupplierLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A company that API keys are given to."""
+
+    supplier: int
+    name: str
+    contract: str
+    ends_ms: int
+    """Their keys open nothing from then on."""
+    keys: int
+    """Keys given to them, those that have ended too."""
+
+
+def suppliers(database: Database, principal: Principal) -> list[SupplierLine]:
+    """Return the suppliers of the principal's group, by number; PEOPLE_READ_MAX of them."""
+    count = select(func.count()).where(API_KEY.c.supplier == SUPPLIER.c.supplier).scalar_subquery()
+    wanted = (
+        select(SUPPLIER, count.label("keys"))
+        .where(SUPPLIER.c.group_id == principal.scope.group)
+        .order_by(SUPPLIER.c.supplier)
+        .limit(limits.PEOPLE_READ_MAX)
+    )
+    with database.read() as connection:
+        return [
+            SupplierLine(
+                supplier=row.supplier,
+                name=row.name,
+                contract=row.contract,
+                ends_ms=row.ends_ms,
+                keys=row._mapping["keys"],
+            )
+            for row in connection.execute(wanted)
+        ]

@@ -22,6 +22,7 @@ from core.zones import is_time_zone
 from storage.database import Database
 from storage.errors import StorageError
 from storage.passwords import Failures, Passwords, network_of, normal, password_fault
+from storage.tables.audit import SUPPLIER
 from storage.tables.business import ACCESS, ACCOUNT, ACCOUNT_STORE, API_KEY, INVITATION, SESSION, STORE
 
 State = Literal["active", "invited", "disabled"]
@@ -135,6 +136,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """0: does not expire."""
     revoked_ms: int
     """0: in force."""
+    supplier: int = 0
+    """The company that it was given to, with whose contract it ends; 0: nobody outside."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +161,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 KEY_COLUMNS: Final = (
     API_KEY.c.id.label("api_key"), API_KEY.c.rights, API_KEY.c.purposes, API_KEY.c.seen_ms.label("used_ms"),
+    API_KEY.c.expires_ms,
 )  # fmt: skip
 """What a key adds to its owner."""
 
@@ -343,10 +347,13 @@ class People:
         if not key.startswith(KEY_PREFIX):
             return None
         in_force = (API_KEY.c.revoked_ms == 0) & or_(API_KEY.c.expires_ms == 0, API_KEY.c.expires_ms > now_ms)
+        # A supplier's key ends with their contract, whatever was said when it was made.
+        in_force &= or_(API_KEY.c.supplier == 0, SUPPLIER.c.ends_ms > now_ms)
         with self._database.read() as connection:
             row = connection.execute(
-                select(ACCOUNT, *KEY_COLUMNS)
+                select(ACCOUNT, *KEY_COLUMNS, SUPPLIER.c.ends_ms.label("contract_ms"))
                 .join(API_KEY, API_KEY.c.account == ACCOUNT.c.id)
+                .outerjoin(SUPPLIER, SUPPLIER.c.supplier == API_KEY.c.supplier)
                 .where(API_KEY.c.key_hash == hash_of(key), in_force)
             ).first()
             if row is None or not self._may_enter(row):
@@ -357,7 +364,10 @@ class People:
         rights = principal.rights & frozenset(msgspec.json.decode(row.rights))
         purposes = principal.scope.purposes.intersection(_purposes(row.purposes))
         scope = msgspec.structs.replace(principal.scope, purposes=purposes)
-        return msgspec.structs.replace(principal, rights=rights, scope=scope, api_key=row.api_key)
+        ends = [moment for moment in (row.expires_ms, row.contract_ms) if moment]
+        return msgspec.structs.replace(
+            principal, rights=rights, scope=scope, api_key=row.api_key, until_ms=min(ends, default=0)
+        )
 
     def _seen(self, use: Update) -> None:
         """Write down a use. Where the database takes no writes now, who only reads is let in all the same."""
@@ -848,14 +858,17 @@ class People:
         rights: Collection[str],
         expires_ms: int = 0,
         purposes: Collection[str] | None = None,
+        supplier: int = 0,
     ) -> tuple[ApiKey, str]:
         """Make a key of one's own; return it and the key itself, which is not kept and cannot be shown again.
 
         Args:
             purposes: what it reads for, a part of one's own; None: all of them.
+            supplier: the company that it is given to, with whose contract it ends; 0: nobody outside.
 
         Raises:
-            PeopleError: `session_needed` for a key that would make keys, `right_above`, `keys_full`, `expiry_past`.
+            PeopleError: `session_needed` for a key that would make keys, `right_above`, `keys_full`, `expiry_past`,
+                `supplier_unknown`.
         """
         if not by.account or by.api_key:
             raise PeopleError("session_needed", "a person makes keys, a key does not")
@@ -871,6 +884,15 @@ class People:
             in_force = (API_KEY.c.account == by.account) & (API_KEY.c.revoked_ms == 0)
             if connection.execute(select(func.count()).where(in_force)).scalar_one() >= limits.KEYS_PER_ACCOUNT_MAX:
                 raise PeopleError("keys_full", f"at most {limits.KEYS_PER_ACCOUNT_MAX} keys; revoke one first")
+            if supplier:
+                theirs = select(SUPPLIER.c.ends_ms).where(
+                    SUPPLIER.c.supplier == supplier, SUPPLIER.c.group_id == by.scope.group
+                )
+                ends_ms = connection.execute(theirs).scalar()
+                if ends_ms is None:
+                    raise PeopleError("supplier_unknown", f"no supplier {supplier}")
+                if ends_ms <= now_ms:
+                    raise PeopleError("expiry_past", "their contract has ended")
             row = connection.execute(
                 insert(API_KEY)
                 .values(
@@ -884,6 +906,7 @@ class People:
                     seen_ms=0,
                     expires_ms=expires_ms,
                     revoked_ms=0,
+                    supplier=supplier,
                 )
                 .returning(API_KEY)
             ).one()
@@ -1058,7 +1081,7 @@ def _notify(prefixes: Sequence[str]) -> str:
 
 
 def _api_key(row: Row[Any]) -> ApiKey:
-    fields = ("id", "account", "name", "prefix", "created_ms", "seen_ms", "expires_ms", "revoked_ms")
+    fields = ("id", "account", "name", "prefix", "created_ms", "seen_ms", "expires_ms", "revoked_ms", "supplier")
     rights = msgspec.json.decode(row.rights)
     return ApiKey(rights=rights, purposes=_purposes(row.purposes), **{name: getattr(row, name) for name in fields})
 
