@@ -48,6 +48,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "problem_last_administrator": ("Nobody would administer the group", "集团至少须保留一名系统管理员"),
     "problem_own_account": ("Not to one's own account", "不能对自己的账号执行此操作"),
     "problem_account_disabled": ("The account is disabled", "账号已停用"),
+    "problem_supplier_unknown": ("No such supplier", "没有该供应商"),
     "problem_keys_full": ("Too many keys", "密钥数量已达上限"),
     "problem_too_large": ("That is too large", "内容过大"),
     "problem_terminal_unknown": ("No such terminal", "没有此终端"),
