@@ -146,12 +146,14 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """0: the person's chain holds; else the number of its first record that does not."""
 
 
-@get("/consents", opt={"right": "consents.read"}, summary="Consents", responses=answers("bad_request", *KEYED), raises=[])
+@get(
+    "/consents", opt={"right": "consents.read"}, summary="Consents", responses=answers("bad_request", *KEYED), raises=[]
+)
 async def list_consents(
     request: Request,
     after: Annotated[str, QueryParameter(max_length=120)] = "",
     person: Annotated[int, QueryParameter(ge=0, le=2**31 - 1, description="Only this person's")] = 0,
-    purpose: Purpose | None = None,
+    purpose: Annotated[Purpose | None, QueryParameter(description="Only for this")] = None,
     state_: Annotated[
         Literal["asked", "given", "held", "withdrawn", "expired"] | None, QueryParameter(name="state")
     ] = None,
@@ -245,9 +247,7 @@ async def read_proof(request: Request, person: FromPath[int], withdrawal: FromPa
 )
 async def bar_contact(request: Request, person: FromPath[int], data: JSONBody[BarAsked]) -> PersonConsents:
     """Let a person not be contacted by a channel, or by any; or be contacted again. Safety goes through every bar."""
-    payload = ContactBarRequested(
-        person=person, channel=data.channel, barred=data.barred, evidence=data.evidence
-    )
+    payload = ContactBarRequested(person=person, channel=data.channel, barred=data.barred, evidence=data.evidence)
     return await _said(request, person, "consent.contact.requested", payload)
 
 
@@ -306,13 +306,14 @@ async def list_glasses(
     responses=answers("vehicle_unknown", "session_needed", "intent_refused", "intent_waiting", *CHANGES),
 )
 async def open_glass(request: Request, data: JSONBody[GlassAsked]) -> GlassRow:
-    """Break the glass for a car of your stores: you see exactly where it is until it ends. Each look is written down, and
-    somebody else reviews it."""
+    """Break the glass for a car of your stores: you see exactly where it is until it ends. Each look is written down,
+    and somebody else reviews it."""
     parts: Parts = request.app.state.parts
-    principal = person_of(request)
+    principal = principal_of(request)
     vehicle = await sync_to_thread(parts.vehicles.one, principal, data.vehicle_id)
     if vehicle is None:
         raise Problem("vehicle_unknown", f"no vehicle {data.vehicle_id}")
+    person_of(request)
     payload = GlassRequested(
         vehicle_id=data.vehicle_id, incident=data.incident, reason=data.reason, minutes=data.minutes
     )
@@ -333,10 +334,13 @@ async def open_glass(request: Request, data: JSONBody[GlassAsked]) -> GlassRow:
 async def review_glass(request: Request, number: FromPath[int], data: JSONBody[ReviewAsked]) -> GlassRow:
     """Say whether a look of somebody else was justified; it is closed by that."""
     parts: Parts = request.app.state.parts
-    principal = person_of(request)
+    principal = principal_of(request)
     row = await sync_to_thread(_glass, parts, principal, number)
+    person_of(request)
     payload = GlassReviewRequested(glass=row.id, finding=data.finding)
-    await ask(parts, principal, "breakglass.review.requested", payload, subject=f"breakglass:{row.id}", purpose="safety")
+    await ask(
+        parts, principal, "breakglass.review.requested", payload, subject=f"breakglass:{row.id}", purpose="safety"
+    )
     return await sync_to_thread(_glass, parts, principal, number)
 
 
@@ -379,9 +383,7 @@ async def _decided(request: Request, person: int, type_: str, payload: msgspec.S
     principal = principal_of(request)
     stores = principal.scope.stores
     store = stores[0] if stores and len(stores) == 1 else 0
-    return await ask(
-        request.app.state.parts, principal, type_, payload, subject=f"person:{person}", store=store
-    )
+    return await ask(request.app.state.parts, principal, type_, payload, subject=f"person:{person}", store=store)
 
 
 async def _said(request: Request, person: int, type_: str, payload: msgspec.Struct) -> PersonConsents:

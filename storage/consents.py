@@ -1,5 +1,5 @@
-"""Consents, texts and break-glasses as people read them. Whose they are stands in the SQL; who a person is does not stand
-here: rows name persons by number."""
+"""Consents, texts and break-glasses as people read them. Whose they are stands in the SQL; who a person is does not
+stand here: rows name persons by number."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -195,13 +195,9 @@ class Consents:
         )
         with self._database.read() as connection:
             rows = connection.execute(wanted).all()
-        return [
-            TextRow(**{**row._mapping, "cells": msgspec.json.decode(row.cells, type=list[Cell])}) for row in rows
-        ]
+        return [TextRow(**{**row._mapping, "cells": msgspec.json.decode(row.cells, type=list[Cell])}) for row in rows]
 
-    def glasses(
-        self, principal: Principal, *, before: int = 0, state: str = "", limit: int = 100
-    ) -> list[GlassRow]:
+    def glasses(self, principal: Principal, *, before: int = 0, state: str = "", limit: int = 100) -> list[GlassRow]:
         """Return looks by break-glass, the newest first."""
         wanted = select(*_columns(BREAK_GLASS, GlassRow)).where(_own(BREAK_GLASS, principal.scope))
         if before:

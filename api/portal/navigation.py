@@ -84,6 +84,8 @@ GROUPS: Final = (
         (
             Entry("/audit", "shield", "nav_audit", "audit.read", "u"),
             Entry("/exports", "download", "audit_exports", SELF, "z"),
+            Entry("/consents", "check", "nav_consents", "consents.read", "y"),
+            Entry("/breakglass", "alert", "nav_breakglass", "breakglass.review", "b"),
         ),
     ),
     Group(

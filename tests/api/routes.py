@@ -1,7 +1,7 @@
 """Every route of the application, a row each: how tests/api/test_rights.py calls it. See there."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import numpy as np
@@ -473,7 +473,85 @@ TERMINALS: Final = (
     Case("GET /people/access", "list"),
 )
 
+
+def of_person(route: str, rest: str, **more: Any) -> Case:
+    """Return the case of a route about the consents of the side's person."""
+    return Case(route, "one", lambda side: f"{rest}".replace("PERSON", str(side.person)), **more)
+
+
+def glass(side: Side) -> str:
+    # The north breaks the glass first.
+    return f"/api/v1/breakglass/{1 if side.code == 'north-code' else 2}/review"
+
+
+def proof(side: Side) -> str:
+    withdrawal = derive_id("test", side.code.removesuffix("-code"), 1, (), "withdrawal")
+    return f"/persons/{side.person}/consents/withdrawals/{withdrawal}"
+
+
+CONSENTS: Final = (
+    Case("GET /api/v1/consents", "list", also=("limit=1",)),
+    of_person("GET /api/v1/persons/{person}/consents", "/api/v1/persons/PERSON/consents"),
+    of_person(
+        "POST /api/v1/persons/{person}/consents",
+        "/api/v1/persons/PERSON/consents",
+        send=lambda side: {"json": {"text": "care", "version": 1, "evidence": "form:1"}},
+    ),
+    of_person(
+        "POST /api/v1/persons/{person}/consents/asked",
+        "/api/v1/persons/PERSON/consents/asked",
+        send=lambda side: {"json": {"text": "care"}},
+    ),
+    of_person(
+        "POST /api/v1/persons/{person}/consents/withdrawals",
+        "/api/v1/persons/PERSON/consents/withdrawals",
+        send=lambda side: {"json": {}},
+    ),
+    Case(
+        "GET /api/v1/persons/{person}/consents/withdrawals/{withdrawal}", "one", lambda side: f"/api/v1{proof(side)}"
+    ),
+    of_person(
+        "POST /api/v1/persons/{person}/contact-bars",
+        "/api/v1/persons/PERSON/contact-bars",
+        send=lambda side: {"json": {"channel": "sms"}},
+    ),
+    Case("GET /api/v1/consents/texts", "self"),
+    Case(
+        "POST /api/v1/consents/texts",
+        "group",
+        send=lambda side: {
+            "json": {
+                "text": "more", "purpose": "care", "cells": [{"data_class": "due"}], "title_zh": "x", "title_en": "x",
+                "body_zh": "x", "body_en": "x",
+            }
+        },
+    ),
+    Case("GET /api/v1/breakglass", "list", also=("limit=1",)),
+    Case(
+        "POST /api/v1/breakglass",
+        "one",
+        None,
+        lambda side: {"json": {"vehicle_id": side.vehicle, "incident": "c1", "reason": "sos"}},
+        status=403,
+        shows=False,
+    ),
+    Case(
+        "POST /api/v1/breakglass/{number}/review",
+        "one",
+        glass,
+        lambda side: {"json": {"finding": "justified"}},
+        status=403,
+        shows=False,
+    ),
+    Case("GET /consents", "list"),
+    Case("GET /consents/texts", "self"),
+    of_person("GET /persons/{person}/consents", "/persons/PERSON/consents"),
+    Case("GET /persons/{person}/consents/withdrawals/{withdrawal}", "one", proof),
+    Case("GET /breakglass", "list"),
+)  # fmt: skip
+
 CASES: Final = (
+    *CONSENTS,
     *PUBLIC,
     *ONESELF,
     *BUSINESS,

@@ -21,6 +21,13 @@ from actors.detectors.cleaning import Cleaning
 from api.app import create_app
 from core.arming import Schedule
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, TripClosed, derive_id
+from core.events.consent import (
+    Cell,
+    ConsentGiveRequested,
+    ConsentTextRequested,
+    ConsentWithdrawalRequested,
+    GlassRequested,
+)
 from core.events.garage import OdometerReadingRequested, VehiclePersonRequested
 from core.rights import NODE, RIGHTS, Principal
 from core.rules import Rules
@@ -92,6 +99,7 @@ class World:
     def __init__(self, database: Database) -> None:
         self.node = node = Node(database, cars=0)
         self._numbers = itertools.count(1)
+        self._texts = False
         with database.write() as connection:
             other = {"group_id": 2, "store_id": 0, "created_ms": NOW_MS}
             car = {"plate": "沪Z66666", "plate_colour": 1, "vin": "OTHERGROUPSVIN000"}
@@ -191,7 +199,19 @@ class World:
         for number, (kind, payload) in enumerate(asked_for):
             intent = derive_id("test", name, 1, (), f"garage{number}")
             node.eventlog.append([Event(id=intent, type=f"{kind}.requested", payload=payload, **whose)])
-        marks = (str(person), str(vehicle), str(row.terminal), phone, plate, *ids, outbox, who.login, f"{name} yard")
+        self._consents(name, whose, who.account, person, vehicle)
+        marks = (
+            f"{name}-incident",
+            str(person),
+            str(vehicle),
+            str(row.terminal),
+            phone,
+            plate,
+            *ids,
+            outbox,
+            who.login,
+            f"{name} yard",
+        )
         marks += (
             f"{name}-code",
             f"{name}-picture",
@@ -206,6 +226,27 @@ class World:
             store, f"{name}-code", who.login, who.account, api_key, headers, vehicle, row.terminal, phone, plate, fence,
             seqs[0], ids[0], ids[1], outbox, person, kept.media, lat_1e7, marks,
         )  # fmt: skip
+
+    def _consents(self, name: str, whose: dict[str, Any], account: int, person: int, vehicle: int) -> None:
+        """Let the person agree to a text, and somebody break the glass for their car."""
+        words = {"title_zh": "关怀", "title_en": "Care", "body_zh": "同意", "body_en": "I agree"}
+        text = ConsentTextRequested(text="care", purpose="care", cells=(Cell("mileage"),), **words)
+        agreed = ConsentGiveRequested(person=person, text="care", version=1, evidence=f"form:{name}")
+        look = GlassRequested(vehicle_id=vehicle, incident=f"{name}-incident", reason="crash")
+        about = f"person:{person}"
+        acts = [("consent.give.requested", agreed, about), ("breakglass.requested", look, f"vehicle:{vehicle}")]
+        if not self._texts:
+            acts.insert(0, ("consent.text.requested", text, "consent-text:care"))
+            self._texts = True
+        for type_, payload, subject in acts:
+            said = {**whose, "subject": subject, "actor": f"account:{account}"}
+            id_ = derive_id("test", name, 1, (), type_)
+            self.node.eventlog.append([Event(id=id_, type=type_, payload=payload, **said)])
+        taken = ConsentWithdrawalRequested(person=person, purpose="research")
+        id_ = derive_id("test", name, 1, (), "withdrawal")
+        self.node.eventlog.append(
+            [Event(id=id_, type="consent.withdrawal.requested", payload=taken, **{**whose, "subject": about})]
+        )
 
     def somebody(self, role: str, login: str = "", store: int = 0) -> tuple[Principal, dict[str, str], int]:
         """Enter an account; return who it is, headers with a key that holds all its rights, and that key's id."""
