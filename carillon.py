@@ -530,9 +530,14 @@ class Node:
         self.bell = Bell(
             data.run, head, on_knock=lambda: token.run_sync_soon(self.errands["inbox"].wake, idempotent=True)
         )
-        self.eventlog.on_committed = self.bell.ring
         self.registry = Registry(self.eventlog)
-        self.people = People(self.eventlog.database, demo=config.demo and config.http_is_loopback)
+        self.people = People(
+            self.eventlog.database,
+            demo=config.demo and config.http_is_loopback,
+            log=self.eventlog,
+            factor_roles=config.factor_roles.split(),
+        )
+        self.eventlog.on_committed = self.told
         self.boot = self.registry.next_boot()
         self.city = data.path / "city"
         self.journal = Journal(
@@ -767,6 +772,11 @@ class Node:
             return
         arming = await trio.to_thread.run_sync(self.arming)
         await self.gateway.change(lambda: self.detection.swap_arming(arming))
+
+    def told(self, first: int, last: int, types: frozenset[str]) -> None:
+        """Tell whoever follows the log that it has grown, and who remembers principals that they may be others now."""
+        self.people.heard(types)
+        self.bell.ring(first, last, types)
 
     def heard(self, vehicle_id: int, terminal: int) -> tuple[int, int]:
         """Return when a terminal's last report arrived, and how often it reports as a rule, in ms; 0: not known."""
@@ -1353,7 +1363,14 @@ def serve_api(config: "Config") -> int:
     with DataDirectory(config.data_path) as data:
         run = Path(config.node_data) / "run" if config.node_data else None
         keys = Path(config.node_data) / "keys" if config.node_data and not config.keys else config.keys_path
-        stores = SharedStores(config.reports, config.business, idle_s=config.idle_s, run=run, keys=keys)
+        stores = SharedStores(
+            config.reports,
+            config.business,
+            idle_s=config.idle_s,
+            run=run,
+            keys=keys,
+            factor_roles=config.factor_roles.split(),
+        )
         here = Path(config.node_data) / "media" if config.node_data else None
         media = Path(config.media) if config.media else here
         metrics = Metrics()

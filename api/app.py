@@ -17,6 +17,7 @@ from api import (
     commands,
     consents,
     exports,
+    factors,
     forms,
     geofences,
     invitations,
@@ -24,6 +25,7 @@ from api import (
     live,
     media,
     metrics,
+    organisation,
     rules,
     sessions,
     stores,
@@ -51,6 +53,7 @@ from api.positions import list_positions
 from api.problems import (
     Problem,
     answer_bug,
+    answer_code_needed,
     answer_deep,
     answer_full,
     answer_http,
@@ -69,7 +72,7 @@ from api.trips import list_trips
 from api.vehicles import list_vehicles, read_vehicle
 from storage.errors import RegistryFullError, StorageError
 from storage.marks import RefusedError
-from storage.people import LoginFailedError, LoginLockedError, PeopleError
+from storage.people import CodeNeededError, LoginFailedError, LoginLockedError, PeopleError
 
 REQUEST_BYTES_MAX: Final = 64 * 1024
 """The largest body of most requests: a form, or a fence of 2,000 corners. Routes that take more say so."""
@@ -111,6 +114,7 @@ def create_app(parts: Parts) -> Litestar:
         exception_handlers={
             Problem: as_page(answer_problem),
             LoginNeeded: answer_login_needed,
+            CodeNeededError: as_page(answer_code_needed),
             LoginFailedError: as_page(answer_login_failed),
             LoginLockedError: as_page(answer_login_locked),
             PeopleError: as_page(answer_people),
@@ -155,6 +159,8 @@ RESOURCES: Final = (
     *keys.RESOURCES,
     *sessions.RESOURCES,
     *stores.RESOURCES,
+    *organisation.RESOURCES,
+    *factors.RESOURCES,
     *access.RESOURCES,
     *audit.RESOURCES,
     *exports.RESOURCES,

@@ -35,6 +35,8 @@ SELF: Final = "self"
 DECLARATIONS: Final = frozenset({*RIGHTS, PUBLIC, SELF})
 
 COOKIE: Final = "carillon_session"
+FACTOR_PATH: Final = "/account/factor"
+"""The page on which a second factor is set up."""
 API_PATH: Final = "/api/"
 
 VISITOR: Final = Principal(login="", name="", role="viewer", rights=ROLES["viewer"])
@@ -50,7 +52,11 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 class LoginNeeded(HTTPException):
     """A person without a session asked for a page: they are sent to log in, and back afterwards."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, instead: str = "") -> None:
+        """
+        Args:
+            instead: where they must go who have logged in, and must do something else first.
+        """
         super().__init__(status_code=303, detail="log in first")
         # Some servers leave the query in raw_path.
         target = connection.scope["raw_path"].decode("latin-1").partition("?")[0]
@@ -59,7 +65,7 @@ class LoginNeeded(HTTPException):
         # What was posted is gone; they come back to the page it was posted from, or to the start.
         if connection.scope.get("method", "GET") not in _SAFE:
             target = "/"
-        self.location = f"/login?next={quote(target, safe='')}"
+        self.location = instead or f"/login?next={quote(target, safe='')}"
         self.is_fragment = connection.headers.get("hx-request", "") == "true"
 
 
@@ -74,7 +80,7 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let the request pass if whoever asks holds the right that the route declares; leave them at state.principal.
 
     Raises:
-        Problem: login_needed, key_wrong, right_missing, cross_site.
+        Problem: login_needed, key_wrong, right_missing, cross_site, factor_needed.
         LoginNeeded: a page was asked for without a session.
     """
     if connection.scope.get("method") == "OPTIONS" and "right" not in handler.opt:
@@ -100,6 +106,11 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if connection.url.path.startswith(API_PATH) or isinstance(connection, WebSocket):
             raise Problem("login_needed", headers={"WWW-Authenticate": "Bearer"})
         raise LoginNeeded(connection)
+    if declared != SELF and principal.must:
+        # Nothing but what lets them do it.
+        if connection.url.path.startswith(API_PATH) or isinstance(connection, WebSocket):
+            raise Problem("factor_needed")
+        raise LoginNeeded(connection, FACTOR_PATH)
     if declared != SELF and not principal.may(declared):
         raise Problem("right_missing", f"this needs the right {declared}")
     if declared != SELF and not principal.scope.by_contract and not handler.opt.get("by_consent", False):

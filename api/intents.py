@@ -13,7 +13,7 @@ import trio
 from litestar.concurrency import sync_to_thread
 
 from api.parts import Parts
-from api.problems import Problem
+from api.problems import PROBLEMS, Problem
 from core.business import VERSIONS
 from core.events import Event, derive_id
 from core.events.spine import IntentRefused
@@ -58,8 +58,8 @@ async def ask(parts: Parts, principal: Principal, type_: str, payload: msgspec.S
     """Append an intent and return its decision. Arguments as for `intent`.
 
     Raises:
-        Problem: `intent_refused` (409; `field` is the decision's own code), `intent_waiting` (409: nobody has decided
-            yet), `not_ready` (503: the log does not take it).
+        Problem: the refusal's own code where PROBLEMS has it, else `intent_refused` (409; `field` is that code);
+            `intent_waiting` (409: nobody has decided yet), `not_ready` (503: the log does not take it).
     """
     return await decision_of(parts, intent(principal, type_, payload, **about))
 
@@ -75,5 +75,7 @@ async def decision_of(parts: Parts, asked: Event) -> Event:
         raise Problem("intent_waiting", f"{asked.type} waits for a decision: {stands.id}")
     if isinstance(decision.payload, IntentRefused):
         refused = decision.payload
+        if refused.code in PROBLEMS:
+            raise Problem(refused.code, refused.detail)
         raise Problem("intent_refused", refused.detail or refused.code, field=refused.code)
     return decision

@@ -70,6 +70,8 @@ class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     login: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     password: Annotated[str, msgspec.Meta(min_length=1, max_length=4 * limits.PASSWORD_CHARACTERS_MAX)]
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """Of the second factor: the six digits that the authenticator shows, or a recovery code."""
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,10 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the stores whose rows one sees; null: all of the group."""
     purposes: list[str]
     precision: str
+    grade: str
+    """How much of persons one sees: open, internal, personal, secret."""
+    must: str
+    """What must be done before anything else: `second_factor`; empty: nothing."""
     api_key: int
     """0: not by an API key."""
     language: str
@@ -104,22 +110,24 @@ def me_of(principal: Principal) -> Me:
         stores=None if scope.stores is None else list(scope.stores),
         purposes=sorted(scope.purposes),
         precision=scope.precision,
+        grade=scope.grade,
+        must=principal.must,
         api_key=principal.api_key,
         language=principal.language,
     )
 
 
-async def begin_session(request: Request[Any, Any, Any], login: str, password: str) -> LoggedIn:
+async def begin_session(request: Request[Any, Any, Any], login: str, password: str, code: str = "") -> LoggedIn:
     """Log in from this request: the API's way and the login page's.
 
     Raises:
-        LoginFailedError, LoginLockedError: see People.login.
+        LoginFailedError, LoginLockedError, CodeNeededError: see People.login.
         Problem: not_ready when too many are logging in.
     """
     parts: Parts = request.app.state.parts
     hashing: Hashing = request.app.state.hashing
     agent = request.headers.get("user-agent", "")
-    began = await hashing.run(parts.people.login, login, password, address=address_of(request), agent=agent)
+    began = await hashing.run(parts.people.login, login, password, code=code, address=address_of(request), agent=agent)
     tell(request, principal=began.principal)
     return began
 
@@ -148,15 +156,16 @@ def session_cookie(connection: ASGIConnection[Any, Any, Any, Any], token: str) -
     opt={"right": PUBLIC},
     status_code=200,
     summary="Log in",
-    responses=answers("bad_request", "login_failed", "cross_site", "login_locked", "not_ready"),
+    responses=answers("bad_request", "login_failed", "code_needed", "cross_site", "login_locked", "not_ready"),
 )
 async def log_in(request: Request, data: JSONBody[Login]) -> Response[Me]:
     """Begin a session: answers who one is and sets the cookie `carillon_session`.
 
-    401 `login_failed` does not say whether the login or the password was wrong. 429 `login_locked`, with Retry-After,
-    after ten failures of an account or fifty from one address.
+    401 `login_failed` does not say whether the login, the password or the code was wrong; 401 `code_needed` says that
+    the password was right, and that the account has a second factor: send the same with its `code`. 429 `login_locked`,
+    with Retry-After, after ten failures of an account or fifty from one address.
     """
-    began = await begin_session(request, data.login, data.password)
+    began = await begin_session(request, data.login, data.password, data.code)
     return Response(
         me_of(began.principal), cookies=[session_cookie(request, began.token)], headers={"Cache-Control": "no-store"}
     )

@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from core.logging import say
 from storage.errors import RegistryFullError, StorageError
 from storage.marks import RefusedError
-from storage.people import LoginFailedError, LoginLockedError, PeopleError
+from storage.people import CodeNeededError, LoginFailedError, LoginLockedError, PeopleError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -21,6 +21,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "login_needed": (401, "Log in, or send a key"),
     "login_failed": (401, "Wrong login or password"),
     "key_wrong": (401, "This key opens nothing"),
+    "code_needed": (401, "The code of the second factor is needed too"),
     "right_missing": (403, "You may not do this"),
     "cross_site": (403, "This came from another site"),
     "approval_own": (403, "Nobody approves their own command"),
@@ -31,6 +32,8 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "geofence_foreign": (403, "This geofence is not yours to change"),
     "rule_foreign": (403, "Thresholds are the whole group's: only who has all of its stores changes them"),
     "demo_account": (403, "The demo's accounts stay as they are"),
+    "factor_needed": (403, "A second factor is needed first"),
+    "brand_outside": (403, "This make is not among those of the node above"),
     "not_found": (404, "There is nothing at this address"),
     "vehicle_unknown": (404, "No such vehicle"),
     "command_unknown": (404, "No such command"),
@@ -47,6 +50,12 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "terminal_unknown": (404, "No such terminal"),
     "account_unknown": (404, "No such account"),
     "store_unknown": (404, "No such store"),
+    "node_unknown": (404, "No such node of the organisation"),
+    "place_unknown": (404, "No such place"),
+    "skill_unknown": (404, "No such skill"),
+    "duty_unknown": (404, "No such duty"),
+    "shift_unknown": (404, "No such shift"),
+    "factor_none": (404, "There is no second factor"),
     "key_unknown": (404, "No such key"),
     "session_unknown": (404, "No such session"),
     "method_not_allowed": (405, "This address does not take this method"),
@@ -74,6 +83,21 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "own_account": (409, "Not to one's own account"),
     "account_disabled": (409, "The account is disabled"),
     "supplier_unknown": (404, "No such supplier"),
+    "factor_there": (409, "There is a second factor already"),
+    "code_wrong": (409, "This code is not right"),
+    "node_step": (409, "Its state does not allow this"),
+    "node_closed": (409, "It is closed, or not open yet"),
+    "node_used": (409, "Something below it is not closed"),
+    "node_loop": (409, "A node does not stand below itself"),
+    "nodes_full": (409, "No more nodes fit here"),
+    "places_full": (409, "No more places fit here"),
+    "place_twice": (409, "The same role at the same node twice"),
+    "place_missing": (409, "They do not work there for all of this time"),
+    "skill_missing": (409, "They lack a valid certificate for this duty"),
+    "shift_overlaps": (409, "They are on duty then already"),
+    "shifts_full": (409, "They have too many shifts to come"),
+    "skills_full": (409, "There are too many of these"),
+    "calendar_full": (409, "The calendar has too many days"),
     "keys_full": (409, "Too many keys"),
     "too_large": (413, "The request is too large"),
     "geojson_invalid": (422, "These geofences cannot be saved"),
@@ -110,6 +134,11 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "password_weak": (422, "This password is too easy to guess"),
     "stores_needed": (422, "Name a store"),
     "time_zone_unknown": (422, "No such time zone"),
+    "node_kind": (422, "Such a node does not stand there"),
+    "code_unfit": (422, "A code has signs of a-z, 0-9 and dots"),
+    "calendar_invalid": (422, "This is no day of a calendar"),
+    "skill_level": (422, "Levels are 1 to 5"),
+    "shift_invalid": (422, "A shift ends after it begins, and lasts a day at most"),
     "expiry_past": (422, "This time has passed"),
     "login_locked": (429, "Too many failed logins"),
     "streams_full": (429, "Too many event streams"),
@@ -221,7 +250,13 @@ def answer_full(request: Request[Any, Any, Any], error: RegistryFullError) -> Re
 
 def answer_people(request: Request[Any, Any, Any], error: PeopleError) -> Response[Any]:
     """Say why accounts, keys or stores stay as they are: the refusal has the code of a problem."""
-    return answer_problem(request, Problem(error.code, error.detail))
+    code = error.code if error.code in PROBLEMS else "intent_refused"
+    return answer_problem(request, Problem(code, error.detail, field="" if code == error.code else error.code))
+
+
+def answer_code_needed(request: Request[Any, Any, Any], error: CodeNeededError) -> Response[Any]:
+    """Say that the password was right, and that a code is needed too."""
+    return answer_problem(request, Problem("code_needed"))
 
 
 def answer_login_failed(request: Request[Any, Any, Any], error: LoginFailedError) -> Response[Any]:

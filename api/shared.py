@@ -6,7 +6,7 @@ It reads what they wrote. It does not own the event log: what it appends goes by
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,10 +43,18 @@ class SharedStores:
         idle_s: a car heard within that many seconds counts as online: sessions are another process's.
         run: DATA/run of the node that owns the log, if it is on this machine: then its doorbell is heard.
         keys: directory of the ring that the database was written with.
+        factor_roles: as for storage.people.People.
     """
 
     def __init__(
-        self, reports: str, business: str, *, idle_s: float, run: Path | None = None, keys: Path | None = None
+        self,
+        reports: str,
+        business: str,
+        *,
+        idle_s: float,
+        run: Path | None = None,
+        keys: Path | None = None,
+        factor_roles: Collection[str] = (),
     ) -> None:
         self._store = ReportStore(reports)
         self._log = InboxLog(business, keys=keys)
@@ -55,7 +63,7 @@ class SharedStores:
             self._log.on_committed = lambda first, last, types: knock(run)
         self._registry = Registry(self._log)
         self._reader = Reader(self._log.database, self._store)
-        self.people = People(self._log.database)
+        self.people = People(self._log.database, log=self._log, factor_roles=factor_roles)
         self._business = redact(business)
         self._idle_ms = int(idle_s * 1000)
         self._surveying = threading.Lock()

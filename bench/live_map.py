@@ -29,11 +29,13 @@ import msgspec
 import numpy as np
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
+from actors.business import BUSINESS
 from api.app import create_app
 from api.parts import Parts
 from api.server import ApiServer
 from bench import machine
 from bench.machine import median, say, spread
+from core.business import Business
 from core.metrics import Metrics
 from core.rights import NODE
 from core.vehicle_table import LIVE
@@ -122,8 +124,8 @@ def parts_of(work: Path, cars: int, city: City) -> tuple[Parts, Database]:
     dsn = f"sqlite:///{work / 'carillon.db'}"
     migrate(dsn)
     database = Database(dsn)
-    log = EventLog(database)
-    registry, people = Registry(log), People(database, demo=True)
+    log = EventLog(database, business=Business(BUSINESS))
+    registry, people = Registry(log), People(database, demo=True, log=log)
     stores = [
         people.save_store(NODE, Store(code=f"s{n}", name_zh=dealer.name_zh, name_en=dealer.name_en)).id
         for n, dealer in enumerate(city.dealers)

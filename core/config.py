@@ -28,6 +28,7 @@ from core.limits import (
     MEDIA_STORE_BYTES,
     TRUSTED_NETWORKS_MAX,
 )
+from core.rights import ROLES
 
 ENVIRONMENT_PREFIX: Final = "CARILLON_"
 NOT_OPTIONS: Final = frozenset({"CARILLON_CONFIG"})
@@ -218,6 +219,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             # They go into the content security policy, where a semicolon would begin a rule of its own.
             pattern=r"^( *https?://[^\s/?#;,'\"]+)* *$",
             description="Further origins that the style loads from (https://glyphs.example.com), apart by spaces.",
+        ),
+    ] = ""
+    factor_roles: Annotated[
+        str,
+        Meta(
+            description="Roles whose people do nothing before they have a second factor (an authenticator's digits), "
+            "apart by spaces: `administrator manager`. Empty: who wants one has one."
         ),
     ] = ""
     drain_s: Annotated[
@@ -438,6 +446,12 @@ def check_tiles_url(url: str) -> None:
         raise ValueError(f"no address of tiles: {url}")
 
 
+def check_roles(text: str) -> None:
+    """Raise ValueError unless these are roles, apart by spaces; empty: none."""
+    if unknown := [role for role in text.split() if role not in ROLES]:
+        raise ValueError(f"no role: {unknown[0]}")
+
+
 def split_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     """Return the networks that stand in a text, apart by spaces or commas; an address is a network of one.
 
@@ -510,6 +524,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "business_dsn": Check(
         check_business_dsn, "sqlite:////FILE or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE, or empty"
     ),
+    "factor_roles": Check(check_roles, f"of {' '.join(ROLES)}, apart by spaces, or empty"),
     "map_tiles_url": Check(check_tiles_url, "http[s]://HOST/… or /… with {z}, {x} and {y}, or empty"),
 }
 FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Config)}

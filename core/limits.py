@@ -739,3 +739,41 @@ GLASS_USES_KNOWN_MAX: Final = 10_000
 forgotten, and a use may be said twice in its minute, with the same id."""
 SERVICE_AREA_M: Final = 50_000
 """Around each store of the group: what `area` of the precision ladder tells of a place is whether it lies within."""
+
+# --- the organisation -------------------------------------------------------------------------------------------------
+
+NODE_NAME_CHARACTERS_MAX: Final = 64
+"""Of a name, code, brand or reason in the tree: what fits on a card. One more is refused (`too_long`)."""
+NODE_DEPTH_MAX: Final = 8
+"""Levels of the tree, the group's the first: a group has four, one of groups in provinces seven. One more is refused
+(`nodes_full`); a scope is found in so many steps."""
+NODE_CHILDREN_MAX: Final = 900
+"""Nodes below a group or region, closed ones too: below FIND_ROWS_MAX, so that all of them are found at once. A group
+with more stores puts regions between. One more is refused (`nodes_full`)."""
+DEPARTMENTS_MAX: Final = 30
+"""Departments of one store: a large one has twelve. With STORE_PLACES_MAX it keeps what a closing store says below
+EMITTED_EVENTS_MAX (256): 30 departments, 200 places and the store itself. One more is refused (`nodes_full`)."""
+STORE_PLACES_MAX: Final = 200
+"""Places in force at one store with its departments, or at one region: a large 4S store has 150 people. One more is
+refused (`places_full`)."""
+GROUP_PLACES_MAX: Final = 900
+"""Places in force at the group itself, below FIND_ROWS_MAX. One more is refused (`places_full`)."""
+PLACES_PER_ACCOUNT_MAX: Final = 64
+"""Places in force of one account; who works for more stores works for their region. One more is refused
+(`places_full`), and as many are asked for at once: with their ends and SHIFTS_AHEAD_MAX 188 events at most."""
+CALENDAR_DAYS_MAX: Final = 800
+"""Days of one node's calendar, below FIND_ROWS_MAX: 50 a year are 16 years. One more is refused (`calendar_full`)."""
+SKILLS_MAX: Final = 200
+DUTIES_MAX: Final = 200
+"""Skills, and kinds of work, of one group: what one page shows. One more is refused (`skills_full`)."""
+SHIFT_MS_MAX: Final = 24 * 3_600_000
+"""A shift lasts a day at most: a fire brigade's. A longer one is refused (`shift_invalid`)."""
+SHIFTS_AHEAD_MAX: Final = 60
+"""Shifts of one account that are not over: two months. One more is refused (`shifts_full`)."""
+FACTOR_FAILURES_MAX: Final = 5
+FACTOR_LOCKED_S_MAX: Final = 24 * 3600
+"""Wrong codes of a second factor with the right password until the account is locked, for LOGIN_LOCKED_S, and twice as
+long after each five more, a day at most. In the long run that allows 5 guesses a day, each right in 3 of 10^6: of two
+hundred years of guessing one succeeds."""
+FACTOR_CODES: Final = 10
+"""Recovery codes of one account, each for one login, 80 random bits."""

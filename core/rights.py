@@ -38,6 +38,8 @@ RIGHTS: Final = (
     "audit.read",  # who looked at what and did what, everybody's
     "business.read",  # actors, parked keys
     "business.write",  # releasing a key, switching actors, adopting rules
+    "organisation.read",  # the tree, skills, rosters
+    "organisation.write",  # departments, calendars, skills, rosters
     "system.read",
     "consents.read",  # what persons allow, and what followed from it
     "consents.write",  # to write down what a person has allowed or taken back
@@ -58,6 +60,7 @@ _READER: Final = frozenset(
         "messages.read",
         "outbox.read",
         "exports.make",
+        "organisation.read",
     }
 )
 
@@ -93,6 +96,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "breakglass.review",
             "exports.approve",
             "business.read",
+            "organisation.write",
         },
         "administrator": frozenset(RIGHTS),
     }
@@ -109,6 +113,71 @@ m, 1.1 km, 11 km). `none` has no entry: no position is shown at all."""
 
 _BY_CONTRACT: Final = frozenset({"safety", "theft", "service"})
 
+Grade = Literal["open", "internal", "personal", "secret"]
+Shown = Literal["none", "masked", "plain"]
+PERSONAL: Final = ("name", "phone", "address", "id_number", "text")
+"""Kinds of personal values that a grade decides about."""
+
+
+class GradeRule(msgspec.Struct, frozen=True):
+    """What somebody of a data grade sees."""
+
+    precision: Precision
+    """Positions, at most this exactly."""
+    shown: Mapping[str, Shown]
+    """Kind of personal value -> how it is shown; kinds that are not named are not shown."""
+
+
+GRADES: Final[Mapping[str, GradeRule]] = MappingProxyType(
+    {
+        "open": GradeRule("district", MappingProxyType({})),
+        "internal": GradeRule("exact", MappingProxyType(dict.fromkeys(PERSONAL[:4], "masked"))),
+        "personal": GradeRule(
+            "exact",
+            MappingProxyType(
+                {"name": "plain", "phone": "plain", "address": "plain", "id_number": "masked", "text": "plain"}
+            ),
+        ),
+        "secret": GradeRule("exact", MappingProxyType(dict.fromkeys(PERSONAL, "plain"))),
+    }
+)
+"""Data grade -> what it shows, from least to most. Who gives a place gives no grade above their own."""
+
+ROLE_GRADES: Final[Mapping[str, Grade]] = MappingProxyType(
+    {"viewer": "internal", "operator": "internal", "manager": "personal", "administrator": "secret"}
+)
+"""Role -> the grade it has where nobody says another."""
+
+
+def grade_of(role: str) -> Grade:
+    """Return the grade that a role has by itself: the least for a role that nobody knows."""
+    return ROLE_GRADES.get(role, "open")
+
+
+def is_grade_within(grade: str, limit: str) -> bool:
+    """Tell whether a grade shows nothing that `limit` does not. One that nobody knows is within none."""
+    order = tuple(GRADES)
+    return grade in GRADES and limit in GRADES and order.index(grade) <= order.index(limit)
+
+
+def masked(kind: str, value: str) -> str:
+    """Return a personal value as who may know that it is there, but not what it is, sees it.
+
+    A name keeps its first sign (张**), a phone number its last four digits, an id number its first and last; of an
+    address the first six signs stay, which is the city.
+    """
+    if not value:
+        return ""
+    if kind == "name":
+        return value[0] + "**"
+    if kind == "phone":
+        return f"****{value[-4:]}" if len(value) > 4 else "****"
+    if kind == "id_number":
+        return f"{value[0]}****{value[-1]}" if len(value) > 2 else "****"
+    if kind == "address":
+        return f"{value[:6]}****" if len(value) > 6 else "****"
+    return "****"
+
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Whose rows may be seen, what for, and how exactly."""
@@ -119,6 +188,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     purposes: frozenset[str] = frozenset(PURPOSES)
     """Events of other purposes are not seen."""
     precision: Precision = "exact"
+    grade: Grade = "secret"
+    """How much of persons is seen: a row of GRADES. The precision is never above that of the grade."""
 
     @property
     def by_contract(self) -> bool:
@@ -128,6 +199,15 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     def covers(self, group: int, store: int) -> bool:
         """Tell whether a row of this group and store is in the scope."""
         return group == self.group and (self.stores is None or store in self.stores)
+
+    def shows(self, kind: str) -> Shown:
+        """Return how a personal value of this kind (PERSONAL) is shown."""
+        return GRADES[self.grade].shown.get(kind, "none")
+
+    def shown(self, kind: str, value: str) -> str:
+        """Return a personal value as it is shown: whole, masked, or empty."""
+        how = self.shows(kind)
+        return value if how == "plain" else masked(kind, value) if how == "masked" else ""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +226,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """When the key ends, UTC epoch ms; 0: not by itself."""
     language: str = ""
     """zh, en, or empty for what the browser asks for."""
+    post: str = ""
+    """As what they chose to work, `role:grade`; empty: as the most they are."""
+    must: str = ""
+    """What must be done before anything else: `second_factor`; empty: nothing. They have no rights until then."""
     zone: str = ""
     """Time zone of the store, where all stores of the scope have one; else empty."""
     address: str = ""

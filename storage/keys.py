@@ -17,10 +17,12 @@ from core import limits
 from core.clock import Clock, wall_ms
 from core.envelope import WRAPPED_EXTRA_BYTES, wrapped_under
 from storage.database import Database
+from storage.factors import about_factor
 from storage.sealed import MARK, Sealed, about_key
 from storage.tables import business
 from storage.tables.audit import DATA_KEY
 from storage.tables.identity import VAULT_KEY
+from storage.tables.organisation import SECOND_FACTOR
 
 assert WRAPPED_EXTRA_BYTES > 5, "a wrapped key begins with five bytes that name the ring's key"
 
@@ -39,6 +41,7 @@ class Wrapped(NamedTuple):
 WRAPPED: Final[tuple[Wrapped, ...]] = (
     Wrapped(DATA_KEY, ("name",), "wrapped", lambda row: about_key(row.name)),
     Wrapped(VAULT_KEY, ("subject",), "wrapped", lambda row: str(row.subject)),
+    Wrapped(SECOND_FACTOR, ("account",), "wrapped", lambda row: about_factor(row.account)),
 )
 """Every column that holds what Keyring.wrap gave. One that is missing here stays under the old key, and is lost with
 it; tests/audit/test_keys.py looks for columns of bytes that nobody has named."""

@@ -8,10 +8,12 @@ import msgspec
 from sqlalchemy import Connection, insert, select, tuple_, update
 
 from core import limits
+from core.clock import wall_ms
 from core.events import Event
 from core.rights import Principal
 from storage.database import Database
-from storage.tables.business import ACCOUNT, ACCOUNT_STORE, GEOFENCE, OUTBOX, STORE, VEHICLE
+from storage.places import places_of, posts_of
+from storage.tables.business import ACCOUNT, GEOFENCE, OUTBOX, STORE, VEHICLE
 
 STATES: Final = ("requested", "sent", "confirmed", "failed", "unknown")
 
@@ -78,25 +80,29 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
 
 def recipients(connection: Connection, account: int | None = None) -> list[Recipient]:
     """Return everybody who can log in, by account; or only this one, if they can."""
-    theirs = select(ACCOUNT_STORE.c.account, ACCOUNT_STORE.c.store)
     wanted = select(ACCOUNT).where(ACCOUNT.c.state == "active").order_by(ACCOUNT.c.id)
     if account is not None:
-        theirs, wanted = theirs.where(ACCOUNT_STORE.c.account == account), wanted.where(ACCOUNT.c.id == account)
-    stores: dict[int, set[int]] = {}
-    for owner, store in connection.execute(theirs):
-        stores.setdefault(owner, set()).add(store)
-    rows = connection.execute(wanted)
-    return [
-        Recipient(
-            account=row.id,
-            login=row.login,
-            language=row.language,
-            group=row.group_id,
-            stores=frozenset(stores[row.id]) if row.id in stores else None,
-            notify=tuple(msgspec.json.decode(row.notify, type=list[str])),
-        )
-        for row in rows
-    ]
+        wanted = wanted.where(ACCOUNT.c.id == account)
+    rows = connection.execute(wanted).all()
+    now_ms = wall_ms()
+    found = []
+    for first in range(0, len(rows), limits.EVENTS_STATEMENT_MAX):
+        some = rows[first : first + limits.EVENTS_STATEMENT_MAX]
+        places = places_of(connection, some)
+        for row in some:
+            posts = posts_of(places[row.id], now_ms)
+            whole = any(post.stores is None for post in posts)
+            found.append(
+                Recipient(
+                    account=row.id,
+                    login=row.login,
+                    language=row.language,
+                    group=row.group_id,
+                    stores=None if whole else frozenset(store for post in posts for store in post.stores or ()),
+                    notify=tuple(msgspec.json.decode(row.notify, type=list[str])),
+                )
+            )
+    return found
 
 
 def circumstances(connection: Connection, event: Event, vehicle_id: int, fence_id: int) -> Circumstances:

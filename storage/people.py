@@ -1,4 +1,7 @@
-"""People: stores, accounts and what they log in with: passwords, sessions, API keys, one-time links.
+"""People: stores, accounts and what they log in with: passwords, second factors, sessions, API keys, one-time links.
+
+As what somebody works, and for which stores, is decided by the actor organisation: what is asked for here goes into the
+log as an intent, in the same transaction as the account it is about. storage/places.py reads what came of it.
 
 Whoever holds a token (a session's cookie, a key, the end of a one-time link) is let in by it; of each only the SHA-256
 is stored, so that a stolen table opens nothing. Tokens have 256 random bits: a fast hash without salt is enough.
@@ -7,23 +10,39 @@ is stored, so that a stolen table opens nothing. Tokens have 256 random bits: a 
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Row, Update, delete, func, insert, or_, select, true, update
-from sqlalchemy.exc import IntegrityError
 
 from core import limits
 from core.clock import Clock, wall_ms
-from core.events import PURPOSES
-from core.rights import RIGHTS, ROLES, Principal, Scope
+from core.events import PURPOSES, Event, derive_id
+from core.events.organisation import (
+    NodeChangeRequested,
+    NodeEntered,
+    NodeRequested,
+    PlacesRequested,
+    PlaceWanted,
+    RemoveRequested,
+)
+from core.events.spine import IntentRefused
+from core.rights import NODE, ROLES, Principal, grade_of, is_grade_within
 from core.zones import is_time_zone
+from storage import places as posted
 from storage.database import Database
 from storage.errors import StorageError
+from storage.eventlog import EVENT_COLUMNS, EventLog, event_of
+from storage.factors import Begun, Factors, FactorState
+from storage.inbox import WAIT_S, InboxLog, InboxTransaction
 from storage.passwords import Failures, Passwords, network_of, normal, password_fault
+from storage.places import Place
 from storage.tables.audit import SUPPLIER
 from storage.tables.business import ACCESS, ACCOUNT, ACCOUNT_STORE, API_KEY, INVITATION, SESSION, STORE
+from storage.tables.organisation import PLACE, SECOND_FACTOR
 
 State = Literal["active", "invited", "disabled"]
 
@@ -57,6 +76,10 @@ class LoginLockedError(Exception):
         super().__init__(f"locked for {self.retry_s} s")
 
 
+class CodeNeededError(Exception):
+    """The password is right; the code of the second factor is missing."""
+
+
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """A dealer's store of the group."""
 
@@ -80,8 +103,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     login: str
     name: str
     role: str
+    """The most that they are now; `none` without a place."""
+    grade: str
+    """How much of persons they see as that."""
     stores: list[int] | None
-    """Ids of stores; null: all of the group."""
+    """Ids of the stores of all their places; null: all of the group."""
+    places: list[Place]
+    """As what they work, and where: now and to come."""
+    second_factor: bool
+    """Whether a code is asked for beside the password."""
     state: State
     language: str
     notify: list[str]
@@ -162,6 +192,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 KEY_COLUMNS: Final = (
     API_KEY.c.id.label("api_key"), API_KEY.c.rights, API_KEY.c.purposes, API_KEY.c.seen_ms.label("used_ms"),
     API_KEY.c.expires_ms,
+    API_KEY.c.post,
 )  # fmt: skip
 """What a key adds to its owner."""
 
@@ -206,6 +237,9 @@ class People:
         clock: UTC epoch ms; tests hand in their own.
         demo: the demo's accounts open with DEMO_PASSWORD. Without it they open nothing, wherever the data came from.
         passwords: how passwords are hashed; tests take a cheap one.
+        log: of the same database. One with the business decides what is asked within the call; of another process, it
+            is waited for. None: what is asked waits in the inbox, and accounts work as entered until it is decided.
+        factor_roles: whoever works as one of these does nothing before they have a second factor.
     """
 
     def __init__(
@@ -215,9 +249,14 @@ class People:
         clock: Clock = wall_ms,
         demo: bool = False,
         passwords: Passwords | None = None,
+        log: EventLog | None = None,
+        factor_roles: Collection[str] = (),
         on_invitation_taken: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
+        self._log = log
+        self._factors = Factors(database)
+        self._factor_roles = frozenset(factor_roles)
         self._clock = clock
         self.is_demo: Final = demo
         self._passwords = passwords or Passwords()
@@ -233,18 +272,27 @@ class People:
         """Return counts of logins and of what was refused."""
         return Statistics(**self._counts)
 
+    def heard(self, types: Collection[str]) -> None:
+        """Hear that events of these types were appended: what they say of places and nodes counts at once."""
+        if any(type_.startswith(("user.", "node.")) for type_ in types):
+            self.changes += 1
+
     def turned_away(self) -> None:
         """Count a login that found too many waiting."""
         self._counts["turned_away"] += 1
 
     # --- logging in ---------------------------------------------------------------------------------------------------
 
-    def login(self, login: str, password: str, *, address: str = "", agent: str = "") -> LoggedIn:
+    def login(self, login: str, password: str, *, code: str = "", address: str = "", agent: str = "") -> LoggedIn:
         """Begin a session. Takes as long for a login that does not exist as for a wrong password.
 
+        Args:
+            code: of the second factor, or a recovery code; needed where the account has one.
+
         Raises:
-            LoginFailedError: wrong login or password, or the account is not active.
+            LoginFailedError: wrong login, password or code, or the account is not active.
             LoginLockedError: the account or the address has failed too often; the password was not looked at.
+            CodeNeededError: the password is right, and a code is needed too.
         """
         login = login.strip().lower()[:64].replace("\0", "")
         network = network_of(address)
@@ -261,6 +309,7 @@ class People:
         if row is None or not right:
             self._failed(login, network, None if row is None else row.id)
             raise LoginFailedError("wrong login or password")
+        self._check_code(row, code, network)
         again = ""
         if row.password_hash != _DEMO_HASH and self._passwords.is_outdated(row.password_hash):
             again = self._passwords.hash(password)
@@ -273,8 +322,29 @@ class People:
                 raise LoginFailedError("wrong login or password")
             token = self._begin_session(connection, row.id, address, agent)
             principal = self._principal(connection, row, address)
+        assert principal is not None, "a session without a post has the most of them"
         self._counts["logins"] += 1
         return LoggedIn(token, principal)
+
+    def _check_code(self, row: Row[Any], code: str, network: str) -> None:
+        """Let pass who needs no code, or shows a right one."""
+        with self._database.read() as connection:
+            state = self._factors.state(connection, row.id)
+        if state is None or not state.confirmed_ms or row.password_hash == _DEMO_HASH:
+            return
+        if (locked_ms := state.locked_until_ms - self._clock()) > 0:
+            self._counts["refused_locked"] += 1
+            raise LoginLockedError(locked_ms)
+        if not code:
+            raise CodeNeededError("the code of the second factor is needed too")
+        # Not raised within: a wrong code is written down.
+        with self._database.write() as connection:
+            right = self._factors.take(connection, row.id, code[:64], self._clock())
+        if not right:
+            self._counts["failures"] += 1
+            if self._addresses.failed(network):
+                self._counts["locked_addresses"] += 1
+            raise LoginFailedError("wrong code")
 
     def _failed(self, login: str, network: str, account: int | None) -> None:
         self._counts["failures"] += 1
@@ -330,13 +400,14 @@ class People:
         token_hash = hash_of(token)
         with self._database.read() as connection:
             row = connection.execute(
-                select(ACCOUNT, SESSION.c.seen_ms.label("used_ms"))
+                select(ACCOUNT, SESSION.c.seen_ms.label("used_ms"), SESSION.c.post)
                 .join(SESSION, SESSION.c.account == ACCOUNT.c.id)
                 .where(SESSION.c.token_hash == token_hash, self._session_lives(now_ms))
             ).first()
             if row is None or not self._may_enter(row):
                 return None
-            principal = self._principal(connection, row, address)
+            # A post that they have no more is not held: what they are otherwise counts.
+            principal = self._principal(connection, row, address, row.post) or self._principal(connection, row, address)
         if now_ms - row.used_ms >= limits.SEEN_EVERY_S * 1000:
             self._seen(update(SESSION).where(SESSION.c.token_hash == token_hash).values(seen_ms=now_ms))
         return principal
@@ -358,7 +429,9 @@ class People:
             ).first()
             if row is None or not self._may_enter(row):
                 return None
-            principal = self._principal(connection, row, address)
+            principal = self._principal(connection, row, address, row.post)
+            if principal is None:
+                return None  # it was made as what its owner is no more
         if now_ms - row.used_ms >= limits.SEEN_EVERY_S * 1000:
             self._seen(update(API_KEY).where(API_KEY.c.id == row.api_key).values(seen_ms=now_ms))
         rights = principal.rights & frozenset(msgspec.json.decode(row.rights))
@@ -380,22 +453,188 @@ class People:
     def _may_enter(self, row: Row[Any]) -> bool:
         return row.state == "active" and (self.is_demo or row.password_hash != _DEMO_HASH)
 
-    def _principal(self, connection: Connection, row: Row[Any], address: str) -> Principal:
-        mine = select(STORE.c.id, STORE.c.time_zone).join(ACCOUNT_STORE, ACCOUNT_STORE.c.store == STORE.c.id)
-        stores = connection.execute(mine.where(ACCOUNT_STORE.c.account == row.id).order_by(STORE.c.id)).all()
-        zones = {store.time_zone for store in stores}
+    def _principal(self, connection: Connection, row: Row[Any], address: str, post: str = "") -> Principal | None:
+        """Return who this account is as what it works now; None where it does not work as `post` any more."""
+        places = posted.places_of(connection, [row])[row.id]
+        now = posted.chosen(posted.posts_of(places, self._clock()), post)
+        if now is None:
+            return None
+        scope = now.scope(row.group_id)
+        zones = set(connection.execute(select(STORE.c.time_zone).where(STORE.c.id.in_(scope.stores or ()))).scalars())
+        must = ""
+        if now.role in self._factor_roles and row.password_hash != _DEMO_HASH:
+            state = self._factors.state(connection, row.id)
+            must = "" if state is not None and state.confirmed_ms else "second_factor"
         return Principal(
             account=row.id,
             login=row.login,
             name=row.name,
-            role=row.role,
-            # A role that a later version knew gives nothing.
-            rights=ROLES.get(row.role, frozenset()),
-            scope=Scope(group=row.group_id, stores=tuple(store.id for store in stores) or None),
+            role=now.role,
+            rights=frozenset() if must else now.rights,
+            scope=scope,
+            post=post,
+            must=must,
             language=row.language,
             zone=zones.pop() if len(zones) == 1 else "",
             address=address,
         )
+
+    def posts(self, by: Principal) -> list[posted.Post]:
+        """Return as what one may work, the most first."""
+        row = self._account_by(ACCOUNT.c.id == by.account)
+        if row is None:
+            return []
+        with self._database.read() as connection:
+            return posted.posts_of(posted.places_of(connection, [row])[row.id], self._clock())
+
+    def choose_post(self, by: Principal, token: str, post: str) -> None:
+        """Work as something else in the session of this token. Raises PeopleError `place_unknown`."""
+        if post and all(one.name != post for one in self.posts(by)):
+            raise PeopleError("place_unknown", f"you do not work as {post}")
+        with self._database.write() as connection:
+            mine = (SESSION.c.token_hash == hash_of(token)) & (SESSION.c.account == by.account)
+            connection.execute(update(SESSION).where(mine).values(post=post))
+        self.changes += 1
+
+    # --- second factors -----------------------------------------------------------------------------------------------
+
+    def factor(self, by: Principal) -> FactorState | None:
+        """Return one's own second factor; None: there is none, not even begun."""
+        with self._database.read() as connection:
+            return self._factors.state(connection, by.account)
+
+    def begin_factor(self, by: Principal) -> Begun:
+        """Make a secret for one's own second factor, which counts once its first code was shown.
+
+        Raises:
+            PeopleError: `factor_there`, `demo_account`; StorageError without a ring of keys.
+        """
+        row = self._own_row(by)
+        if row.password_hash == _DEMO_HASH:
+            raise PeopleError("demo_account", "the demo's accounts keep the demo's password alone")
+        with self._database.write() as connection:
+            begun = self._factors.begin(connection, by.account, by.login, self._clock())
+        if begun is None:
+            raise PeopleError("factor_there", "end the one you have first")
+        return begun
+
+    def confirm_factor(self, by: Principal, code: str, *, token: str = "") -> list[str]:
+        """Put one's second factor in force by its first code; return recovery codes. Other sessions of one's own end.
+
+        Raises:
+            PeopleError: `code_wrong`.
+        """
+        with self._database.write() as connection:
+            codes = self._factors.confirm(connection, by.account, code, self._clock())
+            if codes is not None:
+                # They were begun by the password alone.
+                self._end_sessions(connection, by.account, token)
+        if codes is None:
+            raise PeopleError("code_wrong", "take the six digits that the authenticator shows now")
+        self.changes += 1
+        return codes
+
+    def end_factor(self, by: Principal, code: str) -> None:
+        """End one's own second factor, by a code of it.
+
+        Raises:
+            PeopleError: `factor_needed` where the role asks for one, `code_wrong`; LoginLockedError after too many.
+        """
+        if by.role in self._factor_roles:
+            raise PeopleError("factor_needed", f"{by.role} needs a second factor")
+        self._show_code(by, code)
+        with self._database.write() as connection:
+            self._factors.end(connection, by.account)
+        self.changes += 1
+
+    def renew_codes(self, by: Principal, code: str) -> list[str]:
+        """Return new recovery codes, by a code; those before open nothing any more. Raises as `end_factor`."""
+        self._show_code(by, code)
+        with self._database.write() as connection:
+            return self._factors.renew(connection, by.account)
+
+    def _show_code(self, by: Principal, code: str) -> None:
+        with self._database.read() as connection:
+            state = self._factors.state(connection, by.account)
+        if state is None or not state.confirmed_ms:
+            raise PeopleError("factor_none", "there is no second factor")
+        if (locked_ms := state.locked_until_ms - self._clock()) > 0:
+            self._counts["refused_locked"] += 1
+            raise LoginLockedError(locked_ms)
+        with self._database.write() as connection:
+            right = self._factors.take(connection, by.account, code[:64], self._clock())
+        if not right:
+            self._counts["failures"] += 1
+            raise PeopleError("code_wrong", "take the six digits that the authenticator shows now")
+
+    def reset_factor(self, by: Principal, account: int) -> None:
+        """Take away the second factor of somebody who has lost it; their sessions end.
+
+        Raises:
+            PeopleError: `account_unknown`, `role_above`, `factor_none`, `own_account`.
+        """
+        if account == by.account:
+            raise PeopleError("own_account", "end your own by a code of it")
+        with self._database.write() as connection:
+            self._manageable(connection, by, account)
+            gone = connection.execute(delete(SECOND_FACTOR).where(SECOND_FACTOR.c.account == account)).rowcount
+            if not gone:
+                raise PeopleError("factor_none", f"account {account} has no second factor")
+            self._end_sessions(connection, account)
+        self.changes += 1
+
+    def _own_row(self, by: Principal) -> Row[Any]:
+        row = self._account_by(ACCOUNT.c.id == by.account)
+        if row is None:
+            raise PeopleError("session_needed")
+        return row
+
+    # --- what the organisation decides --------------------------------------------------------------------------------
+
+    def _intent(self, by: Principal, type_: str, payload: msgspec.Struct, subject: str, store: int = 0) -> Event:
+        return Event(
+            id=derive_id("people", type_, 1, (secrets.token_hex(16),), f"{by.actor}:{subject}"),
+            type=type_,
+            time_ms=self._clock(),
+            subject=subject,
+            group=by.scope.group,
+            store=store,
+            actor=by.actor,
+            payload=payload,
+        )
+
+    @contextmanager
+    def _asking(self) -> Iterator[tuple[Connection, Callable[[Sequence[Event]], object]]]:
+        """Hold a transaction that writes rows of ours, and the events that belong to them."""
+        if self._log is not None:
+            with self._log.transaction() as transaction:
+                yield transaction.connection, transaction.append
+            return
+        with self._database.write() as connection:
+            yield connection, InboxTransaction(connection, self._database.placeholder, 0).append
+
+    def _decision(self, intent: Event) -> Event | None:
+        """Return what was decided of an intent; None where nobody has yet: the inbox has it.
+
+        Raises:
+            PeopleError: it was refused, with the refusal's code.
+        """
+        sign = self._database.placeholder
+        sql = f"SELECT {', '.join(EVENT_COLUMNS)} FROM event WHERE answers = {sign}"
+        deadline = time.monotonic() + (WAIT_S if isinstance(self._log, InboxLog) else 0.0)
+        while True:
+            with self._database.read() as connection:
+                row = connection.exec_driver_sql(sql, (intent.id,)).first()
+            if row is not None or time.monotonic() >= deadline:
+                break
+            time.sleep(0.02)
+        self.changes += 1
+        if row is None:
+            return None
+        decision = event_of(row)
+        if isinstance(decision.payload, IntentRefused):
+            raise PeopleError(decision.payload.code, decision.payload.detail)
+        return decision
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 
@@ -531,6 +770,7 @@ class People:
             self._end_sessions(connection, row.id)
             began = self._begin_session(connection, row.id, address, agent)
             principal = self._principal(connection, account, address)
+        assert principal is not None, "a session without a post has the most of them"
         self.changes += 1
         self.on_invitation_taken()
         return LoggedIn(began, principal)
@@ -575,7 +815,7 @@ class People:
         usable = [row for row in rows if row.state == "active" and (self.is_demo or row.password_hash != _DEMO_HASH)]
         if usable or any(row.state == "invited" and row.login != "admin" for row in rows):
             return None
-        with self._database.write() as connection:
+        with self._asking() as (connection, append):
             found = connection.execute(select(ACCOUNT).where(ACCOUNT.c.login == "admin")).first()
             if found is None:
                 account = self._insert_account(connection, 1, "admin", "", "administrator", "")
@@ -588,27 +828,28 @@ class People:
                 self._end_sessions(connection, account)
             else:
                 return None
+            append([self._placing(NODE, account, [PlaceWanted(node="", role="administrator")])])
             token = self._invite(connection, account)
         self.changes += 1
         return token
 
     def _administrators(self) -> Sequence[Row[Any]]:
         with self._database.read() as connection:
-            return connection.execute(select(ACCOUNT).where(ACCOUNT.c.role == "administrator")).all()
+            return connection.execute(select(ACCOUNT).where(posted.is_administrator(self._clock()))).all()
 
     # --- accounts -----------------------------------------------------------------------------------------------------
 
     def accounts(self, by: Principal, after: int = 0, limit: int = 100) -> list[Account]:
         """Return the accounts that this principal may see, by id: of the group, or wholly of the principal's stores."""
-        wanted = select(ACCOUNT).where(self._visible(by), ACCOUNT.c.id > after).order_by(ACCOUNT.c.id)
         with self._database.read() as connection:
+            wanted = select(ACCOUNT).where(self._visible(connection, by), ACCOUNT.c.id > after).order_by(ACCOUNT.c.id)
             rows = connection.execute(wanted.limit(min(limit, limits.PEOPLE_READ_MAX))).all()
             return self._accounts_of(connection, rows)
 
     def account(self, by: Principal, account: int) -> Account | None:
         """Return one account that this principal may see, or their own; None if there is none."""
-        visible = self._visible(by) | (ACCOUNT.c.id == by.account)
         with self._database.read() as connection:
+            visible = self._visible(connection, by) | (ACCOUNT.c.id == by.account)
             rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account, visible)).all()
             return self._accounts_of(connection, rows)[0] if rows else None
 
@@ -625,7 +866,7 @@ class People:
         """Return the account of this login that this principal may see. Raises PeopleError `account_unknown`."""
         named = ACCOUNT.c.login == login.strip().lower()
         with self._database.read() as connection:
-            rows = connection.execute(select(ACCOUNT).where(named, self._visible(by))).all()
+            rows = connection.execute(select(ACCOUNT).where(named, self._visible(connection, by))).all()
             if not rows:
                 raise PeopleError("account_unknown", f"no account {login}")
             return self._accounts_of(connection, rows)[0]
@@ -636,33 +877,60 @@ class People:
         *,
         login: str,
         name: str,
-        role: str,
-        stores: Collection[int] | None,
+        role: str = "",
+        stores: Collection[int] | None = None,
+        places: Sequence[PlaceWanted] = (),
         language: str = "",
         notify: Sequence[str] | None = None,
     ) -> tuple[Account, str]:
         """Enter an account; return it and the token of its one-time link.
 
         Args:
-            stores: None: all of the group.
+            role, stores: a place at each of these stores, or, for None, at the group.
+            places: instead of these: as what they work, and where.
 
         Raises:
-            PeopleError: `login_taken`, `login_unfit`, `role_above`, `store_outside`, `stores_needed`.
+            PeopleError: `login_taken`, `login_unfit`, `role_above`, `store_outside`, `stores_needed`, or why the
+                organisation refuses a place.
         """
         login = login.strip().lower()
         if not _is_login(login):
             raise PeopleError("login_unfit", "2 to 64 of a-z, 0-9 and . _ @ -, a letter or digit in front")
-        with self._database.write() as connection:
-            self._check_gift(connection, by, role, stores)
+        if not places:
+            if stores is not None and not stores:
+                raise PeopleError("stores_needed", "name at least one store, or null for all of the group")
+            places = _places(role, stores)
+        # As the row says it until the organisation has decided: this process may have to wait for another.
+        role, entered = _as_entered(places)
+        with self._asking() as (connection, append):
+            self._check_gifts(connection, by, places)
             if connection.execute(select(ACCOUNT.c.id).where(ACCOUNT.c.login == login)).first():
                 raise PeopleError("login_taken", f"the login {login} is taken")
             account = self._insert_account(connection, by.scope.group, login, name, role, language, notify)
-            self._set_stores(connection, account, stores)
+            self._set_stores(connection, account, entered)
             token = self._invite(connection, account)
-            made = self._accounts_of(
-                connection, connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account)).all()
-            )
-        return made[0], token
+            asked = self._placing(by, account, places)
+            append([asked])
+        try:
+            self._decision(asked)
+        except PeopleError:
+            with self._database.write() as connection:
+                connection.execute(delete(ACCOUNT).where(ACCOUNT.c.id == account))
+            raise
+        with self._database.read() as connection:
+            rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account)).all()
+            return self._accounts_of(connection, rows)[0], token
+
+    def _placing(self, by: Principal, account: int, places: Sequence[PlaceWanted]) -> Event:
+        """Return the intent that an account works as this and as nothing else."""
+        stores = {place.node for place in places if place.node.startswith("store:")}
+        return self._intent(
+            by,
+            "user.places.requested",
+            PlacesRequested(account=account, places=tuple(places), whole=True),
+            f"account:{account}",
+            int(stores.pop().partition(":")[2]) if len(stores) == 1 == len(places) else 0,
+        )
 
     def _insert_account(
         self,
@@ -696,14 +964,20 @@ class People:
             .returning(ACCOUNT.c.id)
         ).scalar_one()
 
-    def change_account(self, by: Principal, account: int, change: AccountChange) -> Account:
+    def change_account(
+        self, by: Principal, account: int, change: AccountChange, places: Sequence[PlaceWanted] | None = None
+    ) -> Account:
         """Change an account; what it loses, its sessions and keys lose at once. Disabling it ends its sessions.
+
+        Args:
+            places: as what they work from now on, and as nothing else; None: by role and stores of the change.
 
         Raises:
             PeopleError: `account_unknown`, `role_above`, `store_outside`, `stores_needed`, `last_administrator`,
-                `own_account` for who would disable themselves.
+                `own_account` for who would disable themselves, or why the organisation refuses a place.
         """
-        with self._database.write() as connection:
+        asked: Event | None = None
+        with self._asking() as (connection, append):
             row = self._manageable(connection, by, account)
             [before] = self._accounts_of(connection, [row])
             role = before.role if change.role is msgspec.UNSET else change.role
@@ -711,13 +985,23 @@ class People:
             state = before.state if change.state is msgspec.UNSET else change.state
             if state == "active" and not row.password_hash:
                 state = "invited"  # enabled again before its link was ever used
-            if (role, stores) != (before.role, before.stores):
-                self._check_gift(connection, by, role, stores)
+            if places is None and (role, stores) != (before.role, before.stores):
+                if stores is not None and not stores:
+                    raise PeopleError("stores_needed", "name at least one store, or null for all of the group")
+                places = _places(role, stores)
+            if places is not None:
+                self._check_gifts(connection, by, places)
+                asked = self._placing(by, account, places)
             if state == "disabled" and account == by.account:
                 raise PeopleError("own_account", "somebody else must disable you")
-            if before.role == "administrator" and (role != "administrator" or state == "disabled"):
+            administers = places is None or any(
+                place.role == "administrator" and not place.to_ms and not place.from_ms for place in places
+            )
+            if any(place.role == "administrator" for place in before.places) and (
+                not administers or state == "disabled"
+            ):
                 self._check_last(connection, by, before)
-            values: dict[str, Any] = {"role": role, "state": state}
+            values: dict[str, Any] = {"state": state}
             if change.name is not msgspec.UNSET:
                 values["name"] = _plain(change.name, 64).strip()
             if change.language is not msgspec.UNSET:
@@ -726,16 +1010,69 @@ class People:
                 values["notify"] = _notify(change.notify)
             if before.state == "disabled" and state != "disabled":
                 values |= {"failures": 0, "locked_until_ms": 0}
-            changed = update(ACCOUNT).where(ACCOUNT.c.id == account).values(**values).returning(ACCOUNT)
-            after = connection.execute(changed).all()
-            if stores != before.stores:
-                self._set_stores(connection, account, stores)
+            connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == account).values(**values))
             if state == "disabled":
                 self._end_sessions(connection, account)
                 connection.execute(delete(INVITATION).where(INVITATION.c.account == account))
-            [now] = self._accounts_of(connection, after)
+            if asked is not None:
+                append([asked])
         self.changes += 1
-        return now
+        if asked is not None and self._decision(asked) is None:
+            self._enter(account, places or ())
+        with self._database.read() as connection:
+            rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account)).all()
+            return self._accounts_of(connection, rows)[0]
+
+    def add_places(self, by: Principal, account: int, places: Sequence[PlaceWanted]) -> Account:
+        """Give an account places besides what it has; return it.
+
+        Raises:
+            PeopleError: `account_unknown`, `role_above`, `store_outside`, or why the organisation refuses one.
+        """
+        with self._asking() as (connection, append):
+            if (
+                connection.execute(
+                    select(ACCOUNT.c.id).where(ACCOUNT.c.id == account, self._visible(connection, by))
+                ).first()
+                is None
+            ):
+                raise PeopleError("account_unknown", f"no account {account}")
+            self._check_gifts(connection, by, places)
+            asked = self._intent(
+                by, "user.places.requested", PlacesRequested(account=account, places=tuple(places)),
+                f"account:{account}",
+            )  # fmt: skip
+            append([asked])
+        self._decision(asked)
+        found = self.account(by, account)
+        if found is None:
+            raise PeopleError("account_unknown", f"account {account} is not yours alone any more")
+        return found
+
+    def end_place(self, by: Principal, place: int) -> None:
+        """End one place of somebody. Raises PeopleError `place_unknown`, `role_above`, `last_administrator`."""
+        with self._database.read() as connection:
+            row = connection.execute(select(PLACE).where(PLACE.c.place == place, PLACE.c.ended_ms == 0)).first()
+            mine = posted.nodes_of(connection, by.scope.group, self._posted(connection, by))
+        whole = by.scope.stores is None
+        if row is None or row.group_id != by.scope.group or not (whole or row.node in mine):
+            raise PeopleError("place_unknown", f"no place {place}")
+        if not ROLES.get(row.role, frozenset()) <= by.rights:
+            raise PeopleError("role_above", f"{row.role} has rights that you do not have")
+        subject = f"account:{row.account}"
+        asked = self._intent(by, "user.remove.requested", RemoveRequested(place=place), subject, row.store_id)
+        with self._asking() as (_, append):
+            append([asked])
+        if self._decision(asked) is None:
+            raise PeopleError("intent_waiting", "the organisation has not decided yet")
+
+    def _enter(self, account: int, places: Sequence[PlaceWanted]) -> None:
+        """Write as what an account works until the log says a first word of it."""
+        with self._database.write() as connection:
+            role, stores = _as_entered(places)
+            connection.execute(update(ACCOUNT).where(ACCOUNT.c.id == account).values(role=role))
+            self._set_stores(connection, account, stores)
+        self.changes += 1
 
     def change_self(self, by: Principal, change: AccountChange) -> Account:
         """Change one's own name, language and messages; role, stores and state are for others to give."""
@@ -767,40 +1104,57 @@ class People:
         with self._database.read() as connection:
             return connection.execute(select(ACCOUNT).where(condition)).first()
 
-    def _visible(self, by: Principal) -> Any:
+    def _visible(self, connection: Connection, by: Principal) -> Any:
         of_group = ACCOUNT.c.group_id == by.scope.group
         if by.scope.stores is None:
             return of_group
-        given = select(ACCOUNT_STORE.c.account)
-        outside = given.where(ACCOUNT_STORE.c.store.not_in(by.scope.stores))
-        return of_group & ACCOUNT.c.id.in_(given) & ACCOUNT.c.id.not_in(outside)
+        mine = self._posted(connection, by)
+        return of_group & posted.visible(connection, by.scope.group, mine, by.scope.stores)
+
+    def _posted(self, connection: Connection, by: Principal) -> list[Place]:
+        """Return the places of who asks, as which they ask now."""
+        rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == by.account)).all()
+        now_ms = self._clock()
+        return [
+            place
+            for place in posted.places_of(connection, rows).get(by.account, ())
+            if place.is_there(now_ms) and place.role == by.role and place.grade == by.scope.grade
+        ]
 
     def _manageable(self, connection: Connection, by: Principal, account: int) -> Row[Any]:
         """Return the row of an account that this principal may change: one that has no right the principal lacks."""
-        row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account, self._visible(by))).first()
+        visible = self._visible(connection, by)
+        row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account, visible)).first()
         if row is None:
             raise PeopleError("account_unknown", f"no account {account}")
-        if not ROLES.get(row.role, frozenset(RIGHTS)) <= by.rights:
-            raise PeopleError("role_above", f"{row.role} has rights that you do not have")
+        for place in posted.places_of(connection, [row])[row.id]:
+            if not ROLES.get(place.role, frozenset()) <= by.rights:
+                raise PeopleError("role_above", f"{place.role} has rights that you do not have")
         return row
 
-    def _check_gift(self, connection: Connection, by: Principal, role: str, stores: Collection[int] | None) -> None:
-        """Raise PeopleError unless this principal may give this role over these stores."""
-        if role not in ROLES or not ROLES[role] <= by.rights:
-            raise PeopleError("role_above", f"{role} has rights that you do not have")
-        if stores is None:
-            if by.scope.stores is not None:
+    def _check_gifts(self, connection: Connection, by: Principal, places: Sequence[PlaceWanted]) -> None:
+        """Raise PeopleError unless this principal may give these places: an API key may less than its owner, whom alone
+        the organisation knows."""
+        mine: set[str] | None = None
+        if by.scope.stores is not None:
+            mine = set(posted.nodes_of(connection, by.scope.group, self._posted(connection, by)))
+            mine |= {f"store:{store}" for store in by.scope.stores}
+        stores = [int(place.node.partition(":")[2]) for place in places if place.node.startswith("store:")]
+        there = select(STORE.c.id).where(STORE.c.group_id == by.scope.group, STORE.c.id.in_(stores))
+        known = {f"store:{store}" for store in connection.execute(there).scalars()}
+        for place in places:
+            if place.role not in ROLES or not ROLES[place.role] <= by.rights:
+                raise PeopleError("role_above", f"{place.role} has rights that you do not have")
+            if not is_grade_within(place.grade or grade_of(place.role), by.scope.grade):
+                raise PeopleError("role_above", f"the grade {place.grade} shows more than yours")
+            above = place.node in ("", f"group:{by.scope.group}")
+            if above and mine is not None:
                 raise PeopleError("store_outside", "all stores of the group are more than yours")
-            return
-        if not stores:
-            raise PeopleError("stores_needed", "name at least one store, or null for all of the group")
-        if role == "administrator":
-            raise PeopleError("store_outside", "an administrator is of the whole group")
-        wanted = select(STORE.c.id).where(STORE.c.group_id == by.scope.group, STORE.c.id.in_(set(stores)))
-        there = set(connection.execute(wanted).scalars())
-        mine = there if by.scope.stores is None else there & set(by.scope.stores)
-        if outside := sorted(set(stores) - mine):
-            raise PeopleError("store_outside", f"store {outside[0]} is not yours to give")
+            if place.role == "administrator" and not above:
+                raise PeopleError("store_outside", "an administrator is of the whole group")
+            unknown = place.node.startswith("store:") and place.node not in known
+            if unknown or (mine is not None and place.node not in mine):
+                raise PeopleError("store_outside", f"{place.node} is not yours to give")
 
     def _check_last(self, connection: Connection, by: Principal, before: Account) -> None:
         """Raise PeopleError if without this administrator nobody would administer the group."""
@@ -808,7 +1162,7 @@ class People:
         states = ("active", "invited") if before.state == "invited" else ("active",)
         others = select(func.count()).where(
             ACCOUNT.c.group_id == by.scope.group,
-            ACCOUNT.c.role == "administrator",
+            posted.is_administrator(self._clock()),
             ACCOUNT.c.state.in_(states),
             ACCOUNT.c.id != before.id,
             self._demo_opens(),
@@ -823,20 +1177,44 @@ class People:
             connection.execute(insert(ACCOUNT_STORE), rows)
 
     def _accounts_of(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Account]:
-        stores: dict[int, list[int]] = {}
-        wanted = select(ACCOUNT_STORE).where(ACCOUNT_STORE.c.account.in_([row.id for row in rows]))
-        for account, store in connection.execute(wanted.order_by(ACCOUNT_STORE.c.store)):
-            stores.setdefault(account, []).append(store)
-        fields = ("id", "login", "name", "role", "state", "language", "locked_until_ms", "created_ms", "seen_ms")
-        return [
-            Account(
-                group=row.group_id,
-                stores=stores.get(row.id),
-                notify=msgspec.json.decode(row.notify),
-                **{name: getattr(row, name) for name in fields},
+        now_ms = self._clock()
+        places = posted.places_of(connection, rows)
+        confirmed = select(SECOND_FACTOR.c.account).where(
+            SECOND_FACTOR.c.account.in_([row.id for row in rows]), SECOND_FACTOR.c.confirmed_ms > 0
+        )
+        factors = set(connection.execute(confirmed).scalars())
+        fields = ("id", "login", "name", "state", "language", "locked_until_ms", "created_ms", "seen_ms")
+        found = []
+        for row in rows:
+            posts = posted.posts_of(places[row.id], now_ms)
+            most = posts[0] if posts else posted.NOBODY
+            whole = any(post.stores is None for post in posts)
+            found.append(
+                Account(
+                    group=row.group_id,
+                    role=most.role,
+                    grade=most.grade,
+                    stores=None if whole else sorted({store for post in posts for store in post.stores or ()}),
+                    places=[place for place in places[row.id] if not place.to_ms or place.to_ms > now_ms],
+                    second_factor=row.id in factors,
+                    notify=msgspec.json.decode(row.notify),
+                    **{name: getattr(row, name) for name in fields},
+                )
             )
-            for row in rows
-        ]
+        return found
+
+    def history(self, by: Principal, account: int) -> list[Place]:
+        """Return all places of an account that one may see, or of one's own, those that have ended too, oldest first.
+
+        Raises:
+            PeopleError: `account_unknown`.
+        """
+        with self._database.read() as connection:
+            visible = self._visible(connection, by) | (ACCOUNT.c.id == by.account)
+            rows = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account, visible)).all()
+            if not rows:
+                raise PeopleError("account_unknown", f"no account {account}")
+            return posted.places_of(connection, rows, ended=True)[account]
 
     # --- API keys -----------------------------------------------------------------------------------------------------
 
@@ -907,6 +1285,7 @@ class People:
                     expires_ms=expires_ms,
                     revoked_ms=0,
                     supplier=supplier,
+                    post=by.post,
                 )
                 .returning(API_KEY)
             ).one()
@@ -952,40 +1331,57 @@ class People:
                 raise PeopleError("store_unknown", f"no store {code}; there are {', '.join(known) or 'none'}")
         return sorted({known[code] for code in codes})
 
-    def save_store(self, by: Principal, store: Store) -> Store:
-        """Enter a store, or change the one of this id; return it. Its group is the principal's.
+    def save_store(self, by: Principal, store: Store, parent: str = "") -> Store:
+        """Ask for a store, or for a change of the one of this id; return it as it is then.
+
+        Args:
+            parent: node that a new one stands below; empty: the group.
 
         Raises:
             PeopleError: `store_unknown`, `store_code_taken`, `time_zone_unknown`, `store_outside`: only who has the
-                whole group enters stores.
+                whole group enters stores; `intent_waiting`: nobody has decided yet.
         """
         if not store.id and by.scope.stores is not None:
             raise PeopleError("store_outside", "who has some stores only cannot enter others")
         if not is_time_zone(store.time_zone):
             raise PeopleError("time_zone_unknown", store.time_zone)
-        values = {
-            "group_id": by.scope.group,
-            "code": _plain(store.code, 32).strip(),
-            "name_zh": _plain(store.name_zh, 64).strip(),
-            "name_en": _plain(store.name_en, 64).strip(),
-            "time_zone": store.time_zone,
-            "lat_1e7": None if store.lat is None else round(store.lat * 1e7),
-            "lon_1e7": None if store.lon is None else round(store.lon * 1e7),
-        }
-        try:
-            with self._database.write() as connection:
-                if not store.id:
-                    new = insert(STORE).values(**values, created_ms=self._clock()).returning(STORE)
-                    return _store(connection.execute(new).one())
-                mine = (STORE.c.id == store.id) & (STORE.c.group_id == by.scope.group)
-                if by.scope.stores is not None:
-                    mine &= STORE.c.id.in_(by.scope.stores)
-                row = connection.execute(update(STORE).where(mine).values(**values).returning(STORE)).first()
-                if row is None:
-                    raise PeopleError("store_unknown", f"no store {store.id}")
-                return _store(row)
-        except IntegrityError as error:
-            raise PeopleError("store_code_taken", store.code) from error
+        code, name_zh = _plain(store.code, 32).strip(), _plain(store.name_zh, 64).strip()
+        name_en = _plain(store.name_en, 64).strip()
+        lat_1e7 = None if store.lat is None else round(store.lat * 1e7)
+        lon_1e7 = None if store.lon is None else round(store.lon * 1e7)
+        if store.id:
+            if self._store(by, store.id) is None:
+                raise PeopleError("store_unknown", f"no store {store.id}")
+            node = f"store:{store.id}"
+            change = NodeChangeRequested(
+                node=node, code=code, name_zh=name_zh, name_en=name_en, time_zone=store.time_zone, placed=True,
+                lat_1e7=lat_1e7, lon_1e7=lon_1e7,
+            )  # fmt: skip
+            asked = self._intent(by, "node.change.requested", change, node, store.id)
+        else:
+            new = NodeRequested(
+                kind="store", parent=parent, code=code, name_zh=name_zh, name_en=name_en, time_zone=store.time_zone,
+                lat_1e7=lat_1e7, lon_1e7=lon_1e7,
+            )  # fmt: skip
+            asked = self._intent(by, "node.requested", new, parent or f"group:{by.scope.group}")
+        with self._asking() as (_, append):
+            append([asked])
+        decision = self._decision(asked)
+        if decision is None:
+            raise PeopleError("intent_waiting", "the organisation has not decided yet")
+        number = decision.payload.store if isinstance(decision.payload, NodeEntered) else store.id
+        saved = self._store(by, number)
+        assert saved is not None, f"store {number} was decided and is not there"
+        return saved
+
+    def _store(self, by: Principal, number: int) -> Store | None:
+        """Return a store of the principal's group and scope."""
+        mine = (STORE.c.id == number) & (STORE.c.group_id == by.scope.group)
+        if by.scope.stores is not None:
+            mine &= STORE.c.id.in_(by.scope.stores)
+        with self._database.read() as connection:
+            row = connection.execute(select(STORE).where(mine)).first()
+        return None if row is None else _store(row)
 
     # --- who looked at what -------------------------------------------------------------------------------------------
 
@@ -1032,7 +1428,7 @@ class People:
         if not self.is_demo:
             raise ValueError("the demo's accounts are for a demo that listens on loopback")
         stores: Mapping[str, Sequence[int]] = {"manager": (manager_store,), "viewer": (viewer_store,)}
-        with self._database.write() as connection:
+        with self._asking() as (connection, append):
             for login, (role, name) in DEMO_LOGINS.items():
                 if connection.execute(select(ACCOUNT.c.id).where(ACCOUNT.c.login == login)).first():
                     continue
@@ -1040,6 +1436,7 @@ class People:
                     connection, 1, login, name, role, "", password_hash=_DEMO_HASH, state="active"
                 )
                 self._set_stores(connection, account, stores.get(login))
+                append([self._placing(NODE, account, _places(role, stores.get(login)))])
         self.changes += 1
 
 
@@ -1060,6 +1457,26 @@ DEMO_LOGINS: Final[Mapping[str, tuple[str, str]]] = {
 def hash_of(token: str) -> str:
     """Return what is stored of a token: its SHA-256, in hexadecimal digits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _places(role: str, stores: Collection[int] | None) -> list[PlaceWanted]:
+    """Return a place at each of these stores, or at the group for None."""
+    nodes = [""] if stores is None else [f"store:{store}" for store in sorted(set(stores))]
+    return [PlaceWanted(node=node, role=role) for node in nodes]
+
+
+def _as_entered(places: Sequence[PlaceWanted]) -> tuple[str, list[int]]:
+    """Return the role and stores that an account's own row can say of these places; no role for what it cannot.
+
+    No stores mean the group: so regions, departments, mixed roles and times wait for the organisation's word.
+    """
+    roles = {place.role for place in places}
+    plain = all(not (place.grade or place.from_ms or place.to_ms) for place in places)
+    stores = [int(place.node.partition(":")[2]) for place in places if place.node.startswith("store:")]
+    group = len(places) == 1 and places[0].node.partition(":")[0] in ("", "group")
+    if len(roles) != 1 or not plain or not (group or len(stores) == len(places)):
+        return posted.NO_ROLE, []
+    return roles.pop(), stores
 
 
 def _is_login(login: str) -> bool:

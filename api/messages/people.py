@@ -59,6 +59,11 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "right_exports_make": ("Export tables", "导出数据"),
     "right_exports_approve": ("Approve large exports of others", "审批他人的大批量导出"),
     "right_audit_read": ("See who looked at what and did what", "查看审计日志"),
+    "right_organisation_read": ("See the organisation, skills and rosters", "查看组织架构、技能与排班"),
+    "right_organisation_write": (
+        "Change departments, calendars, skills and rosters",
+        "维护部门、日历、技能认证与排班",
+    ),
     "right_system_read": ("See how the system is, and who looked at what", "查看系统状态与位置查阅记录"),
     # Inviting and changing.
     "people_invite": ("Invite somebody", "邀请成员"),

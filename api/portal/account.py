@@ -5,12 +5,13 @@ from typing import Any, Final
 from litestar import Request, Response, get
 from litestar.concurrency import sync_to_thread
 
-from api.guards import COOKIE, SELF, principal_of
+from api.guards import COOKIE, SELF, person_of, principal_of
 from api.parts import Parts
-from api.portal.render import render
+from api.portal.render import render, words_of
+from api.portal.terminals import store_name, stores_of
 from core import limits
 from core.rights import Principal
-from storage.people import Account, Session
+from storage.people import DEMO_LOGINS, Account, Session
 
 NOTIFY: Final = (
     ("crash", "account_notify_crash"),
@@ -40,7 +41,22 @@ async def account_page(request: Request[Any, Any, Any]) -> Response[Any]:
         stores=stores,
         notify=NOTIFY,
         characters_min=limits.PASSWORD_CHARACTERS_MIN,
+        posts=await sync_to_thread(parts.people.posts, principal) if own else [],
+        factor=await sync_to_thread(parts.people.factor, principal) if own else None,
+        all_stores=await sync_to_thread(stores_of, parts, request),
+        store_name=store_name,
+        words=words_of(request),
     )
+
+
+@get("/account/factor", include_in_schema=False, opt={"right": SELF})
+async def factor_page(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Set up the second factor of who asks, or end it."""
+    principal = person_of(request)
+    parts: Parts = request.app.state.parts
+    factor = await sync_to_thread(parts.people.factor, principal)
+    is_demo = parts.people.is_demo and principal.login in DEMO_LOGINS
+    return render(request, "account_factor.html", factor=factor, must=principal.must, is_demo=is_demo)
 
 
 def _own(parts: Parts, principal: Principal, token: str) -> tuple[Account | None, list[Session]]:
@@ -50,4 +66,4 @@ def _own(parts: Parts, principal: Principal, token: str) -> tuple[Account | None
     return parts.people.own_account(principal), parts.people.sessions(principal, token)
 
 
-PAGES: Final = (account_page,)
+PAGES: Final = (account_page, factor_page)

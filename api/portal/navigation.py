@@ -76,7 +76,10 @@ GROUPS: Final = (
     Group(
         "organisation",
         "nav_group_organisation",
-        (Entry("/people", "people", "nav_people", "people.read", "p"),),
+        (
+            Entry("/organisation", "layers", "nav_organisation", "organisation.read", "w"),
+            Entry("/people", "people", "nav_people", "people.read", "p"),
+        ),
     ),
     Group(
         "trust",

@@ -9,14 +9,17 @@ from litestar.params import FromPath
 from markupsafe import Markup
 
 from api.guards import principal_of
+from api.organisation import organisation_of
 from api.parts import Parts
+from api.portal.nodes import Held, held_by, name_of
 from api.portal.render import Words, render, words_of
 from api.portal.table import Asked, Choice, Column, Empty, Moment, Rows, Search, Table
 from api.portal.terminals import store_name, stores_of
 from api.problems import Problem
 from core import limits
-from core.rights import RIGHTS, ROLES, Principal
+from core.rights import RIGHTS, ROLES, Principal, grade_of
 from storage.people import Access, Account, ApiKey, Store
+from storage.places import Place
 
 STATE_KINDS: Final = {"active": "good", "invited": "info", "disabled": "quiet"}
 WHATS: Final = ("positions", "live", "track", "frames", "search", "export")
@@ -89,13 +92,21 @@ async def person_page(request: Request[Any, Any, Any], account: FromPath[int]) -
     principal = principal_of(request)
     stores = await sync_to_thread(stores_of, parts, request)
 
-    def read() -> tuple[Account, list[ApiKey]]:
+    words = words_of(request)
+
+    def read() -> tuple[Account, list[ApiKey], list[Place], dict[str, str], list[Held]]:
         found = parts.people.account(principal, account)
         if found is None:
             raise Problem("account_unknown", f"no account {account}")
-        return found, parts.people.keys(principal, account=account)
+        organisation = organisation_of(parts)
+        nodes = {node.node: name_of(node, words) for node in organisation.nodes(principal)}
+        held = held_by(organisation.certificates(principal, [account]), organisation, principal, words)
+        places = sorted(
+            parts.people.history(principal, account), key=lambda place: (place.ended_ms > 0, -place.ended_ms, place.id)
+        )
+        return found, parts.people.keys(principal, account=account), places, nodes, held.get(account, [])
 
-    one, keys = await sync_to_thread(read)
+    one, keys, places, nodes, certificates = await sync_to_thread(read)
     given = roles_given(principal)
     return render(
         request,
@@ -103,6 +114,13 @@ async def person_page(request: Request[Any, Any, Any], account: FromPath[int]) -
         one=one,
         kind=STATE_KINDS[one.state],
         keys=keys,
+        places=places,
+        nodes=nodes,
+        certificates=certificates,
+        # What role and stores can say of somebody; else their places are given and ended one by one.
+        simple=len({place.role for place in one.places}) <= 1
+        and all(place.kind in ("group", "store") and not place.to_ms for place in one.places)
+        and all(place.grade == grade_of(place.role) for place in one.places),
         given=given if one.role in given else [*given, one.role],
         manages=principal.may("people.write") and one.role in given and one.id != principal.account,
         stores=[(number, store_name(stores, number, words_of(request))) for number in stores],

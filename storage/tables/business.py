@@ -299,7 +299,8 @@ STORE: Final = Table(
     Column("lat_1e7", Integer),
     Column("lon_1e7", Integer),
     Column("created_ms", BigInteger, nullable=False),
-    Index("uq_store_group_id_code", "group_id", "code", unique=True),
+    # The actor organisation sees to it that no code is given twice: rows are written after it has decided.
+    Index("ix_store_group_id_code", "group_id", "code"),
 )
 
 ACCOUNT: Final = Table(
@@ -343,6 +344,8 @@ SESSION: Final = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("address", Sealed("account"), nullable=False),
     Column("agent", Sealed("account"), nullable=False),
+    # As what its owner works in it, `role:grade`; empty: as the most they are.
+    Column("post", Text, nullable=False, server_default=""),
     Index("ix_session_account", "account"),
 )
 
@@ -367,6 +370,8 @@ API_KEY: Final = Table(
     Column("revoked_ms", BigInteger, nullable=False),
     # The company that it was given to; the key ends when their contract does. 0: nobody outside.
     Column("supplier", Integer, nullable=False, server_default="0"),
+    # As what its owner worked who made it, `role:grade`; empty: as the most they are.
+    Column("post", Text, nullable=False, server_default=""),
     Index("ix_api_key_account", "account"),
 )
 

@@ -16,7 +16,7 @@ from actors.detectors.cleaning import Cleaning
 from api.app import create_app
 from api.embedded import LiveCars
 from api.parts import Parts
-from core.business import Business
+from core.business import Business, BusinessActor
 from core.events import CommandRequested, Event
 from core.limits import UPLINK_LISTED_BYTES_MAX
 from core.metrics import Metrics
@@ -114,12 +114,12 @@ def driven(*vehicles: int, capacity: int = 64) -> VehicleTable:
 class Node:
     """What the parts stand on, for a test to fill and to look into: a real database, a live table, and faults."""
 
-    def __init__(self, database: Database, *, cars: int = CARS) -> None:
+    def __init__(self, database: Database, *, cars: int = CARS, business: Sequence[BusinessActor] = BUSINESS) -> None:
         self.database = database
-        self.eventlog = EventLog(database, business=Business(BUSINESS))
+        self.eventlog = EventLog(database, business=Business(business))
         self.registry = Registry(self.eventlog)
-        self.people = People(database, passwords=PASSWORDS)
-        self.demo_people = People(database, passwords=PASSWORDS, demo=True)
+        self.people = People(database, passwords=PASSWORDS, log=self.eventlog)
+        self.demo_people = People(database, passwords=PASSWORDS, demo=True, log=self.eventlog)
         self.reports = Reports()
         self.online = dict.fromkeys(range(1, cars + 1), True)
         if cars:

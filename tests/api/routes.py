@@ -1,5 +1,6 @@
 """Every route of the application, a row each: how tests/api/test_rights.py calls it. See there."""
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -47,6 +48,12 @@ ONESELF: Final = (
     Case("PATCH /api/v1/me", "self", send=lambda side: {"json": {"name": "x"}}),
     Case("POST /api/v1/me/password", "self", send=lambda side: {"json": {"old": PASSWORD, "new": f"{PASSWORD}2"}}),
     Case("POST /api/v1/logout", "self"),
+    Case("GET /api/v1/me/factor", "self"),
+    Case("POST /api/v1/me/factor", "self"),
+    Case("POST /api/v1/me/factor/confirm", "self", send=lambda side: {"json": {"code": "000000"}}),
+    Case("POST /api/v1/me/factor/codes", "self", send=lambda side: {"json": {"code": "000000"}}),
+    Case("POST /api/v1/me/factor/end", "self", send=lambda side: {"json": {"code": "000000"}}),
+    Case("PUT /api/v1/me/post", "self", send=lambda side: {"json": {"post": ""}}),
     Case("GET /api/v1/sessions", "self"),
     Case("DELETE /api/v1/sessions", "self"),
     Case("DELETE /api/v1/sessions/{session_id}", "self", lambda side: "/api/v1/sessions/0123456789abcdef"),
@@ -130,6 +137,92 @@ PEOPLE: Final = (
         lambda side: {"json": {"approve": True}},
         status=404,
     ),
+    Case(
+        "DELETE /api/v1/accounts/{account_id}/factor",
+        "one",
+        lambda side: f"/api/v1/accounts/{side.helper}/factor",
+        status=404,
+        shows=False,
+    ),
+)
+
+
+def department(side: Side) -> str:
+    return f"/api/v1/organisation/{side.department}"
+
+
+def helper(side: Side) -> str:
+    return f"/api/v1/accounts/{side.helper}/skills"
+
+
+def new_shift(side: Side) -> dict[str, object]:
+    later_ms = time.time_ns() // 1_000_000 + 5 * 86_400_000
+    at = {"node": f"store:{side.store}", "from_ms": later_ms, "to_ms": later_ms + 3_600_000}
+    return {"json": {"account": side.helper, "duty": "desk", **at}}
+
+
+def shown_shifts(side: Side) -> dict[str, object]:
+    now_ms = time.time_ns() // 1_000_000
+    return {"params": {"from": now_ms, "to": now_ms + 10 * 86_400_000}}
+
+
+NAMED: Final = {"json": {"name_zh": "x"}}
+ORGANISATION: Final = (
+    Case("GET /api/v1/organisation", "list"),
+    Case("GET /organisation", "list"),
+    Case("GET /organisation/{node}", "one", lambda side: f"/organisation/store:{side.store}"),
+    Case("GET /organisation/skills", "list"),
+    Case("GET /api/v1/organisation/{node}", "one", lambda side: f"/api/v1/organisation/store:{side.store}"),
+    Case(
+        "POST /api/v1/organisation",
+        "one",
+        None,
+        lambda side: {"json": {"kind": "department", "parent": f"store:{side.store}", "name_zh": "x"}},
+        status=201,
+        shows=False,
+    ),
+    Case("PATCH /api/v1/organisation/{node}", "one", department, lambda side: NAMED, shows=False),
+    Case(
+        "POST /api/v1/organisation/{node}/state",
+        "one",
+        lambda side: f"{department(side)}/state",
+        lambda side: {"json": {"state": "suspended"}},
+    ),
+    Case(
+        "PUT /api/v1/organisation/{node}/calendar",
+        "one",
+        lambda side: f"{department(side)}/calendar",
+        lambda side: {"json": {"days": [["2099-10-01", "holiday"]]}},
+    ),
+    Case("GET /api/v1/accounts/{account_id}/places", "one", lambda side: f"{account(side)}/places", shows=False),
+    Case(
+        "POST /api/v1/accounts/{account_id}/places",
+        "one",
+        lambda side: f"/api/v1/accounts/{side.helper}/places",
+        lambda side: {"json": {"places": [{"node": side.department, "role": "viewer"}]}},
+    ),
+    Case("DELETE /api/v1/places/{place}", "one", lambda side: f"/api/v1/places/{side.place}", status=204, shows=False),
+    Case("GET /api/v1/skills", "self"),
+    Case("PUT /api/v1/skills/{skill}", "group", lambda side: "/api/v1/skills/x", lambda side: NAMED),
+    Case("PUT /api/v1/duties/{duty}", "group", lambda side: "/api/v1/duties/x", lambda side: NAMED),
+    Case("GET /api/v1/accounts/{account_id}/skills", "one", helper, shows=False),
+    Case(
+        "PUT /api/v1/accounts/{account_id}/skills/{skill}",
+        "one",
+        lambda side: f"{helper(side)}/crash.handling",
+        lambda side: {"json": {"level": 3}},
+        shows=False,
+    ),
+    Case(
+        "DELETE /api/v1/accounts/{account_id}/skills/{skill}",
+        "one",
+        lambda side: f"{helper(side)}/crash.handling",
+        status=404,
+        shows=False,
+    ),
+    Case("GET /api/v1/shifts", "list", None, shown_shifts),
+    Case("POST /api/v1/shifts", "one", None, new_shift, status=201),
+    Case("DELETE /api/v1/shifts/{shift}", "one", lambda side: f"/api/v1/shifts/{side.shift}", status=204, shows=False),
 )
 
 CARS: Final = (
@@ -556,6 +649,7 @@ CASES: Final = (
     *ONESELF,
     *BUSINESS,
     *PEOPLE,
+    *ORGANISATION,
     *CARS,
     *EVENTS,
     *MEDIA,

@@ -79,7 +79,7 @@ def test_what_another_process_takes_away_is_gone_within_three_seconds(
     served: TestClient, node: Node, key: tuple[int, int, str], clock: Monotonic
 ) -> None:
     account, number, secret = key
-    elsewhere = People(node.database, passwords=PASSWORDS)
+    elsewhere = People(node.database, passwords=PASSWORDS, log=node.eventlog)
     assert sends(served, secret) == 202
     elsewhere.change_account(NODE, account, AccountChange(role="viewer"))
     clock.now_s += limits.PRINCIPAL_KNOWN_S - 0.01

@@ -7,6 +7,7 @@ to one store that holds a mark of the other is a leak, whatever the route.
 import io
 import itertools
 import re
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from litestar import Litestar
 from litestar.testing import TestClient
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from actors.detectors.cleaning import Cleaning
 from api.app import create_app
+from api.intents import intent
 from core.arming import Schedule
 from core.events import AlarmSeen, CommandRequested, Event, FenceCrossed, TripClosed, derive_id
 from core.events.consent import (
@@ -29,6 +31,7 @@ from core.events.consent import (
     GlassRequested,
 )
 from core.events.garage import OdometerReadingRequested, VehiclePersonRequested
+from core.events.organisation import DutyRequested, NodeRequested, RosterRequested, SkillDefineRequested
 from core.rights import NODE, RIGHTS, Principal
 from core.rules import Rules
 from protocols.jt808.codec import Header, encode_frame
@@ -42,6 +45,8 @@ from storage.media import NewMedia
 from storage.people import Store
 from storage.registry import NewTerminal
 from storage.tables.business import GEOFENCE, OUTBOX, TERMINAL, VEHICLE
+from storage.tables.organisation import NODE as TREE
+from storage.tables.organisation import PLACE, SHIFT
 from storage.tables.spine import PARKED
 from storage.tables.uplink import Uplink
 from tests.api.conftest import KEY, NOW_MS, Node, driven
@@ -79,6 +84,12 @@ class Side(NamedTuple):
     """Owner of the car, by number."""
     media: int
     lat_1e7: int
+    helper: int
+    """Account of somebody who works there too."""
+    department: str
+    shift: int
+    place: int
+    """Of the helper."""
     marks: tuple[str, ...]
 
 
@@ -212,6 +223,9 @@ class World:
             who.login,
             f"{name} yard",
         )
+        helper, department, shift, place = self._organised(name, store)
+        marks = (f"{name}.helper", f"{name}部")
+        marks += (str(person), str(vehicle), str(row.terminal), phone, plate, *ids, outbox, who.login, f"{name} yard")
         marks += (
             f"{name}-code",
             f"{name}-picture",
@@ -224,7 +238,7 @@ class World:
         )
         return Side(
             store, f"{name}-code", who.login, who.account, api_key, headers, vehicle, row.terminal, phone, plate, fence,
-            seqs[0], ids[0], ids[1], outbox, person, kept.media, lat_1e7, marks,
+            seqs[0], ids[0], ids[1], outbox, person, kept.media, lat_1e7, helper, department, shift, place, marks,
         )  # fmt: skip
 
     def _consents(self, name: str, whose: dict[str, Any], account: int, person: int, vehicle: int) -> None:
@@ -247,6 +261,28 @@ class World:
         self.node.eventlog.append(
             [Event(id=id_, type="consent.withdrawal.requested", payload=taken, **{**whose, "subject": about})]
         )
+
+    def _organised(self, name: str, store: int) -> tuple[int, str, int, int]:
+        """Enter a department, and somebody who is on duty at the store tomorrow."""
+        helper, _, _ = self.somebody("viewer", f"{name}.helper", store)
+        tomorrow_ms = time.time_ns() // 1_000_000 + 86_400_000
+        shift = RosterRequested(
+            node=f"store:{store}", account=helper.account, duty="desk", from_ms=tomorrow_ms,
+            to_ms=tomorrow_ms + 3_600_000,
+        )  # fmt: skip
+        for type_, payload in (
+            ("duty.requested", DutyRequested(duty="desk", name_zh="前台")),
+            ("skill.define.requested", SkillDefineRequested(skill="crash.handling", name_zh="事故处理")),
+            ("node.requested", NodeRequested(kind="department", parent=f"store:{store}", name_zh=f"{name}部")),
+            ("roster.requested", shift),
+        ):
+            self.node.eventlog.append([intent(NODE, type_, payload, subject=f"store:{store}")])
+        with self.node.database.read() as connection:
+            department = select(TREE.c.node).where(TREE.c.parent == f"store:{store}")
+            number = select(SHIFT.c.shift).where(SHIFT.c.account == helper.account)
+            place = select(PLACE.c.place).where(PLACE.c.account == helper.account)
+            asked = (connection.execute(one).scalar_one() for one in (department, number, place))
+            return helper.account, *asked  # type: ignore[return-value]
 
     def somebody(self, role: str, login: str = "", store: int = 0) -> tuple[Principal, dict[str, str], int]:
         """Enter an account; return who it is, headers with a key that holds all its rights, and that key's id."""

@@ -9,6 +9,7 @@ from typing import Any
 from bench.servers import ChildServer, start_carillon
 from core.rights import NODE, ROLES
 from storage.database import Database
+from storage.inbox import InboxLog
 from storage.people import People, Store
 from storage.query import ask
 from tests.clickhouse_server import clickhouse_server
@@ -88,7 +89,7 @@ def test_what_a_terminal_says_is_answered_stored_and_read_by_its_store_and_no_ot
     assert "王测甲" not in json.dumps(events, ensure_ascii=False)
 
     database = Database(f"sqlite:///{server.data / 'carillon.db'}")
-    people = People(database)
+    people = People(database, log=InboxLog(database))
     north, south = (people.save_store(NODE, Store(code=code, name_zh=code, name_en=code)).id for code in ("U-N", "U-S"))
     for vehicle, store in ((car, north), (other, south)):
         assert server.ask("PATCH", f"/api/v1/vehicles/{vehicle}", {"store": store})[0] == 200

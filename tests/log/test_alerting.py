@@ -11,6 +11,8 @@ from sqlalchemy import select, update
 import storage
 from actors.adapters import ADAPTERS, Adapter, Outcome, Outlet
 from actors.alerting import Alerting
+from actors.business import BUSINESS
+from core.business import Business
 from core.events import AlarmSeen, Event, FenceCrossed, derive_id
 from core.rights import NODE
 from storage.database import Database
@@ -24,7 +26,7 @@ from storage.tables.business import OUTBOX, VEHICLE
 def log(tmp_path: Path) -> Iterator[EventLog]:
     dsn = f"sqlite:///{tmp_path / 'carillon.db'}"
     storage.migrate(dsn)
-    opened = EventLog(Database(dsn))
+    opened = EventLog(Database(dsn), business=Business(BUSINESS))
     yield opened
     opened.database.close()
 
@@ -42,7 +44,7 @@ def happened(number: int, type_: str = "crash.suspected", **fields: Any) -> Even
 
 
 def enter(log: EventLog, login: str, role: str = "manager", stores: list[int] | None = None, **more: Any) -> int:
-    people = People(log.database)
+    people = People(log.database, log=log)
     account, token = people.create_account(NODE, login=login, name=login, role=role, stores=stores, **more)
     people.take_invitation(token, "korrekt-pferd-batterie")
     return account.id
@@ -61,7 +63,7 @@ def run(log: EventLog, *adapters: Adapter) -> None:
 
 def test_each_who_wants_to_know_is_told_once(log: EventLog) -> None:
     Alerting(log)
-    people = People(log.database)
+    people = People(log.database, log=log)
     north = people.save_store(NODE, Store(code="N", name_zh="北店", name_en="North", time_zone="Asia/Tokyo")).id
     south = people.save_store(NODE, Store(code="S", name_zh="南店", name_en="South", time_zone="Asia/Shanghai")).id
     Registry(log).register([NewTerminal(phone="13800000001", plate="粤B12345", store=north)])

@@ -27,6 +27,20 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMITS = ROOT / "core" / "limits.py"
 
 BOUNDS = {
+    "NODE_NAME_CHARACTERS_MAX": "tests/business/test_organisation.py::test_one_past_each_bound_of_the_tree_is_refused",
+    "NODE_DEPTH_MAX": "tests/business/test_organisation.py::test_one_past_each_bound_of_the_tree_is_refused",
+    "NODE_CHILDREN_MAX": "tests/business/test_organisation.py::test_one_past_each_bound_of_the_tree_is_refused",
+    "DEPARTMENTS_MAX": "tests/business/test_organisation.py::test_one_past_each_bound_of_the_tree_is_refused",
+    "CALENDAR_DAYS_MAX": "tests/business/test_organisation.py::test_one_past_each_bound_of_the_tree_is_refused",
+    "STORE_PLACES_MAX": "tests/business/test_organisation.py::test_one_place_more_than_fits_is_refused_at_a_store_at_the_group_and_for_one_account",
+    "GROUP_PLACES_MAX": "tests/business/test_organisation.py::test_one_place_more_than_fits_is_refused_at_a_store_at_the_group_and_for_one_account",
+    "PLACES_PER_ACCOUNT_MAX": "tests/business/test_organisation.py::test_one_place_more_than_fits_is_refused_at_a_store_at_the_group_and_for_one_account",
+    "SKILLS_MAX": "tests/business/test_organisation.py::test_a_shift_that_is_over_is_done_and_one_more_than_fits_is_refused",
+    "DUTIES_MAX": "tests/business/test_organisation.py::test_a_shift_that_is_over_is_done_and_one_more_than_fits_is_refused",
+    "SHIFT_MS_MAX": "tests/business/test_organisation.py::test_a_shift_that_is_over_is_done_and_one_more_than_fits_is_refused",
+    "SHIFTS_AHEAD_MAX": "tests/business/test_organisation.py::test_a_shift_that_is_over_is_done_and_one_more_than_fits_is_refused",
+    "FACTOR_FAILURES_MAX": "tests/storage/test_factors.py::test_wrong_codes_lock_for_longer_and_longer",
+    "FACTOR_LOCKED_S_MAX": "tests/storage/test_factors.py::test_wrong_codes_lock_for_longer_and_longer",
     "STALL_ALARMS_MAX": "tests/intake/test_journal.py::test_of_more_alarms_than_their_ring_holds_the_rest_is_judged_once_it_is_journalled",
     "LOG_LINES_PER_MINUTE_MAX": "tests/project/test_logging.py::test_lines_past_the_bound_are_counted_and_said_later",
     "ALIVE_S_MAX": "tests/project/test_supervisor.py::test_a_part_that_does_not_turn_is_stuck_past_the_bound_and_alive_once_it_turns",
@@ -273,6 +287,7 @@ BOUNDS = {
 
 NOT_BOUNDS = {
     "GLASS_USES_KNOWN_MAX": "a size: what is forgotten is said again with the same id, which the log knows",
+    "FACTOR_CODES": "a size: as many as are printed on one sheet",
     "STALL_ROUND_MS": "a pace: of rounds while the journal takes nothing",
     "STALL_ROUND_BYTES": "a pace: who is beyond it is looked at in the next round",
     "STALL_RETRY_MS": "a pace: of trying a disk again",

@@ -133,7 +133,7 @@ WRONG: dict[str, object] = {
     "frames_per_s_max": 0, "bytes_per_s_max": 1023,
     "report_dsn": "x", "business_dsn": "x", "public_url": "x", "node": "", "demo": "x", "demo_vehicles": 0,
     "demo_history_h": 25, "areas_max": 0, "metrics": "x", "map_style_url": "x", "map_tiles_url": "x",
-    "map_hosts": "x", "drain_s": 601, "log_level": "x", "log_format": "x",
+    "map_hosts": "x", "factor_roles": "x", "drain_s": 601, "log_level": "x", "log_format": "x",
 }  # fmt: skip
 TAKE_ANY_TEXT = {"journal", "media", "keys", "node_data", "map_attribution", "map_approval"}
 """Directories are looked at by the program that uses them; two texts are shown as they are."""

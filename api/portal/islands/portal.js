@@ -78,7 +78,11 @@ async function call(source, button, body) {
     follow(source, answer);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (!showRefusal(source, problem)) toast(problem);
+    const codes = problem.code === "code_needed" && source.querySelector?.("[data-code-field]");
+    if (codes) {
+      codes.hidden = false;
+      codes.querySelector("input").focus();
+    } else if (!showRefusal(source, problem)) toast(problem);
   } finally {
     button?.removeAttribute("aria-busy");
   }
@@ -97,8 +101,10 @@ function follow(source, answer) {
     // One-time things (a key, a link): shown once, here, and never again.
     const place = document.querySelector(target);
     for (const one of place.querySelectorAll("[data-answer]")) {
-      const value = String(answer?.[one.dataset.answer] ?? "");
-      if ("value" in one) one.value = value;
+      const told = answer?.[one.dataset.answer] ?? "";
+      const value = Array.isArray(told) ? told.join("\n") : String(told);
+      if (one.matches("img")) one.src = value;
+      else if ("value" in one) one.value = value;
       else one.textContent = value;
     }
     place.hidden = false;
