@@ -1,7 +1,6 @@
 """Who speaks on the log and who listens, beside the business: detection, the node's own errands, adapters, people.
 
-A row here is what the catalogue of events says of them. A test lets a demo live and looks that nobody said anything
-that does not stand here.
+A row here is what the catalogue of events says of them; names are those by which events call who said them.
 """
 
 from typing import Final
