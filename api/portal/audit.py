@@ -124,7 +124,8 @@ def _who(row: AuditLine, words: Words) -> str:
 
 
 def _what(row: AuditLine, words: Words) -> Markup:
-    badge: Markup = words.components.badge(words.t(f"people_what_{row.what}"), KINDS.get(row.what, "quiet"))
+    kind = "warn" if row.status >= 400 else KINDS.get(row.what, "quiet")
+    badge: Markup = words.components.badge(words.t(f"people_what_{row.what}"), kind)
     return badge
 
 
