@@ -493,7 +493,7 @@ class Node:
         self.eventlog.catch_up(catching_up.caught_up)
         catching_up.end()
         self.clock = Clock(self.eventlog)
-        self.vault = Vault(self.eventlog, self.eventlog.database.keyring)
+        self.vault = Vault(self.eventlog)
         moving = Inbox(self.eventlog)
         self.inbox_statistics = moving.statistics
         self.alerting = Alerting(self.eventlog)
@@ -963,6 +963,7 @@ class Node:
             coming=coming,
             vehicles=Vehicles(self.eventlog.database),
             garage=Garage(self.eventlog.database),
+            vault=self.vault,
             live=cars,
             doorbell=self.bell,
             # Written by the demo, a moment after the API is up.

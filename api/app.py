@@ -26,6 +26,7 @@ from api import (
     media,
     metrics,
     organisation,
+    persons,
     rules,
     sessions,
     stores,
@@ -178,4 +179,5 @@ RESOURCES: Final = (
     *forms.RESOURCES,
     *vehicle_changes.RESOURCES,
     *uplinks.RESOURCES,
+    *persons.RESOURCES,
 )

@@ -28,6 +28,7 @@ from storage.garage import Garage
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
+from storage.vault import Vault
 from storage.vehicles import Vehicles
 
 
@@ -166,6 +167,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Append to the event log; returns the event as it stands there, numbered. Awaited on the API's own loop.
 
     Raises OSError or StorageError when the log does not take it."""
+    vault: Vault | None = None
+    """Blocking. What people said of themselves, sealed; None where it cannot be opened."""
     gallery: Gallery | None = None
     """Blocking. Pictures, sounds and films; None where they lie elsewhere."""
     coming: Callable[[int], Sequence[Coming]] = lambda vehicle_id: ()

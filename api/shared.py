@@ -28,6 +28,7 @@ from storage.media import MediaFiles
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
+from storage.vault import Vault
 from storage.vehicles import Vehicles
 
 SURVEY_S: Final = 3.0
@@ -62,6 +63,7 @@ class SharedStores:
         if run is not None:
             self._log.on_committed = lambda first, last, types: knock(run)
         self._registry = Registry(self._log)
+        self._vault = Vault(self._log)
         self._reader = Reader(self._log.database, self._store)
         self.people = People(self._log.database, log=self._log, factor_roles=factor_roles)
         self._business = redact(business)
@@ -101,6 +103,7 @@ class SharedStores:
             reader=self._reader,
             vehicles=Vehicles(self._log.database),
             garage=Garage(self._log.database),
+            vault=self._vault,
             live=self,
             gallery=Gallery(self._reader, MediaFiles(media) if media else None),
             ground=ground or Ground(),

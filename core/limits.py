@@ -715,6 +715,8 @@ VERIFICATION_TRIES_MAX: Final = 5
 """Wrong codes until one is void: five guesses of a million."""
 VERIFICATIONS_PER_DAY_MAX: Final = 5
 """Codes sent to one number within 24 h: nobody's telephone is made to ring by us all day. One more is refused."""
+PERSONS_PAGE_MAX: Final = 200
+"""Persons or matches on one page: each opens a name, 0.1 ms."""
 
 # --- Consents ---------------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,9 @@ RIGHTS: Final = (
     "media.read",  # pictures, sounds and films of terminals
     "commands.approve",  # what others must approve before it is sent
     "outbox.read",
+    "persons.read",  # customers; numbers and addresses masked
+    "persons.write",  # enter them, see all of them, decide who is one
+    "persons.erase",
     "people.read",
     "people.write",  # users, invitations
     "stores.write",
@@ -76,6 +79,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "consents.read",
             "consents.write",
             "breakglass.open",
+            "persons.read",
+            "persons.write",
         },
         "manager": _READER
         | {
@@ -97,6 +102,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "exports.approve",
             "business.read",
             "organisation.write",
+            "persons.read",
+            "persons.write",
         },
         "administrator": frozenset(RIGHTS),
     }

@@ -103,10 +103,18 @@ def about_capture(capture: int) -> str:
 class Vault:
     """Personal data of one dealer group, beside its log. Everything blocks."""
 
-    def __init__(self, log: EventLog, keyring: Keyring) -> None:
+    def __init__(self, log: EventLog, keyring: Keyring | None = None) -> None:
+        """
+        Args:
+            keyring: the database's own where None, opened when it is first needed.
+        """
         self._log = log
-        self._keyring = keyring
+        self._given = keyring
         self._counts = {"taken": 0, "repeated": 0, "refused": 0, "compared": 0, "cut": 0, "destroyed": 0}
+
+    @property
+    def _keyring(self) -> Keyring:
+        return self._given or self._log.database.keyring
 
     @property
     def database(self) -> Database:

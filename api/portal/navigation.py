@@ -61,7 +61,10 @@ GROUPS: Final = (
     Group(
         "customers",
         "nav_group_customers",
-        (),
+        (
+            Entry("/persons", "user", "nav_persons", "persons.read", "c"),
+            Entry("/matches", "people", "nav_matches", "persons.read", "w", tally="/matches/count"),
+        ),
     ),
     Group(
         "devices",

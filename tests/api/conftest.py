@@ -34,6 +34,7 @@ from storage.people import People
 from storage.reader import Reader
 from storage.registry import NewTerminal, Registry
 from storage.tables.uplink import Uplink
+from storage.vault import Vault
 from storage.vehicles import Vehicles
 
 KEY = "the-key-of-the-tests"
@@ -120,6 +121,7 @@ class Node:
         self.registry = Registry(self.eventlog)
         self.people = People(database, passwords=PASSWORDS, log=self.eventlog)
         self.demo_people = People(database, passwords=PASSWORDS, demo=True, log=self.eventlog)
+        self.vault = Vault(self.eventlog)
         self.reports = Reports()
         self.online = dict.fromkeys(range(1, cars + 1), True)
         if cars:
@@ -161,6 +163,7 @@ class Node:
             reader=self.reader,
             vehicles=Vehicles(self.database),
             garage=Garage(self.database),
+            vault=self.vault,
             live=self.live,
             gallery=Gallery(self.reader, self.media.files),
             append=self.append,

@@ -600,9 +600,7 @@ CONSENTS: Final = (
         "/api/v1/persons/PERSON/consents/withdrawals",
         send=lambda side: {"json": {}},
     ),
-    Case(
-        "GET /api/v1/persons/{person}/consents/withdrawals/{withdrawal}", "one", lambda side: f"/api/v1{proof(side)}"
-    ),
+    Case("GET /api/v1/persons/{person}/consents/withdrawals/{withdrawal}", "one", lambda side: f"/api/v1{proof(side)}"),
     of_person(
         "POST /api/v1/persons/{person}/contact-bars",
         "/api/v1/persons/PERSON/contact-bars",
@@ -614,8 +612,13 @@ CONSENTS: Final = (
         "group",
         send=lambda side: {
             "json": {
-                "text": "more", "purpose": "care", "cells": [{"data_class": "due"}], "title_zh": "x", "title_en": "x",
-                "body_zh": "x", "body_en": "x",
+                "text": "more",
+                "purpose": "care",
+                "cells": [{"data_class": "due"}],
+                "title_zh": "x",
+                "title_en": "x",
+                "body_zh": "x",
+                "body_en": "x",
             }
         },
     ),
@@ -641,6 +644,65 @@ CONSENTS: Final = (
     of_person("GET /persons/{person}/consents", "/persons/PERSON/consents"),
     Case("GET /persons/{person}/consents/withdrawals/{withdrawal}", "one", proof),
     Case("GET /breakglass", "list"),
+)
+
+
+def person(side: Side) -> str:
+    return f"/api/v1/persons/{side.customer}"
+
+
+def posted(name: str, path: str, body: dict[str, object], status: int = 201, *, shows: bool = False) -> Case:
+    """Return the case of a POST about one thing of the side's."""
+    template = path.split("{")[0]
+    rest = path.partition("}")[2]
+    return Case(
+        f"POST {path}", "one", lambda side: f"{template}{getattr(side, name)}{rest}", lambda side: {"json": body},
+        status=status, shows=shows,
+    )  # fmt: skip
+
+
+def captured(side: Side) -> dict[str, object]:
+    return {"source": "counter", "store": side.store, "traits": {"name": "赵铭"}}
+
+
+PERSONS: Final = (
+    Case("GET /api/v1/persons", "list", also=("limit=200",), search="search"),
+    Case("GET /api/v1/persons/{person}", "one", person),
+    Case("GET /api/v1/matches", "list"),
+    # What a record in quarantine says is opened for nobody: its number alone.
+    Case("GET /api/v1/captures/quarantine", "self"),
+    Case(
+        "POST /api/v1/captures", "one", None, lambda side: {"json": captured(side)}, status=201, foreign=403,
+        shows=False,
+    ),
+    Case(
+        "POST /api/v1/captures/import", "one", None, lambda side: {"json": {"items": [captured(side)]}}, status=201,
+        foreign=403, shows=False,
+    ),
+    posted("quarantined", "/api/v1/captures/{capture}/release", {"basis": "consent"}),
+    posted("quarantined", "/api/v1/captures/{capture}/discard", {}, 409),
+    posted("customer", "/api/v1/persons/{person}/verify", {"attribute": "phone", "value": 0, "method": "call"}, 409),
+    posted("customer", "/api/v1/persons/{person}/unreachable", {"attribute": "phone", "value": 0}, 409),
+    posted("customer", "/api/v1/persons/{person}/unmerge", {}, 409),
+    Case(
+        "POST /api/v1/persons/{person}/merge", "one", lambda side: f"{person(side)}/merge",
+        lambda side: {"json": {"person": side.customer}}, status=409, shows=False,
+    ),
+    posted("household", "/api/v1/households/{household}/dissolve", {}),
+    Case(
+        "POST /api/v1/households", "one", None,
+        lambda side: {"json": {"kind": "household", "members": [side.customer, side.customer]}}, status=409,
+        shows=False,
+    ),
+    posted("match", "/api/v1/matches/{match}", {"verdict": "different"}),
+    Case(
+        "POST /api/v1/persons/{person}/erase", "group", lambda side: f"/api/v1/persons/{side.other_customer}/erase",
+        lambda side: {"json": {"reason": "asked"}},
+    ),
+    Case("GET /persons", "list"),
+    one("GET /persons/{person}", "customer"),
+    Case("GET /matches", "list"),
+    Case("GET /matches/count", "self"),
 )  # fmt: skip
 
 CASES: Final = (
@@ -658,5 +720,6 @@ CASES: Final = (
     *RULES,
     *LIVE,
     *TERMINALS,
+    *PERSONS,
     *PAGES,
 )

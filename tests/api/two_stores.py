@@ -31,6 +31,7 @@ from core.events.consent import (
     GlassRequested,
 )
 from core.events.garage import OdometerReadingRequested, VehiclePersonRequested
+from core.events.identity import HouseholdRequested
 from core.events.organisation import DutyRequested, NodeRequested, RosterRequested, SkillDefineRequested
 from core.rights import NODE, RIGHTS, Principal
 from core.rules import Rules
@@ -44,11 +45,12 @@ from storage.database import Database
 from storage.media import NewMedia
 from storage.people import Store
 from storage.registry import NewTerminal
-from storage.tables.business import GEOFENCE, OUTBOX, TERMINAL, VEHICLE
+from storage.tables.business import COUNTER, GEOFENCE, OUTBOX, TERMINAL, VEHICLE
 from storage.tables.organisation import NODE as TREE
 from storage.tables.organisation import PLACE, SHIFT
-from storage.tables.spine import PARKED
+from storage.tables.spine import BUSINESS_COUNTER, PARKED
 from storage.tables.uplink import Uplink
+from storage.vault import NewCapture
 from tests.api.conftest import KEY, NOW_MS, Node, driven
 
 PASSWORD: Final = "korrekt-pferd-batterie"
@@ -57,6 +59,7 @@ VEHICLES_BEFORE: Final = 4000
 TERMINALS_BEFORE: Final = 6000
 MEDIA_BEFORE: Final = 71_000_000
 PERSONS_BEFORE: Final = 52_000_000
+CUSTOMERS_BEFORE: Final = 53_000_000
 """Ids begin behind these, so that an id in an answer is not taken for another small number."""
 
 
@@ -82,6 +85,11 @@ class Side(NamedTuple):
     outbox: str
     person: int
     """Owner of the car, by number."""
+    customer: int
+    other_customer: int
+    match: int
+    quarantined: int
+    household: int
     media: int
     lat_1e7: int
     helper: int
@@ -117,6 +125,11 @@ class World:
             connection.execute(insert(VEHICLE).values(id=VEHICLES_BEFORE, **car, **other))
             box = {"phone": "13999966666", "terminal_id": "OTHER66", "maker": "", "model": "", "province": 0, "city": 0}
             connection.execute(insert(TERMINAL).values(id=TERMINALS_BEFORE, revision=1, **box, **other))
+            # Numbers that are given out begin where no other small number is.
+            for place, kind in enumerate(("person", "match", "household")):
+                first = CUSTOMERS_BEFORE + place * 1_000_000
+                connection.execute(insert(BUSINESS_COUNTER).values(actor="identity", name=kind, number=first))
+            connection.execute(insert(COUNTER).values(name="capture", number=CUSTOMERS_BEFORE + 3_000_000))
         self.strangers = (str(VEHICLES_BEFORE), str(TERMINALS_BEFORE), "13999966666", "沪Z66666", "OTHERGROUPSVIN000")
         """Marks of the other group, which nobody here may see."""
         self.north = self._side("north", "13711110001", "京A11111", 411_111_111)
@@ -211,8 +224,11 @@ class World:
             intent = derive_id("test", name, 1, (), f"garage{number}")
             node.eventlog.append([Event(id=intent, type=f"{kind}.requested", payload=payload, **whose)])
         self._consents(name, whose, who.account, person, vehicle)
+        # Two customers that may be one, and a partner's record that waits: who they are stands in the vault alone.
+        numbers, told = self._customers(store, name)
         marks = (
             f"{name}-incident",
+            *told,
             str(person),
             str(vehicle),
             str(row.terminal),
@@ -238,7 +254,8 @@ class World:
         )
         return Side(
             store, f"{name}-code", who.login, who.account, api_key, headers, vehicle, row.terminal, phone, plate, fence,
-            seqs[0], ids[0], ids[1], outbox, person, kept.media, lat_1e7, helper, department, shift, place, marks,
+            seqs[0], ids[0], ids[1], outbox, person, *numbers,
+            kept.media, lat_1e7, helper, department, shift, place, marks,
         )  # fmt: skip
 
     def _consents(self, name: str, whose: dict[str, Any], account: int, person: int, vehicle: int) -> None:
@@ -283,6 +300,35 @@ class World:
             place = select(PLACE.c.place).where(PLACE.c.account == helper.account)
             asked = (connection.execute(one).scalar_one() for one in (department, number, place))
             return helper.account, *asked  # type: ignore[return-value]
+
+    def _customers(self, store: int, name: str) -> tuple[list[int], tuple[str, ...]]:
+        """Tell of two customers that may be one, and of one whose consent is missing; return their numbers, and marks.
+
+        Who they are stands in the vault; the garage's owner is another number, for nobody told of them.
+        """
+        surname, tail = {"north": ("王", "1"), "south": ("李", "2")}[name]
+        full, phone = f"{surname}{'北' if tail == '1' else '南'}铭", f"1381234000{tail}"
+        told = [
+            NewCapture(source="counter", store=store, traits={"name": full, "phone": phone}, time_ms=NOW_MS),
+            NewCapture(source="call", store=store, traits={"name": f"{surname}先生", "phone": phone}, time_ms=NOW_MS),
+            NewCapture(source="partner", store=store, traits={"phone": f"1391234000{tail}"}, time_ms=NOW_MS),
+        ]
+        one, other, held = self.node.vault.take(NODE, told)
+        assert other.matches == 1
+        assert held.state == "quarantined"
+        pair = self.node.eventlog.read(0, 10_000, type_prefix="person.match.found")[-1].payload
+        home = HouseholdRequested(kind="company", members=(one.person, other.person))
+        self.node.eventlog.append(
+            [
+                Event(
+                    id=derive_id("test", name, 1, (), "home"), type="household.requested", payload=home, time_ms=NOW_MS,
+                    subject=f"person:{one.person}", store=store, actor="test",
+                )
+            ]
+        )  # fmt: skip
+        opened = self.node.eventlog.read(0, 10_000, type_prefix="household.opened")[-1].payload
+        numbers = [one.person, other.person, pair.match, held.capture, opened.household]
+        return numbers, (str(one.person), str(other.person), full)
 
     def somebody(self, role: str, login: str = "", store: int = 0) -> tuple[Principal, dict[str, str], int]:
         """Enter an account; return who it is, headers with a key that holds all its rights, and that key's id."""

@@ -122,6 +122,7 @@ METERS = {
 UNMETERED = {
     "ATTRIBUTE_CHARACTERS_MAX": "whoever wrote it is told: the check says too_long",
     "CAPTURES_AT_ONCE_MAX": "whoever asked is told, and nothing was taken",
+    "PERSONS_PAGE_MAX": "whoever asked is told; the next page goes on",
     "LINK_PERSONS_MAX": "the questions go by likelihood; the decision says how many are asked",
     "PERSON_CAPTURES_MAX": "the decision says person_full; the log has it",
     "HOUSEHOLD_MEMBERS_MAX": "the decision says household_full; the log has it",

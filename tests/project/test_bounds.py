@@ -103,6 +103,7 @@ BOUNDS = {
     "ATTRIBUTE_CHARACTERS_MAX": "tests/identity/test_attributes.py::test_an_attribute_one_sign_past_the_bound_is_cut_and_said",
     "CAPTURES_AT_ONCE_MAX": "tests/storage/test_vault.py::test_a_list_longer_than_the_bound_is_refused_whole",
     "LINK_CANDIDATES_MAX": "tests/storage/test_vault.py::test_only_the_bounded_number_is_compared",
+    "PERSONS_PAGE_MAX": "tests/api/test_persons.py::test_a_page_longer_than_the_bound_is_refused",
     "LINK_PERSONS_MAX": "tests/identity/test_actor.py::test_more_persons_than_anybody_reviews_are_not_asked_of",
     "PERSON_CAPTURES_MAX": "tests/identity/test_actor.py::test_a_person_who_is_full_takes_no_more_captures",
     "HOUSEHOLD_MEMBERS_MAX": "tests/identity/test_actor.py::test_a_household_opens_takes_in_and_dissolves",
