@@ -918,6 +918,7 @@ class Node:
         from protocols.jt808.kernels import KERNELS as JT808
         from storage.gallery import Gallery
         from storage.garage import Garage
+        from storage.incidents import Incidents
         from storage.reader import Reader
         from storage.vehicles import Vehicles
 
@@ -964,6 +965,7 @@ class Node:
             vehicles=Vehicles(self.eventlog.database),
             garage=Garage(self.eventlog.database),
             vault=self.vault,
+            incidents=Incidents(self.eventlog.database),
             live=cars,
             doorbell=self.bell,
             # Written by the demo, a moment after the API is up.

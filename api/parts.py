@@ -25,6 +25,7 @@ from core.rights import Principal
 from core.thresholds import Value
 from storage.gallery import Gallery
 from storage.garage import Garage
+from storage.incidents import Incidents
 from storage.people import People
 from storage.reader import Reader
 from storage.registry import Registry
@@ -162,6 +163,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Blocking. Vehicles, as a principal may see them."""
     garage: Garage
     """Blocking. Cars' lives, as a principal may see them."""
+    incidents: Incidents
+    """Blocking. Incidents, as a principal may see them."""
     live: Live
     append: Callable[[Event], Awaitable[Event]]
     """Append to the event log; returns the event as it stands there, numbered. Awaited on the API's own loop.

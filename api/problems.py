@@ -41,6 +41,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "household_unknown": (404, "No such household"),
     "vehicle_unknown": (404, "No such vehicle"),
     "command_unknown": (404, "No such command"),
+    "incident_unknown": (404, "No such incident"),
     "event_unknown": (404, "No such event"),
     "message_unknown": (404, "No such message"),
     "media_unknown": (404, "No such picture, sound or film"),

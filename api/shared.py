@@ -24,6 +24,7 @@ from storage.errors import StorageError
 from storage.gallery import Gallery
 from storage.garage import Garage
 from storage.inbox import InboxLog
+from storage.incidents import Incidents
 from storage.media import MediaFiles
 from storage.people import People
 from storage.reader import Reader
@@ -104,6 +105,7 @@ class SharedStores:
             vehicles=Vehicles(self._log.database),
             garage=Garage(self._log.database),
             vault=self._vault,
+            incidents=Incidents(self._log.database),
             live=self,
             gallery=Gallery(self._reader, MediaFiles(media) if media else None),
             ground=ground or Ground(),

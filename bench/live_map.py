@@ -47,6 +47,7 @@ from storage.clickhouse import ReportStore
 from storage.database import Database
 from storage.eventlog import EventLog
 from storage.garage import Garage
+from storage.incidents import Incidents
 from storage.people import DEMO_PASSWORD, People, Store
 from storage.reader import Reader
 from storage.registry import NewTerminal, Registry
@@ -156,6 +157,7 @@ def parts_of(work: Path, cars: int, city: City) -> tuple[Parts, Database]:
         reader=Reader(database, cast(ReportStore, None), lambda ids: []),
         vehicles=Vehicles(database),
         garage=Garage(database),
+        incidents=Incidents(database),
         live=Driving(city, cars),
         append=append,
         city=work / "city",

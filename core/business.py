@@ -470,14 +470,19 @@ class State:
         self.timer(name, due_ms)
 
     def timer(self, name: str, due_ms: int, *, key: str = "") -> None:
-        """Have `timer.due` of this name and the event's key said at that time, in place of an earlier one."""
+        """Have `timer.due` of this name and the event's key said at that time, in place of an earlier one.
+
+        Time is an outside cause: what waits begins to count its hops anew, so that a clock may strike for ever. A timer
+        that is due at once goes on counting: a loop of those ends at DEPTH_MAX.
+        """
         event = self._event
+        waits = due_ms > max(event.arrival_ms, event.time_ms)
         self._spine_put(
             TIMER,
             Timer(
                 actor=self._actor.name, key=key or event.key, name=name, due_ms=due_ms, group_id=event.group,
                 store_id=event.store, subject=event.subject, cause=event.id,
-                correlation=event.correlation or event.id, purpose=event.purpose, depth=event.depth,
+                correlation=event.correlation or event.id, purpose=event.purpose, depth=0 if waits else event.depth,
             ),
         )  # fmt: skip
 

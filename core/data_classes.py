@@ -105,6 +105,7 @@ EVENT_CLASSES: Final[Mapping[str, str]] = MappingProxyType(
         "proximity.": "driving",
         "crash.": "incident",
         "sos.": "incident",
+        "incident.": "incident",
         "key.": "incident",
         "theft.": "security",
         "vehicle.armed": "security",
@@ -219,6 +220,8 @@ FIELD_CLASSES: Final[Mapping[str, str]] = MappingProxyType(
                 # Of persons: records, their comparison, what was found of them.
                 "attribute", "basis", "bits", "checks", "items", "level", "levels", "match", "matches", "method",
                 "posterior", "shared", "times", "until_ms", "value", "verified_ms", "weight",
+                # Of incidents.
+                "alert", "alerts", "open_s", "step", "to", "waited_s",
                 # Of consents and looks.
                 "barred", "cars", "cells", "channels", "data_class", "finding", "given", "incident", "minutes",
                 "precision", "purposes", "renew", "text", "timers", "used", "valid_days", "vehicles", "what",

@@ -646,6 +646,20 @@ CATCH_UP_EVENTS: Final = 512
 TIMERS_AT_ONCE: Final = 256
 """Timers said to be due in one transaction; the next look takes the next ones."""
 
+# --- incidents --------------------------------------------------------------------------------------------------------
+
+ALERTS_OF_INCIDENT_MAX: Final = 200
+"""Alerts of one incident that are kept each by itself: a button pressed every nine seconds for its whole window of
+half an hour. Those past it are counted on the incident, and raise it as any other does; each stands in the log."""
+INCIDENTS_REMEMBERED_MAX: Final = 8
+"""Incidents of a car that a new alert may belong to, the newest: four hours of alerts a window apart. One that belongs
+to an older one opens another."""
+INCIDENTS_PAGE_MAX: Final = 200
+"""Incidents of one page: 100 KB; the next page goes on behind."""
+INCIDENT_STEPS_MAX: Final = 1_000
+"""Steps of one incident that are read, the newest: one that nobody acknowledges calls for help once an hour, so six
+weeks of it."""
+
 # --- the garage -------------------------------------------------------------------------------------------------------
 
 LINKS_OF_CAR_MAX: Final = 200

@@ -16,6 +16,7 @@ RIGHTS: Final = (
     "positions.read",  # live positions, tracks, raw frames
     "vehicles.read",
     "vehicles.write",  # plates, stores, bindings
+    "incidents.handle",  # acknowledging, steps, closing
     "vehicles.guard",  # arming and disarming, suspected thefts
     "terminals.read",
     "terminals.write",
@@ -72,6 +73,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "viewer": _READER,
         "operator": _READER
         | {
+            "incidents.handle",
             "vehicles.guard",
             "geofences.write",
             "commands.send",
@@ -89,6 +91,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             "commands.send",
             "commands.approve",
             "media.read",
+            "incidents.handle",
             "vehicles.guard",
             "vehicles.write",
             "terminals.write",

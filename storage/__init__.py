@@ -2,7 +2,7 @@
 
 from typing import Final
 
-NEWEST: Final = "0010"
+NEWEST: Final = "0011"
 """Version of the business database that this program reads and writes."""
 
 

@@ -9,8 +9,9 @@ from actors.business.audit import AUDIT
 from actors.business.consent import CONSENT
 from actors.business.garage import GARAGE
 from actors.business.identity import IDENTITY
+from actors.business.incident import INCIDENT
 from actors.business.organisation import ORGANISATION
 from core.business import SPINE, BusinessActor
 
-BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE, ORGANISATION, IDENTITY, GARAGE, CONSENT, AUDIT)
+BUSINESS: Final[tuple[BusinessActor, ...]] = (SPINE, ORGANISATION, IDENTITY, GARAGE, CONSENT, AUDIT, INCIDENT)
 """In the order in which they hear an event."""

@@ -39,6 +39,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "right_positions_read": ("See where cars are and were", "查看车辆实时位置与轨迹"),
     "right_vehicles_read": ("See cars", "查看车辆"),
     "right_vehicles_write": ("Change plates, VINs and stores of cars", "修改车牌、车架号与所属门店"),
+    "right_incidents_handle": ("Take incidents, go through them and close them", "事件接警、处置与结案"),
     "right_vehicles_guard": ("Arm and disarm cars, settle suspected thefts", "车辆布防、撤防与盗抢疑点处置"),
     "right_terminals_read": ("See terminals", "查看终端"),
     "right_terminals_write": ("Enter, bind and retire terminals", "录入、绑定与停用终端"),

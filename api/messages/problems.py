@@ -129,6 +129,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "problem_login_locked": ("Too many failed logins: wait a little", "登录失败次数过多，请稍后再试"),
     "problem_message_unknown": ("No such message", "没有此消息"),
     "problem_media_unknown": ("No such picture, sound or film", "没有此多媒体"),
+    "problem_incident_unknown": ("No such incident", "没有此事件"),
     "problem_event_unknown": ("No such event", "没有此事件"),
     "problem_invitation_over": ("This link is over", "链接已失效"),
     "problem_streams_full": ("Too many live views at once", "实时连接过多，请稍后再试"),

@@ -13,6 +13,7 @@ import msgspec
 from markupsafe import Markup
 
 from api.portal.garage_words import Garaged, garage_said, word_said
+from api.portal.incident_words import incident_said, incident_word
 from api.portal.render import Words
 from api.portal.terms import choice_name, is_declared, message_name
 from core.events import (
@@ -125,6 +126,8 @@ def sentence_of(event: Event, names: Names, words: Words) -> str:
     fields = fields_of(event)
     if isinstance(event.payload, Garaged):
         return garage_said(event.payload, words)
+    if said := incident_said(event.payload, words):
+        return said
     match event.payload:
         case FenceCrossed(fence_id=fence, speed_kmh10=speed, stay_ms=stay_ms, reason=reason, inferred=inferred):
             name = names.fences.get(fence, t("event_fence_numbered", n=fence))
@@ -286,7 +289,8 @@ def pairs_of(event: Event, names: Names, words: Words, map_open: bool) -> list[t
     for name, value in fields.items():
         if name in _HIDDEN or (name in _ON_THE_CARD and isinstance(event.payload, CrashJudged)):
             continue
-        word = word_said(event.payload, name, value, words) or _said(name, value, names, words)
+        word = word_said(event.payload, name, value, words) or incident_word(event.payload, name, value, words)
+        word = word or _said(name, value, names, words)
         pairs.append((words.or_text(f"event_field_{name}", name), word))
     return pairs
 
@@ -381,6 +385,13 @@ LOOKS: Final[dict[str, Look]] = {
     "crash": Look("crash", "bad"),
     "crash.cleared": Look("check", "good"),
     "sos": Look("sos", "bad"),
+    "incident": Look("sos", "info"),
+    "incident.opened": Look("sos", "bad"),
+    "incident.joined": Look("plus", "warn"),
+    "incident.escalated": Look("bell", "bad"),
+    "incident.acknowledged": Look("user", "good"),
+    "incident.closed": Look("check", "good"),
+    "incident.reopened": Look("undo", "warn"),
     "theft": Look("lock", "bad"),
     "theft.cleared": Look("check", "good"),
     "device": Look("terminal", "quiet"),

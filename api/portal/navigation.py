@@ -52,6 +52,7 @@ GROUPS: Final = (
         (
             Entry("/", "map", "nav_map", "positions.read", "m"),
             Entry("/vehicles", "car", "nav_vehicles", "vehicles.read", "v", also=("/media",)),
+            Entry("/incidents", "sos", "nav_incidents", "events.read", "i", tally="/incidents/count"),
             Entry("/events", "event", "nav_events", "events.read", "e"),
             Entry("/geofences", "fence", "nav_geofences", "geofences.read", "f"),
             Entry("/guards", "lock", "nav_guards", "vehicles.read", "l"),

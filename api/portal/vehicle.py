@@ -10,11 +10,13 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.concurrency import sync_to_thread
 from litestar.params import FromPath
+from markupsafe import Markup
 
 from api.frames import FramePage, archive_for, explain, frames_behind, frames_between, vendors_of
 from api.guards import principal_of
 from api.parts import Parts
 from api.portal.happenings import GROUPS, fields_of, look_of, sentence_of, title_of, wanted_names
+from api.portal.incident_words import incident_badge
 from api.portal.render import Words, render, words_in, words_of
 from api.portal.table import local_ms
 from api.portal.terms import meaning_of, message_name, path_name, unit_name
@@ -27,6 +29,7 @@ from core.events import Event
 from core.intake.archive import SEQUENCE_MAX
 from core.rights import Principal
 from protocols.jt808.wire import ItemTable
+from storage.incidents import IncidentView
 
 STRIP_DAYS: Final = 31
 THIN_M: Final = 3.0
@@ -227,7 +230,16 @@ async def vehicle_frames_page(request: Request[Any, Any, Any], vehicle_id: FromP
 
 async def answer_car(request: Request[Any, Any, Any], template: str, read: Any, *, block: str = "") -> Response[Any]:
     """Render what `read` returns, in the clock of the car's store. `read` blocks."""
-    shown = await sync_to_thread(read)
+    parts: Parts = request.app.state.parts
+    principal = principal_of(request)
+
+    def read_all() -> tuple[dict[str, Any], list[IncidentView]]:
+        shown = read()
+        may = principal.may("events.read")
+        about = {"state": "open", "vehicle_id": shown["car"].vehicle_id, "limit": 1}
+        return shown, parts.incidents.page(principal, **about)[0] if may else []
+
+    shown, incidents = await sync_to_thread(read_all)
     car: VehicleDetail = shown["car"]
     request.state.zone = car.store.time_zone
     words = words_of(request)
@@ -237,7 +249,7 @@ async def answer_car(request: Request[Any, Any, Any], template: str, read: Any, 
         block=block,
         name=plate_of(car, words),
         store=store_name(car.store, words),
-        badges=state_badges(car, words),
+        badges=Markup(" ").join([state_badges(car, words), *(incident_badge(one, words) for one in incidents)]),
         words=status_words(car.position.status, words) if car.position else [],
         alarms=alarm_words(car.position.alarm, words) if car.position else [],
         course=words.t(f"course_{round(car.position.course_deg / 45) % 8}") if car.position else "",

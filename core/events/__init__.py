@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from core.events import audit, consent, garage, identity, organisation, spine
+from core.events import audit, consent, garage, identity, incident, organisation, spine
 from core.events.crash import CrashCleared, CrashConfirmed, CrashEvidence, CrashJudged, CrashSuspected
 from core.events.detection import AlarmSeen, FenceCrossed, FenceMissed
 from core.events.driving import OdometerAdvanced, OverspeedSeen, ProximityRisked, TripClosed, TripOpened
@@ -188,5 +188,6 @@ EVENTS: Final[Mapping[tuple[str, int], type[msgspec.Struct]]] = MappingProxyType
         **identity.EVENTS,
         **consent.EVENTS,
         **audit.EVENTS,
+        **incident.EVENTS,
     }
 )

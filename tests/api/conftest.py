@@ -28,6 +28,7 @@ from storage.database import Database
 from storage.eventlog import EventLog
 from storage.gallery import Gallery
 from storage.garage import Garage
+from storage.incidents import Incidents
 from storage.media import MediaStore
 from storage.passwords import Passwords
 from storage.people import People
@@ -164,6 +165,7 @@ class Node:
             vehicles=Vehicles(self.database),
             garage=Garage(self.database),
             vault=self.vault,
+            incidents=Incidents(self.database),
             live=self.live,
             gallery=Gallery(self.reader, self.media.files),
             append=self.append,

@@ -495,6 +495,31 @@ GUARDS: Final = (
 )
 
 
+def handled(what: str, body: dict[str, object] | None = None, status: int = 409) -> Case:
+    """What a person does with an incident; here it rings, and all but acknowledging is refused by the business."""
+    return Case(
+        f"POST /api/v1/incidents/{{incident}}/{what}",
+        "one",
+        lambda side: f"/api/v1/incidents/{side.incident}/{what}",
+        lambda side: {} if body is None else {"json": body},
+        status=status,
+        shows=status == 200,
+    )
+
+
+INCIDENTS: Final = (
+    Case("GET /api/v1/incidents", "list", also=("state=open",)),
+    one("GET /api/v1/incidents/{incident}", "incident"),
+    handled("acknowledge", status=200),
+    handled("steps", {"step": "contacted", "reason": "driver"}),
+    handled("close", {"reason": "helped"}),
+    handled("reopen", {"reason": "needs_help"}),
+    Case("GET /incidents", "list"),
+    Case("GET /incidents/count", "self"),
+    one("GET /incidents/{incident}", "incident"),
+)
+
+
 def check_live(world: World) -> None:
     with world.served() as client:
         seen = {}
@@ -717,6 +742,7 @@ CASES: Final = (
     *MEDIA,
     *GEOFENCES,
     *GUARDS,
+    *INCIDENTS,
     *RULES,
     *LIVE,
     *TERMINALS,

@@ -46,6 +46,7 @@ from storage.media import NewMedia
 from storage.people import Store
 from storage.registry import NewTerminal
 from storage.tables.business import COUNTER, GEOFENCE, OUTBOX, TERMINAL, VEHICLE
+from storage.tables.incident import INCIDENT
 from storage.tables.organisation import NODE as TREE
 from storage.tables.organisation import PLACE, SHIFT
 from storage.tables.spine import BUSINESS_COUNTER, PARKED
@@ -98,6 +99,7 @@ class Side(NamedTuple):
     shift: int
     place: int
     """Of the helper."""
+    incident: int
     marks: tuple[str, ...]
 
 
@@ -166,6 +168,10 @@ class World:
                 Event(id=ids[1], type="command.requested", payload=asked, **whose),
             ]
         )
+        with node.database.read() as connection:
+            # Of its emergency call.
+            own = select(INCIDENT.c.incident).where(INCIDENT.c.vehicle_id == vehicle)
+            case = connection.execute(own).scalar_one()
         point = TrackPoint(NOW_MS, NOW_MS, 1, lat_1e7, LON_1E7, 0, 0, 0, 0, 3, 0, 0)
         data = encode_frame(Waybill(f"{name} waybill".encode()), Header(0x0701, phone, 7))
         node.reports.said.append(Uplink(vehicle, row.terminal, 0x0701, 2013, 7, NOW_MS, "node1", 9, 0, len(data), data))
@@ -240,7 +246,7 @@ class World:
             f"{name} yard",
         )
         helper, department, shift, place = self._organised(name, store)
-        marks = (f"{name}.helper", f"{name}部")
+        marks += (f"{name}.helper", f"{name}部")
         marks += (str(person), str(vehicle), str(row.terminal), phone, plate, *ids, outbox, who.login, f"{name} yard")
         marks += (
             f"{name}-code",
@@ -255,7 +261,7 @@ class World:
         return Side(
             store, f"{name}-code", who.login, who.account, api_key, headers, vehicle, row.terminal, phone, plate, fence,
             seqs[0], ids[0], ids[1], outbox, person, *numbers,
-            kept.media, lat_1e7, helper, department, shift, place, marks,
+            kept.media, lat_1e7, helper, department, shift, place, case, marks,
         )  # fmt: skip
 
     def _consents(self, name: str, whose: dict[str, Any], account: int, person: int, vehicle: int) -> None:

@@ -46,7 +46,7 @@ def examples(lived: ChildServer) -> dict[str, str]:
     """Beginning of a path -> what its parameter can be in this demo: the car that has driven most, a crash …"""
     busiest = lived.query("SELECT vehicle_id FROM report GROUP BY vehicle_id ORDER BY count() DESC LIMIT 1")[0]
     (crash, *_) = lived.ask("GET", "/api/v1/events?type=crash&limit=1")[1]["items"]
-    first = dict.fromkeys(("geofences", "terminals", "people", "stores", "users"), "1")
+    first = dict.fromkeys(("geofences", "incidents", "terminals", "people", "stores", "users"), "1")
     return first | {
         "vehicles": str(busiest["vehicle_id"]),
         "media": str(take_picture(lived)[1]),

@@ -275,6 +275,10 @@ BOUNDS = {
     "GLASS_OPEN_MAX": "tests/business/test_consent.py::test_a_look_needs_an_incident_a_person_and_a_bound",
     "GLASS_REVIEW_H": "tests/business/test_consent.py::test_a_look_that_nobody_reviews_is_overdue_after_its_hours",
     "SERVICE_AREA_M": "tests/storage/test_permits.py::test_one_metre_past_the_service_area_is_outside",
+    "ALERTS_OF_INCIDENT_MAX": "tests/business/test_incident.py::test_alerts_past_the_bound_are_counted_and_raise_all_the_same",
+    "INCIDENTS_REMEMBERED_MAX": "tests/business/test_incident.py::test_a_car_remembers_so_many_cases_and_what_belongs_to_an_older_one_opens_another",
+    "INCIDENTS_PAGE_MAX": "tests/storage/test_incidents.py::test_pages_and_stories_end_at_their_bound_and_go_on_behind_it",
+    "INCIDENT_STEPS_MAX": "tests/storage/test_incidents.py::test_pages_and_stories_end_at_their_bound_and_go_on_behind_it",
     # core/config.py
     "links_per_address_max": "tests/intake/test_abuse.py::test_an_address_has_so_many_connections_and_another_is_served",
     "links_per_address_minute_max": "tests/intake/test_abuse.py::test_an_address_opens_so_many_connections_a_minute",

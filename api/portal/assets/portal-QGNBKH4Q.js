@@ -1,1 +1,0 @@
-import{a}from"./chunk-JPXS6TNN.js";import{a as f,b as g,d as h}from"./chunk-RRFN6QC6.js";import{a as b,d as c,e as d,f as e}from"./chunk-NH7Z5DZW.js";import"./chunk-WOT6VMZA.js";export{c as Problem,d as api,e as askApi,h as confirmIn,a as htmx,g as openDialog,b as t,f as toast};
