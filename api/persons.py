@@ -267,7 +267,12 @@ async def _take(parts: Parts, principal: Principal, asked: list[CaptureAsked]) -
     return await sync_to_thread(vault_of(parts).take, principal, new)
 
 
-@get("/captures/quarantine", opt={"right": "persons.read"}, summary="Captures in quarantine", responses=answers(*KEYED))
+@get(
+    "/captures/quarantine",
+    opt={"right": "persons.read"},
+    summary="Captures in quarantine",
+    responses=answers("bad_request", *KEYED),
+)
 async def list_quarantine(
     request: Request[Any, Any, Any],
     after: Annotated[int, QueryParameter(ge=0)] = 0,

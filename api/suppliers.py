@@ -46,7 +46,7 @@ async def list_suppliers(request: Request) -> SupplierList:
     opt={"right": "stores.write"},
     status_code=201,
     summary="Enter a supplier, or change their contract",
-    responses=answers(*CHANGES, "intent_refused", "intent_waiting", "not_ready"),
+    responses=answers(*CHANGES, "supplier_unknown", "intent_refused", "intent_waiting"),
 )
 async def set_contract(request: Request, data: JSONBody[NewContract]) -> SupplierContracted:
     """Set until when a supplier's keys open. All their keys stop at that time, those that have been used too."""
