@@ -50,7 +50,7 @@ def lasting(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> Iterator[tuple[World, TestClient]]:
-    """The lasting world for what only reads, a new one for what changes something."""
+    """The lasting world for what only reads, a new one for what changes something. Who is refused changes nothing."""
     if request.node.callspec.params["case"].method in ("GET", "WS"):
         yield request.getfixturevalue("lasting")
         return
@@ -98,8 +98,8 @@ def test_what_is_public_shows_nothing_of_anybody(case: Case, world: tuple[World,
 
 
 @cases(lambda case: case.kind != "public" and case.method != "WS")
-def test_nobody_gets_in_without_a_login(case: Case, world: tuple[World, TestClient]) -> None:
-    here, client = world
+def test_nobody_gets_in_without_a_login(case: Case, lasting: tuple[World, TestClient]) -> None:
+    here, client = lasting
     for headers in ({}, {"Cookie": "carillon_session=nobodys"}, {"Authorization": "Bearer ck_nobodys"}):
         answer = call(client, case, here.north, {**headers, "Sec-Fetch-Site": "same-origin"})
         if case.where(here.north).startswith("/api/") or "Authorization" in headers:
@@ -112,8 +112,8 @@ def test_nobody_gets_in_without_a_login(case: Case, world: tuple[World, TestClie
 
 
 @cases(lambda case: case.kind != "public" and case.method != "WS")
-def test_nobody_gets_in_without_the_right(case: Case, world: tuple[World, TestClient]) -> None:
-    here, client = world
+def test_nobody_gets_in_without_the_right(case: Case, lasting: tuple[World, TestClient]) -> None:
+    here, client = lasting
     right = declared(here, case)
     if right == SELF:
         return
@@ -125,8 +125,8 @@ def test_nobody_gets_in_without_the_right(case: Case, world: tuple[World, TestCl
 
 
 @cases(lambda case: case.kind == "group")
-def test_a_stores_manager_does_not_do_what_is_the_groups(case: Case, world: tuple[World, TestClient]) -> None:
-    here, client = world
+def test_a_stores_manager_does_not_do_what_is_the_groups(case: Case, lasting: tuple[World, TestClient]) -> None:
+    here, client = lasting
     answer = call(client, case, here.north, here.north.headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "right_missing")
 

@@ -15,6 +15,7 @@ from api.portal import PAGES
 from bench.servers import ChildServer
 from storage.people import DEMO_PASSWORD
 from tests.browser.browsing import LOOKING, NARROW, WIDE, Faults, log_in, ready, shoot, take_picture, visiting
+from tests.line.conftest import until
 
 Met = tuple[tuple[int, int], bool]
 WALKS: dict[str, tuple[Met, Met]] = {
@@ -28,7 +29,9 @@ SHOOTS = "SCREENSHOTS" in os.environ
 """Pictures are for people who look at them: software draws a map in half a second."""
 ALONE = ("/login",)
 """Pages for one who is not logged in."""
-NOT_PAGES = re.compile(r"^/(assets|logout)\b|\.(csv|xlsx|json|js)$|/export|/now$|/parameter$|/count$|/trial$")
+NOT_PAGES = re.compile(
+    r"^/(assets|logout)\b|/withdrawals/|\.(csv|xlsx|json|js)$|/export|/now$|/parameter$|/count$|/trial$"
+)
 """Files, and pieces of pages that a page asks for."""
 
 
@@ -52,6 +55,10 @@ def examples(lived: ChildServer) -> dict[str, str]:
         "media": str(take_picture(lived)[1]),
         "events": str(crash["seq"]),
         "rules": "crash",
+        # Told of by the people who live in the demo.
+        "persons": str(until(lambda: lived.ask("GET", "/api/v1/persons?limit=1")[1]["items"])[0]["person"]),
+        "event-types": "crash.suspected",
+        "organisation": lived.ask("GET", "/api/v1/organisation")[1]["items"][0]["node"],
     }
 
 

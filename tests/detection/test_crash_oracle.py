@@ -178,7 +178,9 @@ def test_doubling_reports_changes_nothing(seed: int, behind: int) -> None:
         doubled.append(one)
         if rng.random() < 0.7:
             again = made[max(0, n - rng.randint(0, behind))]
-            doubled.append(again | {"flags": again["flags"] | rng.choice([0, FLAG_REPEATED])})
+            flags = again["flags"] | rng.choice([0, FLAG_REPEATED])
+            # It arrives now: arrival never goes back, and by it the detector knows how long a car was silent.
+            doubled.append(again | {"flags": flags, "arrival_ms": one["arrival_ms"]})
     assert told(crashes(rows(*doubled))) == told(crashes(rows(*made)))
 
 
