@@ -568,8 +568,8 @@ def verify(
     row = state.get(Person, person)
     if row is not None and row.state == "suspected":
         state.put(msgspec.structs.replace(row, state="confirmed"))
-    say = state.decide if answers else state.emit
-    say(
+    tell = state.decide if answers else state.emit
+    tell(
         "person.verified", PersonVerified(person=person, attribute=kind, value=value, method=method),
         subject=f"person:{person}", part=f"{kind}:{value}",
     )  # fmt: skip

@@ -81,7 +81,7 @@ GROUPS: Final = (
         "organisation",
         "nav_group_organisation",
         (
-            Entry("/organisation", "layers", "nav_organisation", "organisation.read", "w"),
+            Entry("/organisation", "layers", "nav_organisation", "organisation.read", "h"),
             Entry("/people", "people", "nav_people", "people.read", "p"),
         ),
     ),
@@ -92,7 +92,7 @@ GROUPS: Final = (
             Entry("/audit", "shield", "nav_audit", "audit.read", "u"),
             Entry("/exports", "download", "audit_exports", SELF, "z"),
             Entry("/consents", "check", "nav_consents", "consents.read", "y"),
-            Entry("/breakglass", "alert", "nav_breakglass", "breakglass.review", "b"),
+            Entry("/breakglass", "alert", "nav_breakglass", "breakglass.review", "n"),
         ),
     ),
     Group(

@@ -25,8 +25,8 @@ STEP_REASONS: Final[Mapping[str, tuple[str, ...]]] = {
 CLOSE_REASONS: Final = (
     "helped", "recovered", "handed_over", "help_declined", "no_help_needed", "false_alarm", "test",
 )  # fmt: skip
-"""Why people close one. `merged` and `history` are said by the program: another incident took it over; it lay in a log
-from before there were incidents."""
+"""Why people close one. `merged` and `history` are said by the program: another incident took it over; it lay in a
+log that is older than incidents are."""
 FALSE_REASONS: Final = ("no_help_needed", "false_alarm", "test")
 """Closed as nothing: whatever comes of the same matter afterwards opens it again."""
 REOPEN_REASONS: Final = ("needs_help", "new_information", "closed_by_mistake")

@@ -68,7 +68,8 @@ def test_the_table_shows_state_and_exports_the_same_rows(boss: TestClient) -> No
     assert "13800130001" in page
     assert "Online" in page
     assert "13800130002" not in page
-    lines = boss.get("/terminals?lang=en&q=1380013&format=csv").text.splitlines()
+    *lines, mark = boss.get("/terminals?lang=en&q=1380013&format=csv").text.splitlines()
+    assert mark.startswith('"Export ')
     assert len(lines) == 26
     assert "13800130001" in lines[-1]
     rows = boss.get("/terminals?state=online", headers={"HX-Request": "true", "HX-Target": "div#terminals-table"}).text

@@ -256,13 +256,18 @@ def test_a_store_of_a_later_version_is_refused(store: ReportStore, store_dsn: st
     assert store.ensure_schema() == SCHEMA_VERSION
     with store._written_by() as client:
         client.command("INSERT INTO schema_version (version, applied_ms) VALUES (99, 0)")
+    late = ReportStore(store_dsn)
     try:
         with pytest.raises(StoreNewerError, match="99"):
-            store.ensure_schema()
+            late.ensure_schema()
+        with pytest.raises(StoreNewerError, match="99"):
+            late.ping_write()
     finally:
         with store._written_by() as client:
             client.command("DELETE FROM schema_version WHERE version = 99")
-    assert store.ensure_schema() == SCHEMA_VERSION
+    late.ping_write()
+    assert late.ensure_schema() == SCHEMA_VERSION
+    late.close()
 
 
 def test_a_server_that_is_away_is_no_refused_content() -> None:
